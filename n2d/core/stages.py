@@ -1,0 +1,195 @@
+"""The stages of Noise2Detail (arXiv 2510.15611), in the order of the publication.
+
+Throughout, y is the noisy image, f the network of stage 1 and h that of stage 3.
+Tensors are (N, C, H, W), float32, with H and W multiples of `alignment`.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from n2d.core.losses import detail_loss, partial_denoising_loss
+from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
+from n2d.core.training import train
+
+PARTIAL_DENOISING = "partial denoising"
+DETAIL_RECOVERY = "detail recovery"
+
+
+@dataclass
+class Estimates:
+    """The image after every stage.
+
+    Attributes
+    ----------
+    stage1 : torch.Tensor of shape (N, C, H, W)
+        d1, partially denoised.
+    stage2_factors : dict of int to torch.Tensor
+        p_r for every downsampling factor r.
+    stage2 : torch.Tensor of shape (N, C, H, W)
+        d2, the mean of d1 and the p_r.
+    stage3 : torch.Tensor of shape (N, C, H, W)
+        d3, with the detail recovered: the result.
+    """
+
+    stage1: torch.Tensor
+    stage2_factors: dict
+    stage2: torch.Tensor
+    stage3: torch.Tensor
+
+
+@dataclass
+class PaperRun(Estimates):
+    """`Estimates` and what it took to get there.
+
+    Attributes
+    ----------
+    losses : tuple of two lists of float
+        The losses of stages 1 and 3 before each step.
+    """
+
+    losses: tuple = field(default=((), ()))
+
+
+def alignment(factors):
+    """Smallest number that both sides of an image must be multiples of."""
+    return math.lcm(2, *factors)
+
+
+def reach(network, factors):
+    """How many pixels away a pixel can still change the result."""
+    smoothing = max((network.reach * (r + 1) for r in factors), default=network.reach)
+    return smoothing + network.reach
+
+
+# -- the stages, applied -----------------------------------------------------------
+
+
+def partial_denoising(f, noisy):
+    """Stage 1: d1 = g(y) = y - f(y)."""
+    return noisy - f(noisy)
+
+
+def background_refinement(f, noisy, factor, finish=lambda x: x):
+    """Stage 2, for one factor r: p_r = g(shuffle(g(unshuffle(y))))."""
+    phases = pixel_unshuffle_to_batch(noisy, factor)  # (N r r, C, H/r, W/r)
+    phases = finish(partial_denoising(f, phases))
+    shuffled = pixel_shuffle_from_batch(phases, factor)  # (N, C, H, W)
+    return finish(partial_denoising(f, shuffled))
+
+
+@torch.no_grad()
+def smooth_estimates(f, noisy, factors, clamp):
+    """Stages 1 and 2: d1, the p_r, and d2 = mean(d1, p_r, ...)."""
+    finish = _unit_range if clamp else _unchanged
+    stage1 = finish(partial_denoising(f, noisy))
+    refined = {r: background_refinement(f, noisy, r, finish) for r in factors}
+    stage2 = (stage1 + sum(refined.values())) / (1 + len(refined))
+    return stage1, refined, stage2
+
+
+@torch.no_grad()
+def apply_stages(noisy, networks, factors, *, clamp):
+    """Run trained networks over images: every estimate from stage 1 to stage 3.
+
+    Parameters
+    ----------
+    noisy : torch.Tensor of shape (N, C, H, W)
+        y.
+    networks : sequence of one or two torch.nn.Module
+        f and h; without h, stage 3 is stage 2.
+    factors : sequence of int
+        Downsampling factors of stage 2; without any, stage 2 is stage 1.
+    clamp : bool
+        Whether every estimate is clamped to [0, 1], as published.
+
+    Returns
+    -------
+    Estimates
+    """
+    f, *detail = networks
+    stage1, refined, stage2 = smooth_estimates(f, noisy, factors, clamp)
+    stage3 = (
+        (_unit_range if clamp else _unchanged)(detail[0](stage2)) if detail else stage2
+    )
+    return Estimates(stage1, refined, stage2, stage3)
+
+
+def _unit_range(x):
+    return x.clamp(0, 1)
+
+
+def _unchanged(x):
+    return x
+
+
+# -- the published schedule --------------------------------------------------------
+
+
+def run_paper(
+    noisy,
+    networks,
+    n_steps,
+    *,
+    factors=(2, 4),
+    learning_rate=1e-3,
+    detail_steps=None,
+    callback=None,
+):
+    """Train both networks on whole images by the published schedule.
+
+    Adam, with a learning rate that is halved after 1,000 steps; every step sees the
+    whole image.
+
+    Parameters
+    ----------
+    noisy : torch.Tensor of shape (N, C, H, W)
+        y, scaled to [0, 1].
+    networks : sequence of one or two torch.nn.Module
+        f and h, trained in place; without h there is no stage 3.
+    n_steps : int
+        Steps of stage 1, published: 2,000.
+    factors : sequence of int, default=(2, 4)
+        Downsampling factors of stage 2.
+    learning_rate : float, default=1e-3
+        Learning rate of the first 1,000 steps.
+    detail_steps : int, optional
+        Steps of stage 3, by default those of stage 1.
+    callback : callable, optional
+        See `n2d.core.training.train`.
+
+    Returns
+    -------
+    PaperRun
+        Both sequences of losses and the estimates after every stage.
+
+    Raises
+    ------
+    ValueError
+        If H or W is no multiple of 2 and of every factor.
+    TrainingCancelled, TrainingDiverged
+        See `n2d.core.training.train`.
+    """
+    f, *detail = networks
+    detail_steps = n_steps if detail_steps is None else detail_steps
+
+    def fit(network, n_steps, stage, loss):
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1000, gamma=0.5)
+        return train(
+            loss, optimizer, n_steps, stage=stage, schedule=schedule, callback=callback
+        )
+
+    losses1 = fit(
+        f, n_steps, PARTIAL_DENOISING, lambda _: partial_denoising_loss(f, noisy)
+    )
+    losses3 = []
+    if detail:
+        h = detail[0]
+        smooth = smooth_estimates(f, noisy, factors, clamp=True)[-1]
+        losses3 = fit(
+            h, detail_steps, DETAIL_RECOVERY, lambda _: detail_loss(h, smooth, noisy)
+        )
+    estimates = apply_stages(noisy, networks, factors, clamp=True)
+    return PaperRun(**vars(estimates), losses=(losses1, losses3))
