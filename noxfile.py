@@ -1,0 +1,46 @@
+"""Sessions: ``nox -s tests``, ``tests-min``, ``lint``, ``docs``, ``bench``.
+
+``nox`` alone runs the lint and the tests.
+"""
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.default_venv_backend = "venv"
+
+
+@nox.session
+def tests(session):
+    """Run the suite with the newest versions it is known to be green with."""
+    session.install("-c", "constraints.txt", "-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(name="tests-min")
+def tests_min(session):
+    """Run the suite with the oldest versions that are supported."""
+    session.install("-c", "constraints-min.txt", "-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session):
+    """Run every pre-commit hook over every file."""
+    session.install("-c", "constraints.txt", "-e", ".[lint]")
+    session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure")
+
+
+@nox.session
+def docs(session):
+    """Build the documentation; a warning is an error."""
+    session.install("-c", "constraints.txt", "-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "doc", "doc/_build")
+
+
+@nox.session
+def bench(session):
+    """Run a script of benchmarks/, for example ``nox -s bench -- step_time.py``."""
+    session.install("-c", "constraints.txt", "-e", ".[bench]")
+    if not session.posargs:
+        session.error("name a script of benchmarks/: nox -s bench -- step_time.py")
+    session.run("python", f"benchmarks/{session.posargs[0]}", *session.posargs[1:])
