@@ -1,5 +1,7 @@
 """Taking an image apart into smaller ones that show nearly the same scene."""
 
+import torch
+
 
 def pair_downsample(x):
     """Split images into two half-size ones with independent noise.
@@ -95,3 +97,44 @@ def _check_divisible(x, factor):
             f"the sides of an image of {x.shape[-2]} x {x.shape[-1]} pixels are not "
             f"multiples of {factor}; pad it first"
         )
+
+
+def random_crops(windows, side, count, generator):
+    """Draw random square crops, each randomly flipped and transposed.
+
+    Parameters
+    ----------
+    windows : sequence of torch.Tensor of shape (C, h, w)
+        Where crops come from; every pixel of all windows is about as likely to be seen
+        as any other.
+    side : int
+        Side of the crops, at most that of the smallest window.
+    count : int
+        Number of crops N.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+
+    Returns
+    -------
+    torch.Tensor of shape (N, C, side, side)
+        The crops.
+    """
+
+    def draw(below):
+        return torch.randint(below, (), generator=generator).item()
+
+    areas = torch.tensor([float(w.shape[-2] * w.shape[-1]) for w in windows])
+    chosen = torch.multinomial(areas, count, replacement=True, generator=generator)
+    crops = []
+    for window in (windows[i] for i in chosen):
+        top = draw(window.shape[-2] - side + 1)
+        left = draw(window.shape[-1] - side + 1)
+        crop = window[:, top : top + side, left : left + side]
+        if draw(2):
+            crop = crop.flip(-2)
+        if draw(2):
+            crop = crop.flip(-1)
+        if draw(2):
+            crop = crop.transpose(-2, -1)
+        crops.append(crop)
+    return torch.stack(crops)

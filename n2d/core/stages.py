@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 import torch
 
 from n2d.core.losses import detail_loss, partial_denoising_loss
-from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
+from n2d.core.sampling import (
+    pixel_shuffle_from_batch,
+    pixel_unshuffle_to_batch,
+    random_crops,
+)
 from n2d.core.training import train
 
 PARTIAL_DENOISING = "partial denoising"
@@ -193,3 +197,104 @@ def run_paper(
         )
     estimates = apply_stages(noisy, networks, factors, clamp=True)
     return PaperRun(**vars(estimates), losses=(losses1, losses3))
+
+
+# -- the same losses on random crops -----------------------------------------------
+
+
+def run_crops(
+    windows,
+    networks,
+    n_steps,
+    *,
+    factors,
+    learning_rate,
+    detail_steps,
+    generator,
+    crops_per_step=4,
+    crop_side=64,
+    callback=None,
+):
+    """Train both networks on random crops: a cost that no image's size changes.
+
+    Adam, with a learning rate that rises linearly and falls like a cosine; nothing is
+    clamped.
+
+    Parameters
+    ----------
+    windows : sequence of torch.Tensor of shape (C, h, w)
+        Parts of the noisy images, with sides that are multiples of `alignment`.
+    networks : sequence of one or two torch.nn.Module
+        f and h, trained in place; without h there is no stage 3.
+    n_steps, detail_steps : int
+        Steps of stage 1 and of stage 3.
+    factors : sequence of int
+        Downsampling factors of stage 2.
+    learning_rate : float
+        The highest learning rate.
+    generator : torch.Generator
+        Draws the crops.
+    crops_per_step : int, default=4
+        Crops in every step.
+    crop_side : int, default=64
+        Side of the crops, which never exceeds the smallest window's.
+    callback : callable, optional
+        See `n2d.core.training.train`.
+
+    Returns
+    -------
+    losses : tuple of two lists of float
+        The losses of stages 1 and 3 before each step.
+    """
+    f, *detail = networks
+    side = min(crop_side, *(n for window in windows for n in window.shape[-2:]))
+
+    def fit(network, n_steps, stage, windows, loss):
+        def loss_of_crops(_):
+            return loss(random_crops(windows, side, crops_per_step, generator))
+
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: _one_cycle(step, n_steps)
+        )
+        return train(
+            loss_of_crops,
+            optimizer,
+            n_steps,
+            stage=stage,
+            schedule=schedule,
+            callback=callback,
+        )
+
+    losses1 = fit(
+        f,
+        n_steps,
+        PARTIAL_DENOISING,
+        windows,
+        lambda noisy: partial_denoising_loss(f, noisy),
+    )
+    losses3 = []
+    if detail:
+        h = detail[0]
+        pairs = [  # (2 C, h, w): smooth and noisy, cropped together
+            torch.cat(
+                [smooth_estimates(f, window[None], factors, False)[-1][0], window]
+            )
+            for window in windows
+        ]
+        losses3 = fit(
+            h,
+            detail_steps,
+            DETAIL_RECOVERY,
+            pairs,
+            lambda pair: detail_loss(h, *pair.chunk(2, dim=1)),
+        )
+    return losses1, losses3
+
+
+def _one_cycle(step, n_steps, warmup=0.2):
+    """Share of the highest learning rate at a step, from 0."""
+    position = (step + 1) / (n_steps + 1)
+    if position < warmup:
+        return position / warmup
+    return (1 + math.cos(math.pi * (position - warmup) / (1 - warmup))) / 2

@@ -1,0 +1,311 @@
+"""From a user's array to canonical images and back, lazily.
+
+The rest of the package sees images as windows of shape (C, h, w), float64, one at a
+time. Only what is asked for is read, so that memory maps and other array-likes that
+read on indexing never need to fit into memory. NumPy only.
+"""
+
+import numbers
+
+import numpy as np
+
+
+class Image:
+    """One image of a user's array, read window by window.
+
+    Parameters
+    ----------
+    array : array-like of shape (H, W), (H, W, C) or (C, H, W), or a stack of such
+        Anything with ``shape``, ``dtype`` and NumPy's indexing.
+    channel_axis : {0, 1, 2} or None
+        Which axis of the image holds the channels.
+    index : tuple of int
+        The image's place in the stack, () if `array` is one image.
+    name : str
+        How error messages call the array.
+    """
+
+    def __init__(self, array, channel_axis, index=(), name="X"):
+        self._array = array
+        self._index = index
+        self._channel_axis = channel_axis
+        self._name = name
+        shape = array.shape[len(index) :]
+        if channel_axis is None:
+            self.shape = (1, *shape)
+        else:
+            height, width = (n for axis, n in enumerate(shape) if axis != channel_axis)
+            self.shape = (shape[channel_axis], height, width)
+
+    def read(self, top, left, height, width):
+        """Read a window, which may go beyond the lower and the right border.
+
+        Parameters
+        ----------
+        top, left, height, width : int
+            The window. What lies beyond the image mirrors it, the border pixel not
+            repeated.
+
+        Returns
+        -------
+        ndarray of shape (C, height, width), float64
+            A copy.
+
+        Raises
+        ------
+        ValueError
+            If a pixel of the window is NaN or infinite.
+        """
+        _, bottom, right = self.shape
+        rows = slice(top, min(top + height, bottom))
+        columns = slice(left, min(left + width, right))
+        values = np.asarray(self._array[self._window(rows, columns)])
+        values = self._channels_first(values)
+        values = np.array(values, dtype=np.float64, order="C")
+        if not np.isfinite(values).all():
+            kind = "NaN" if np.isnan(values).any() else "infinity"
+            raise ValueError(
+                f"Input {self._name} contains {kind}, in rows {rows.start} to "
+                f"{rows.stop - 1} and columns {columns.start} to {columns.stop - 1}"
+                f"{self._where()}. Replace such pixels before denoising"
+            )
+        missing = (height - values.shape[1], width - values.shape[2])
+        if any(missing):
+            values = np.pad(
+                values, ((0, 0), (0, missing[0]), (0, missing[1])), "reflect"
+            )
+        return values
+
+    def write(self, values, top, left):
+        """Put a window (C, h, w) into the array, converted to its dtype."""
+        _, height, width = values.shape
+        window = self._window(slice(top, top + height), slice(left, left + width))
+        if self._channel_axis is None:
+            self._array[window] = values[0]
+        else:
+            self._array[window] = np.moveaxis(values, 0, self._channel_axis)
+
+    def _window(self, rows, columns):
+        """Index of a window in the user's array."""
+        window = [rows, columns]
+        if self._channel_axis is not None:
+            window.insert(self._channel_axis, slice(None))
+        return (*self._index, *window)
+
+    def _channels_first(self, values):
+        if self._channel_axis is None:
+            return values[np.newaxis]
+        return np.moveaxis(values, self._channel_axis, 0)
+
+    def _where(self):
+        return f" of image {self._index[0]}" if self._index else ""
+
+
+class Images:
+    """All images of a user's X, and the way back to an output like X.
+
+    Parameters
+    ----------
+    X : array-like, or list or tuple of array-likes
+        With ``channel_axis=None``, (H, W) is one image and (n, H, W) a stack of n.
+        With a `channel_axis` there is one axis more. A list or tuple of arrays is many
+        images, of any sizes; a nested list of numbers is one array.
+    channel_axis : int or None
+        Axis of X, or of every array of a list, that holds the channels.
+
+    Raises
+    ------
+    TypeError
+        If X is a masked or sparse array or does not hold numbers.
+    ValueError
+        If X is complex, empty or has the wrong number of axes, if `channel_axis` does
+        not fit, or if the images differ in their number of channels.
+    """
+
+    def __init__(self, X, channel_axis=None):
+        self._X = X
+        self._channel_axis = channel_axis
+        self.is_list = isinstance(X, (list, tuple)) and any(map(_is_array, X))
+        if self.is_list:
+            self.arrays = [_as_array(item, f"X[{i}]") for i, item in enumerate(X)]
+            self._images = []
+            for i, array in enumerate(self.arrays):
+                name = f"X[{i}]"
+                axis, stacked = _settle_axes(array, channel_axis, name)
+                if stacked:
+                    raise ValueError(
+                        f"{name} has {array.ndim} axes, but every array of a list is "
+                        f"one image of {array.ndim - 1}; pass a stack as one array"
+                    )
+                self._images.append(Image(array, axis, name=name))
+        else:
+            array = _as_array(X, "X")
+            self.arrays = [array]
+            axis, stacked = _settle_axes(array, channel_axis, "X")
+            places = [(i,) for i in range(array.shape[0])] if stacked else [()]
+            self._images = [Image(array, axis, place) for place in places]
+        channels = {image.shape[0] for image in self._images}
+        if len(channels) > 1:
+            raise ValueError(
+                "the images of X have different numbers of channels: "
+                f"{sorted(channels)}"
+            )
+        self.n_channels = channels.pop()
+
+    def __len__(self):
+        return len(self._images)
+
+    def __getitem__(self, i):
+        return self._images[i]
+
+    def empty_like(self):
+        """Return new images of X's shapes and of the dtype that results have.
+
+        Returns
+        -------
+        Images
+            Of dtype ``np.result_type(X.dtype, np.float32)``; `result` gives the array.
+        """
+        outputs = [
+            np.empty(array.shape, np.result_type(array.dtype, np.float32))
+            for array in self.arrays
+        ]
+        X = outputs[0] if not self.is_list else type(self._X)(outputs)
+        return Images(X, self._channel_axis)
+
+    @property
+    def result(self):
+        """The array, or the list or tuple of arrays, that the images belong to."""
+        return self._X
+
+
+def sample_windows(images, rng, *, side, max_pixels, multiple):
+    """Read parts of the images to learn from: everything, or random windows.
+
+    Parameters
+    ----------
+    images : Images
+        The images.
+    rng : numpy.random.Generator
+        Draws the windows where there are too many pixels.
+    side : int
+        Side of a random window; a multiple of `multiple`.
+    max_pixels : int
+        Up to so many pixels, in all, are read; where the images have more of them,
+        random windows with about so many together.
+    multiple : int
+        The sides of what is returned are multiples of this, mirrored where needed.
+
+    Returns
+    -------
+    list of ndarray of shape (C, h, w), float64
+        Whole images, or windows of at most `side` pixels a side.
+    """
+    areas = np.array([image.shape[1] * image.shape[2] for image in images], float)
+
+    def read(image, top, left, height, width):
+        height, width = (-(-n // multiple) * multiple for n in (height, width))
+        return image.read(top, left, height, width)
+
+    if areas.sum() <= max_pixels:
+        return [read(image, 0, 0, *image.shape[1:]) for image in images]
+    windows, n_pixels = [], 0
+    while n_pixels < max_pixels:
+        image = images[rng.choice(len(images), p=areas / areas.sum())]
+        height, width = (min(side, n) for n in image.shape[1:])
+        top = rng.integers(image.shape[1] - height + 1)
+        left = rng.integers(image.shape[2] - width + 1)
+        windows.append(read(image, int(top), int(left), height, width))
+        n_pixels += height * width
+    return windows
+
+
+def _is_array(item):
+    return hasattr(item, "shape") and getattr(item, "ndim", 0) > 0
+
+
+def _reads_lazily(X):
+    """Whether X is no ndarray, but has a NumPy dtype and can be indexed like one."""
+    if not (hasattr(X, "shape") and hasattr(X, "dtype") and hasattr(X, "__getitem__")):
+        return False
+    try:
+        np.dtype(X.dtype)
+    except TypeError:  # as for torch tensors
+        return False
+    return True
+
+
+def _as_array(X, name):
+    """Return X as something with shape, dtype and windows, or say what is wrong."""
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array; fill the masked pixels first, for example by "
+            f"{name}.filled(value)"
+        )
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required. Use "
+            f"'.toarray()' to convert it to a dense array"
+        )
+    array = X if isinstance(X, np.ndarray) or _reads_lazily(X) else np.asarray(X)
+    dtype = np.dtype(array.dtype)
+    if dtype.kind == "O":
+        array = _numbers(np.asarray(array), name)
+    elif dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} has dtype {dtype}; denoise its real "
+            "and its imaginary part, or its magnitude"
+        )
+    elif dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold numbers, got dtype {dtype}")
+    if isinstance(array, np.ndarray):
+        array = array.view(np.ndarray)  # a np.matrix would keep two axes
+    return array
+
+
+def _numbers(array, name):
+    """Convert an object array whose items are real numbers to float64."""
+    for item in array.flat:
+        if isinstance(item, numbers.Complex) and not isinstance(item, numbers.Real):
+            raise ValueError(f"Complex data not supported: {name} holds {item!r}")
+        if item is None or isinstance(item, str):
+            raise TypeError(f"{name} must hold numbers, got {item!r}")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must hold numbers: {error}") from error
+
+
+def _settle_axes(array, channel_axis, name):
+    """Return the channel axis within one image, and whether there is a stack."""
+    n_axes = 2 if channel_axis is None else 3
+    if array.ndim not in (n_axes, n_axes + 1):
+        one, many = ("(H, W)", "(n, H, W)") if n_axes == 2 else ("3 axes", "4 axes")
+        raise ValueError(
+            f"Expected 2D array or 3D stack: with channel_axis={channel_axis}, {name} "
+            f"is one image of shape {one} or a stack of shape {many}, got an array of "
+            f"shape {tuple(array.shape)}. Reshape your data, or give channel_axis if "
+            "an axis holds channels"
+        )
+    if 0 in array.shape:
+        raise ValueError(
+            f"Found array with {array.shape[0]} sample(s) and {array.shape[-1]} "
+            f"feature(s) (shape={tuple(array.shape)}) while a minimum of 1 is "
+            f"required: {name} has no pixels"
+        )
+    stacked = array.ndim == n_axes + 1
+    if channel_axis is None:
+        return None, stacked
+    if not -array.ndim <= channel_axis < array.ndim:
+        raise ValueError(
+            f"channel_axis={channel_axis} is out of range for {name} of shape "
+            f"{tuple(array.shape)}"
+        )
+    axis = channel_axis % array.ndim - stacked
+    if axis < 0:
+        raise ValueError(
+            f"channel_axis={channel_axis} of {name} of shape {tuple(array.shape)} is "
+            "the axis of the images: axis 0 of a stack is never the channels. Move the "
+            "channels with np.moveaxis, or denoise one image at a time"
+        )
+    return axis, stacked

@@ -1,0 +1,28 @@
+"""Progress of a training on the terminal."""
+
+from tqdm import tqdm
+
+
+class ProgressBar:
+    """A callback that draws a bar on stderr, with ETA and the stage's name.
+
+    A context manager; leaving it closes the bar.
+    """
+
+    def __enter__(self):
+        self._stage = None
+        self._bar = None
+        return self
+
+    def __call__(self, progress):
+        """Draw one step; never cancels."""
+        if progress.stage != self._stage:
+            self.__exit__()
+            self._stage = progress.stage
+            self._bar = tqdm(total=progress.total, desc=progress.stage, unit="step")
+        self._bar.set_postfix(loss=f"{progress.loss:.3g}", refresh=False)
+        self._bar.update(progress.step - self._bar.n)
+
+    def __exit__(self, *exception):
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,86 @@
+"""Which windows to read so that a tiled result equals the untiled one."""
+
+from typing import NamedTuple
+
+
+class Tile(NamedTuple):
+    """A part of an image and the larger window it is computed from.
+
+    Attributes
+    ----------
+    top, left, height, width : int
+        The part of the image that is written.
+    window : tuple of four ints
+        Top, left, height and width of what is read; may go beyond the image's lower
+        and right border.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    window: tuple
+
+    def crop(self, values):
+        """Cut the tile (..., height, width) out of values computed on its window."""
+        rows = slice(self.top - self.window[0], self.top - self.window[0] + self.height)
+        columns = slice(
+            self.left - self.window[1], self.left - self.window[1] + self.width
+        )
+        return values[..., rows, columns]
+
+
+def padded_side(side, multiple):
+    """Round the side of an image up to a multiple."""
+    return -(-side // multiple) * multiple
+
+
+def tiles(height, width, *, side, reach, multiple):
+    """Cover an image with tiles whose windows hold all that they depend on.
+
+    Windows start at multiples of `multiple`, so that phase images and half-size images
+    are those of the whole image, and end inside it or at its padded border, so that
+    convolutions meet a border only where the image has one.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the image.
+    side : int
+        Largest side of a tile; rounded up to a multiple of `multiple`.
+    reach : int
+        How far away a pixel can still change the result.
+    multiple : int
+        What both sides of a window have to be multiples of.
+
+    Yields
+    ------
+    Tile
+        Row by row; together the tiles cover the image once.
+
+    Examples
+    --------
+    >>> from n2d.core.tiling import tiles
+    >>> for tile in tiles(5, 20, side=8, reach=3, multiple=4):
+    ...     print(tile)
+    Tile(top=0, left=0, height=5, width=8, window=(0, 0, 8, 12))
+    Tile(top=0, left=8, height=5, width=8, window=(0, 4, 8, 16))
+    Tile(top=0, left=16, height=5, width=4, window=(0, 12, 8, 8))
+    """
+    side = padded_side(side, multiple)
+    halo = padded_side(reach, multiple)
+    rows = list(_intervals(height, side, halo, multiple))
+    columns = list(_intervals(width, side, halo, multiple))
+    for top, tile_height, window_top, window_height in rows:
+        for left, tile_width, window_left, window_width in columns:
+            window = (window_top, window_left, window_height, window_width)
+            yield Tile(top, left, tile_height, tile_width, window)
+
+
+def _intervals(length, side, halo, multiple):
+    """Start and length of every tile and of its window, along one axis."""
+    padded = padded_side(length, multiple)
+    for start in range(0, length, side):
+        first = max(0, start - halo)
+        last = min(padded, start + side + halo)
+        yield start, min(side, length - start), first, last - first

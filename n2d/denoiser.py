@@ -1,0 +1,525 @@
+"""`Noise2DetailDenoiser`, the estimator: it orchestrates, `n2d.core` computes."""
+
+import contextlib
+import copy
+import math
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from n2d._arrays import Images, sample_windows
+from n2d._progress import ProgressBar
+from n2d.core import stages
+from n2d.core.network import DenoisingNetwork, initialize
+from n2d.core.tiling import padded_side, tiles
+
+# What "auto" stands for: the published schedule, and ours.
+_AUTO = {
+    "paper": {"max_iter": 2000, "detail_max_iter": 2000, "learning_rate": 1e-3},
+    "fast": {"max_iter": 400, "detail_max_iter": 400, "learning_rate": 3e-3},
+}
+_AUTO_FACTORS = (2, 4)
+
+# The fast solver learns from so many pixels at most: all of a 512 x 512 image.
+_MAX_TRAINING_PIXELS = 512**2
+_TRAINING_WINDOW = 96
+_TILE = 512
+
+
+class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
+    """Denoise images without training data, by Noise2Detail.
+
+    A tiny network learns from the noisy image alone to tell noise from signal, in three
+    stages: partial denoising, background refinement and detail recovery [1]_.
+
+    Parameters
+    ----------
+    solver : {"fast", "paper"}, default="fast"
+        ``"paper"`` trains on the whole image for 2 x 2,000 steps, exactly as published;
+        a quarter of an hour for 256 x 256 pixels on two CPU cores. It clamps every
+        estimate to `data_range`. ``"fast"`` trains on small random crops for a few
+        hundred steps, so that its cost does not depend on the image's size, and never
+        clips.
+    init : {"auto", "random", "synthetic"}, default="auto"
+        Where the weights start: at random, or learned from generated images. ``"auto"``
+        is ``"synthetic"`` where the package ships weights for the network asked for and
+        the solver is ``"fast"``, else ``"random"``.
+    hidden_channels : int, default=48
+        Channels of the networks' hidden layers.
+    max_iter : int or "auto", default="auto"
+        Optimizer steps of stage 1. ``"auto"``: 2,000 with ``solver="paper"``, 400 with
+        ``"fast"``.
+    downsampling_factors : tuple of int or "auto", default="auto"
+        Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
+        ``()`` switches it off. ``"auto"``: (2, 4).
+    detail_max_iter : int or "auto", default="auto"
+        Optimizer steps of stage 3; 0 switches it off. ``"auto"``: as for `max_iter`.
+    learning_rate : float or "auto", default="auto"
+        Highest learning rate of Adam. ``"auto"``: 1e-3 with ``solver="paper"``,
+        3e-3 with ``"fast"``.
+    channel_axis : int or None, default=None
+        Axis of the images' channels in X; None for grey images. Never guessed.
+    data_range : tuple of two floats or None, default=None
+        The (low, high) values that are mapped to 0 and 1, once for all images. None:
+        the smallest and largest value that `fit` sees.
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for the fastest
+        there is.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights and the crops. The same int gives the same bits on the same
+        CPU; None gives new ones each time. No global random state is read or changed.
+    verbose : int, default=0
+        With 1 or more, `fit` shows a progress bar on stderr.
+
+    Attributes
+    ----------
+    networks_ : tuple of torch.nn.Module
+        The trained networks of stage 1 and, unless ``detail_max_iter=0``, stage 3.
+    n_iter_ : int
+        Optimizer steps that `fit` took in all.
+    loss_curve_ : list of float
+        The loss before each step, stage 1 first.
+    data_range_ : tuple of two floats
+        The (low, high) values that are mapped to 0 and 1.
+    downsampling_factors_ : tuple of int
+        The factors of stage 2.
+    n_features_in_ : int
+        Length of the second axis of X in `fit`; later inputs may have any size.
+
+    See Also
+    --------
+    n2d.denoise_noise2detail : The same for one image in one call.
+
+    Notes
+    -----
+    Any real dtype is accepted; the result has dtype
+    ``np.result_type(X.dtype, np.float32)`` and the units of X. Boolean images count as
+    0 and 1. Intensities are mapped by one affine function for all images, pixels and
+    channels, so that they stay comparable. A stack shares one fit. Where all that
+    `fit` sees is one value, nothing can be learned and `transform` returns its input.
+
+    References
+    ----------
+    .. [1] T. Chobola, J. A. Schnabel, T. Peng, "Lightweight Data-Free Denoising for
+       Detail-Preserving Biomedical Image Restoration", MICCAI 2025, arXiv:2510.15611.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d import Noise2DetailDenoiser
+    >>> rng = np.random.default_rng(0)
+    >>> clean = np.tile(np.linspace(0, 200, 64), (64, 1))
+    >>> noisy = clean + rng.normal(0, 20, clean.shape)
+    >>> denoiser = Noise2DetailDenoiser(max_iter=60, detail_max_iter=0, random_state=0)
+    >>> denoised = denoiser.fit_transform(noisy)
+    >>> bool(np.std(denoised - clean) < np.std(noisy - clean) / 2)
+    True
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "solver": [StrOptions({"fast", "paper"})],
+        "init": [StrOptions({"auto", "random", "synthetic"})],
+        "hidden_channels": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "downsampling_factors": [StrOptions({"auto"}), tuple, list],
+        "detail_max_iter": [
+            StrOptions({"auto"}),
+            Interval(Integral, 0, None, closed="left"),
+        ],
+        "learning_rate": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "channel_axis": [Integral, None],
+        "data_range": [tuple, list, None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        solver="fast",
+        init="auto",
+        hidden_channels=48,
+        max_iter="auto",
+        downsampling_factors="auto",
+        detail_max_iter="auto",
+        learning_rate="auto",
+        channel_axis=None,
+        data_range=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.solver = solver
+        self.init = init
+        self.hidden_channels = hidden_channels
+        self.max_iter = max_iter
+        self.downsampling_factors = downsampling_factors
+        self.detail_max_iter = detail_max_iter
+        self.learning_rate = learning_rate
+        self.channel_axis = channel_axis
+        self.data_range = data_range
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fitting -------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, callback=None):
+        """Learn to denoise from the noisy images themselves.
+
+        Parameters
+        ----------
+        X : array-like, or list of array-likes
+            With ``channel_axis=None``, (H, W) is one image and (n, H, W) a stack; with
+            a `channel_axis` there is one axis more. A list of arrays is many images, of
+            any sizes. ``solver="fast"`` reads at most about 512 x 512 pixels of them.
+        y : None
+            Ignored.
+        callback : callable, optional
+            Called after every step with an `n2d.core.training.Progress` (stage, step,
+            total, loss). Returning True cancels.
+
+        Returns
+        -------
+        Noise2DetailDenoiser
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or X is unsuitable; the message names it.
+        n2d.core.training.TrainingCancelled
+            If `callback` returned True. The estimator stays as it was.
+        n2d.core.training.TrainingDiverged
+            If the loss became infinite or NaN. The estimator stays as it was.
+        """
+        device = _usable_device(self.device)
+        factors = self._settled_factors()
+        images = Images(X, self.channel_axis)
+        rng = _generator(self.random_state)
+        multiple = stages.alignment(factors)
+        windows = self._training_windows(images, rng, multiple)
+        data_range = self._settled_data_range(windows)
+        tensors = [_to_unit_range(w, data_range, device) for w in windows]
+        seed = int(rng.integers(2**63))
+        with torch.inference_mode(False), torch.enable_grad():
+            networks, losses = self._train(tensors, factors, seed, callback)
+
+        # Nothing can fail any more; until here the estimator is as it was.
+        if not images.is_list:
+            validate_data(self, X, skip_check_array=True)
+        self.networks_ = tuple(network.requires_grad_(False) for network in networks)
+        self.loss_curve_ = [*losses[0], *losses[1]]
+        self.n_iter_ = len(self.loss_curve_)
+        self.data_range_ = data_range
+        self.downsampling_factors_ = factors
+        return self
+
+    def _training_windows(self, images, rng, multiple):
+        """What is learned from, as float64 arrays (C, h, w) in the units of X."""
+        if self.solver == "fast":
+            return sample_windows(
+                images,
+                rng,
+                side=_TRAINING_WINDOW,
+                max_pixels=_MAX_TRAINING_PIXELS,
+                multiple=multiple,
+            )
+        # The published schedule looks at all images at once, so they get one size.
+        height = padded_side(max(image.shape[1] for image in images), multiple)
+        width = padded_side(max(image.shape[2] for image in images), multiple)
+        return [image.read(0, 0, height, width) for image in images]
+
+    def _settled_data_range(self, windows):
+        lowest = min(float(window.min()) for window in windows)
+        highest = max(float(window.max()) for window in windows)
+        if self.data_range is None or lowest == highest:
+            return lowest, highest
+        try:
+            low, high = map(float, self.data_range)
+        except (TypeError, ValueError):
+            low = high = math.nan
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(
+                "data_range must be None or two finite numbers (low, high) with low < "
+                f"high, got {self.data_range!r}"
+            )
+        return low, high
+
+    def _settled_factors(self):
+        factors = self.downsampling_factors
+        if isinstance(factors, str):
+            return _AUTO_FACTORS
+        if not all(isinstance(r, Integral) and r >= 2 for r in factors) or len(
+            set(factors)
+        ) != len(factors):
+            raise ValueError(
+                "downsampling_factors must be 'auto' or a tuple of different integers "
+                f"of 2 or more, such as (2, 4), got {factors!r}"
+            )
+        return tuple(int(r) for r in factors)
+
+    def _settled(self, name):
+        value = getattr(self, name)
+        return _AUTO[self.solver][name] if isinstance(value, str) else value
+
+    def _train(self, tensors, factors, seed, callback):
+        """Return the trained networks and the losses of both stages."""
+        if self.init == "synthetic":
+            raise ValueError(
+                "init='synthetic' asks for weights that this version does not ship; "
+                "use init='auto' or init='random'"
+            )
+        n_steps, detail_steps = (
+            self._settled("max_iter"),
+            self._settled("detail_max_iter"),
+        )
+        if all(tensor.min() == tensor.max() for tensor in tensors):
+            # One value everywhere: there is no noise to learn from.
+            n_steps, detail_steps = 1, min(1, detail_steps)
+        generator = torch.Generator().manual_seed(seed)
+        networks = [
+            self._new_network(tensors[0], generator)
+            for _ in range(2 if detail_steps else 1)
+        ]
+        with contextlib.ExitStack() as stack:
+            schedule = {
+                "factors": factors,
+                "detail_steps": detail_steps,
+                "learning_rate": self._settled("learning_rate"),
+                "callback": _reporting(callback, self.verbose, stack),
+            }
+            if self.solver == "paper":
+                run = stages.run_paper(
+                    torch.stack(tensors), networks, n_steps, **schedule
+                )
+                return networks, run.losses
+            losses = stages.run_crops(
+                tensors, networks, n_steps, generator=generator, **schedule
+            )
+            return networks, losses
+
+    def _new_network(self, like, generator):
+        padding_mode = "zeros" if self.solver == "paper" else "replicate"
+        network = DenoisingNetwork(like.shape[0], self.hidden_channels, padding_mode)
+        return initialize(network.to(torch.float32), generator).to(like.device)
+
+    # -- applying ------------------------------------------------------------------
+
+    def fit_transform(self, X, y=None, *, callback=None):
+        """Fit to X, then denoise X: ``fit(X, callback=callback).transform(X)``.
+
+        Parameters
+        ----------
+        X : array-like, or list of array-likes
+            As for `fit`.
+        y : None
+            Ignored.
+        callback : callable, optional
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, or list of ndarray
+            Denoised, of the shape of X and dtype
+            ``np.result_type(X.dtype, np.float32)``.
+        """
+        return self.fit(X, y, callback=callback).transform(X)
+
+    def transform(self, X):
+        """Denoise images with what `fit` has learned.
+
+        The result is a local function of the pixels and of nothing else: each image of
+        a stack comes out as it would alone, however the images are tiled.
+
+        Parameters
+        ----------
+        X : array-like, or list of array-likes
+            As for `fit`; other sizes are fine, other numbers of channels are not.
+
+        Returns
+        -------
+        ndarray, or list of ndarray
+            Denoised, of the shape of X and dtype
+            ``np.result_type(X.dtype, np.float32)``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` has not been called.
+        TypeError, ValueError
+            If X is unsuitable; the message names what is wrong.
+        """
+        images = self._images_to_transform(X)
+        outputs = images.empty_like()
+        for i, tile, estimates in self._denoised_tiles(images):
+            self._write(outputs[i], tile, estimates.stage3)
+        return outputs.result
+
+    def transform_stages(self, X):
+        """Denoise images and return the estimate after every stage.
+
+        Parameters
+        ----------
+        X : array-like, or list of array-likes
+            As for `transform`.
+
+        Returns
+        -------
+        sklearn.utils.Bunch
+            ``stage1``, partially denoised; ``stage2_factors``, a dict with an estimate
+            for every downsampling factor; ``stage2``, their mean with stage 1;
+            ``stage3``, which is what `transform` returns. Each like the result of
+            `transform`.
+        """
+        images = self._images_to_transform(X)
+        outputs = Bunch(
+            stage1=images.empty_like(),
+            stage2_factors={r: images.empty_like() for r in self.downsampling_factors_},
+            stage2=images.empty_like(),
+            stage3=images.empty_like(),
+        )
+        for i, tile, estimates in self._denoised_tiles(images):
+            for stage in ("stage1", "stage2", "stage3"):
+                self._write(outputs[stage][i], tile, getattr(estimates, stage))
+            for r, estimate in estimates.stage2_factors.items():
+                self._write(outputs.stage2_factors[r][i], tile, estimate)
+        results = {
+            stage: outputs[stage].result for stage in ("stage1", "stage2", "stage3")
+        }
+        factors = {r: output.result for r, output in outputs.stage2_factors.items()}
+        return Bunch(**results, stage2_factors=factors)
+
+    def _images_to_transform(self, X):
+        check_is_fitted(self)
+        images = Images(X, self.channel_axis)
+        expected = self.networks_[0].in_channels
+        if images.n_channels != expected:
+            raise ValueError(
+                f"X has {images.n_channels} channel(s), but {type(self).__name__} was "
+                f"fitted with {expected}; check channel_axis={self.channel_axis}"
+            )
+        return images
+
+    def _denoised_tiles(self, images):
+        """Yield (image's number, tile, `Estimates` of the tile's window)."""
+        device = _usable_device(self.device, fall_back=True)
+        networks = [network.to(device) for network in self.networks_]
+        factors = self.downsampling_factors_
+        geometry = {
+            "side": _TILE,
+            "reach": stages.reach(networks[0], factors),
+            "multiple": stages.alignment(factors),
+        }
+        low, high = self.data_range_
+        for i, image in enumerate(images):
+            for tile in tiles(*image.shape[1:], **geometry):
+                noisy = _to_unit_range(image.read(*tile.window), (low, high), device)
+                if low == high:
+                    same = dict.fromkeys(factors, noisy)
+                    yield i, tile, stages.Estimates(noisy, same, noisy, noisy)
+                    continue
+                yield (
+                    i,
+                    tile,
+                    stages.apply_stages(
+                        noisy[None], networks, factors, clamp=self.solver == "paper"
+                    ),
+                )
+
+    def _write(self, image, tile, estimate):
+        """Write a tile's part of an estimate, in the units of X."""
+        low, high = self.data_range_
+        values = tile.crop(estimate.squeeze(0) if estimate.ndim == 4 else estimate)
+        image.write(
+            low + _span(low, high) * values.cpu().numpy().astype(np.float64),
+            tile.top,
+            tile.left,
+        )
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "networks_" in state:
+            # On the CPU, so that a model fitted on a GPU loads anywhere.
+            state["networks_"] = tuple(
+                copy.deepcopy(network).to("cpu") for network in self.networks_
+            )
+        return state
+
+
+def _to_unit_range(values, data_range, device):
+    """Map `data_range` to 0 and 1; float32, because the networks are."""
+    low, high = data_range
+    scaled = (values - low) / _span(low, high)
+    return torch.from_numpy(scaled.astype(np.float32)).to(device)
+
+
+def _span(low, high):
+    return (high - low) or 1.0
+
+
+def _generator(random_state):
+    """A generator of its own, whatever the kind of `random_state`."""
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31)
+    return np.random.default_rng(random_state)
+
+
+def _usable_device(name, *, fall_back=False):
+    """Return the torch device called `name`, or say that it isn't there.
+
+    With `fall_back`, a device that this machine lacks becomes the CPU, with a warning,
+    so that a model fitted on a GPU runs where there is none.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={name!r} is no device; use 'auto', 'cpu', 'cuda', 'cuda:1' or "
+            "'mps'"
+        ) from error
+    available = {
+        "cpu": True,
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }.get(device.type, False)
+    if available:
+        return device
+    if fall_back:
+        warnings.warn(
+            f"device={name!r} is not available on this machine; using the CPU",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return torch.device("cpu")
+    raise ValueError(
+        f"device={name!r} is not available on this machine; use 'auto' or 'cpu'"
+    )
+
+
+def _reporting(callback, verbose, stack):
+    """Return a callback that also draws a bar, closed when `stack` is."""
+    if not verbose:
+        return callback
+    bar = stack.enter_context(ProgressBar())
+
+    def report(progress):
+        bar(progress)
+        return callback is not None and callback(progress)
+
+    return report

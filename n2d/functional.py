@@ -1,0 +1,98 @@
+"""Denoising in one call, after scikit-image's habits."""
+
+import numpy as np
+
+
+def denoise_noise2detail(
+    image,
+    *,
+    channel_axis=None,
+    solver="fast",
+    init="auto",
+    hidden_channels=48,
+    max_iter="auto",
+    downsampling_factors="auto",
+    detail_max_iter="auto",
+    learning_rate="auto",
+    data_range=None,
+    device="auto",
+    rng=None,
+):
+    """Denoise an image without training data, by Noise2Detail.
+
+    Parameters
+    ----------
+    image : array-like
+        (H, W), or a stack (n, H, W); with a `channel_axis` one axis more. A list of
+        arrays is many images, of any sizes. Any real dtype; not modified.
+    channel_axis : int or None, default=None
+        Axis of the channels; None for grey images. Never guessed.
+    solver : {"fast", "paper"}, default="fast"
+        Ours, or the published schedule.
+    init : {"auto", "random", "synthetic"}, default="auto"
+        Where the weights start.
+    hidden_channels : int, default=48
+        Channels of the networks' hidden layers.
+    max_iter : int or "auto", default="auto"
+        Optimizer steps of stage 1, partial denoising.
+    downsampling_factors : tuple of int or "auto", default="auto"
+        Factors of stage 2, background refinement; () switches it off.
+    detail_max_iter : int or "auto", default="auto"
+        Optimizer steps of stage 3, detail recovery; 0 switches it off.
+    learning_rate : float or "auto", default="auto"
+        Highest learning rate of Adam.
+    data_range : tuple of two floats or None, default=None
+        The (low, high) values that are mapped to 0 and 1; None: the smallest and
+        largest.
+    device : str, default="auto"
+        Where to compute: ``"cpu"``, ``"cuda"``, ``"mps"``, ...
+    rng : int, numpy.random.Generator or None, default=None
+        Source of randomness; an int gives the bits of the estimator's `random_state`.
+
+    Returns
+    -------
+    ndarray, or list of ndarray
+        The denoised image, of the same shape, in the same units, of dtype
+        ``np.result_type(image.dtype, np.float32)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter or `image` is unsuitable; the message names it.
+
+    See Also
+    --------
+    n2d.Noise2DetailDenoiser : The estimator, which explains every parameter.
+
+    References
+    ----------
+    .. [1] T. Chobola, J. A. Schnabel, T. Peng, "Lightweight Data-Free Denoising for
+       Detail-Preserving Biomedical Image Restoration", MICCAI 2025, arXiv:2510.15611.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d import denoise_noise2detail
+    >>> rng = np.random.default_rng(0)
+    >>> noisy = rng.poisson(20, (48, 64)).astype(np.uint16)
+    >>> denoised = denoise_noise2detail(noisy, max_iter=20, detail_max_iter=20, rng=0)
+    >>> denoised.shape, denoised.dtype
+    ((48, 64), dtype('float32'))
+    """
+    from n2d.denoiser import Noise2DetailDenoiser
+
+    if isinstance(rng, np.random.Generator):
+        rng = int(rng.integers(2**31))
+    return Noise2DetailDenoiser(
+        solver=solver,
+        init=init,
+        hidden_channels=hidden_channels,
+        max_iter=max_iter,
+        downsampling_factors=downsampling_factors,
+        detail_max_iter=detail_max_iter,
+        learning_rate=learning_rate,
+        channel_axis=channel_axis,
+        data_range=data_range,
+        device=device,
+        random_state=rng,
+    ).fit_transform(image)
