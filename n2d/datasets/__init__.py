@@ -1,7 +1,4 @@
-"""Generated scenes: the bundled demonstration image and the training scenes.
-
-Everything here is drawn by a program from a seed; no real image is involved.
-"""
+"""Generated scenes: nothing here is a photograph of anything."""
 
 from n2d.datasets.fluorescence import fluorescence_cells
 

@@ -1,131 +1,151 @@
-"""Fluorescence micrographs drawn by a program."""
+"""The bundled demonstration: cells under a fluorescence microscope."""
 
-from __future__ import annotations
+import operator
 
 import numpy as np
+from scipy import ndimage
 
-from n2d.datasets.shapes import blob, blur, filaments, power_law_texture, splat
-
-
-def _nucleus(shape, centre, radius, rng):
-    """One textured nucleus: (image, coverage), brightness about 1."""
-    coverage, window = blob(
-        shape, centre, radius, rng, stretch=rng.uniform(0.75, 1.35), edge=1.5
-    )
-    inner = coverage[window]
-    if not inner.size:
-        return coverage, coverage
-    chromatin = power_law_texture(inner.shape, 1.3, rng, longest=radius)
-    body = 0.65 + 0.17 * chromatin
-    n_spots = rng.poisson(4)
-    spots = splat(
-        inner.shape,
-        rng.uniform(0, inner.shape[0], n_spots),
-        rng.uniform(0, inner.shape[1], n_spots),
-        rng.uniform(5, 14, n_spots),
-    )
-    body += blur(spots, radius / 14)
-    for _ in range(rng.integers(1, 4)):
-        # Nucleoli exclude the dye.
-        away = rng.normal(0, 0.35 * radius, 2)
-        hole, _ = blob(
-            inner.shape,
-            (inner.shape[0] / 2 + away[0], inner.shape[1] / 2 + away[1]),
-            radius * rng.uniform(0.12, 0.22),
-            rng,
-            edge=2.0,
-        )
-        body *= 1 - 0.5 * hole
-    image = np.zeros(shape, np.float32)
-    image[window] = inner * np.clip(body, 0.1, None)
-    return image, coverage
-
-
-def _scatter(shape, distance, rng):
-    """Positions on a jittered lattice about `distance` apart, the rim included."""
-    height, width = shape
-    rows, columns = int(height / distance) + 2, int(width / distance) + 2
-    grid = np.mgrid[:rows, :columns].reshape(2, -1).T - 0.25 + rng.uniform(0, 0.5, 2)
-    grid[:, 1] += 0.5 * (grid[:, 0].astype(int) % 2)
-    return (grid + rng.normal(0, 0.16, grid.shape)) * distance
+from n2d.datasets._draw import blob, curves, fractal_field, smooth_field, splat
 
 
 def fluorescence_cells(shape=(256, 256), *, rng=0):
-    """Draw cells as a fluorescence microscope shows them, without noise.
+    """Generate a clean fluorescence-like image of cells.
 
-    The bundled demonstration image: textured nuclei, filaments that follow the
-    cell, puncta around the nuclei, a haze that differs across the field, all
-    seen through a point spread function of about one pixel. Most of it is dark.
+    Textured nuclei, filaments and mitochondria around them, bright puncta, an uneven
+    background, everything blurred by a small point spread function. No noise: add it
+    with the functions of `n2d.noise`.
 
     Parameters
     ----------
     shape : (int, int), default=(256, 256)
-        Height and width in pixels, at least 1 each. Structures keep their size in
-        pixels: a larger image shows more cells.
+        Rows and columns, at least 1 each. Structures keep their size in pixels, so
+        larger images show more cells.
     rng : None, int or numpy.random.Generator, default=0
-        Source of randomness; an int gives the same scene each time.
+        Source of randomness; an int gives the same image each time.
 
     Returns
     -------
-    scene : ndarray of float32, shape `shape`
-        Intensity in [0, 1], where 1 is about the brightest structure.
+    image : ndarray of float32, shape `shape`
+        Clean image with values in [0, 1]; most of it is dark.
 
     Raises
     ------
+    TypeError
+        If `shape` is not two integers.
     ValueError
-        If `shape` is not two positive integers.
+        If a side is smaller than 1.
 
     Examples
     --------
     >>> from n2d.datasets import fluorescence_cells
-    >>> scene = fluorescence_cells((64, 96), rng=0)
-    >>> scene.shape, scene.dtype.name
-    ((64, 96), 'float32')
+    >>> clean = fluorescence_cells()
+    >>> clean.shape, clean.dtype
+    ((256, 256), dtype('float32'))
     """
     try:
-        height, width = (int(n) for n in shape)
-        valid = (height, width) == tuple(shape) and min(height, width) >= 1
+        height, width = (operator.index(n) for n in shape)
     except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise ValueError(f"shape must be two positive integers, got {shape!r}")
+        raise TypeError(
+            f"shape must be two integers, (rows, columns), got {shape!r}"
+        ) from None
+    if min(height, width) < 1:
+        raise ValueError(f"shape must be at least 1 x 1, got {shape!r}")
     rng = np.random.default_rng(rng)
-    # Drawn with a rim and cut, so that small images are parts of such a scene too.
-    rim = 32
-    drawn = (height + 2 * rim, width + 2 * rim)
-    area = drawn[0] * drawn[1]
-    radius = 21.0
 
-    centres = _scatter(drawn, 105, rng)
-    nuclei = np.zeros(drawn, np.float32)
-    covered = np.zeros(drawn, np.float32)
-    cell = np.zeros(drawn, np.float32)
+    # A margin is painted and cut off, so that structures run out of the picture.
+    margin = 24
+    canvas = (height + 2 * margin, width + 2 * margin)
+    centres = _spread(canvas, spacing=84, rng=rng)
+    image = np.zeros(canvas)
     for centre in centres:
-        brightness = rng.uniform(0.55, 1.0)
-        image, coverage = _nucleus(drawn, centre, radius * rng.uniform(0.8, 1.2), rng)
-        nuclei = np.maximum(nuclei, brightness * image)
-        covered = np.maximum(covered, coverage)
-        body, _ = blob(drawn, centre, 2.3 * radius, rng, roughness=0.2, edge=24.0)
-        cell = np.maximum(cell, rng.uniform(0.6, 1.0) * body)
+        image = np.maximum(image, _nucleus(canvas, centre, rng))
+    image += _filaments(canvas, centres, rng) * (1 - 0.9 * (image > 0.08))
+    image += _mitochondria(canvas, centres, rng) * (1 - 0.9 * (image > 0.3))
+    image += _puncta(canvas, rng)
+    image = ndimage.gaussian_filter(image, 0.8)
+    haze = ndimage.gaussian_filter(image, 18) + 0.3 * ndimage.gaussian_filter(image, 6)
+    uneven = 0.03 + 0.02 * np.tanh(smooth_field(canvas, 90, rng))
+    image = (image + 0.35 * haze + uneven)[margin:-margin, margin:-margin]
+    return np.minimum(image / 1.25, 1).astype(np.float32)
 
-    direction = 1.1 * power_law_texture(drawn, 2.5, rng, longest=160)
-    n_fibres = int(area / 420)
-    starts = rng.uniform(0, drawn, (n_fibres, 2))
-    fibres = filaments(drawn, starts, rng.uniform(15, 120, n_fibres), direction, rng)
-    thick = rng.random(n_fibres) < 0.12
-    bundles = filaments(drawn, starts[thick], 90, direction, rng, wander=0.03)
-    fibres = (0.55 * fibres + blur(2.2 * bundles, 0.9)) * (0.08 + cell)
 
-    n_puncta = int(area / 260)
-    position = centres[rng.integers(0, len(centres), n_puncta)]
-    position = position + rng.normal(0, 1.35 * radius, (n_puncta, 2))
-    puncta = splat(drawn, *position.T, rng.lognormal(0.6, 0.7, n_puncta))
-    puncta = blur(puncta, 0.6) * (1 - 0.85 * covered)
+def _spread(canvas, spacing, rng):
+    """Points about `spacing` apart: the best of several candidates, again and again."""
+    count = max(1, round(canvas[0] * canvas[1] / spacing**2))
+    points = rng.uniform(0, 1, (1, 2)) * canvas
+    for _ in range(count - 1):
+        candidates = rng.uniform(0, 1, (20, 2)) * canvas
+        gaps = np.hypot(*(candidates[:, None] - points[None]).transpose(2, 0, 1))
+        points = np.vstack([points, candidates[gaps.min(axis=1).argmax()]])
+    return points
 
-    haze = np.exp(0.5 * power_law_texture(drawn, 2.5, rng, longest=400))
-    haze = 0.035 * haze + 0.05 * cell + 0.06 * blur(nuclei, 12)
-    scene = 0.85 * nuclei + 0.38 * fibres * (1 - 0.6 * covered) + 1.1 * puncta + haze
-    scene = blur(scene, 1.0)[rim:-rim, rim:-rim]
-    # A soft shoulder keeps the few brightest points inside the range.
-    shoulder = 1 - 0.3 * np.exp((0.7 - scene) / 0.3)
-    return np.where(scene < 0.7, scene, shoulder).astype(np.float32)
+
+def _nucleus(canvas, centre, rng):
+    radii = rng.uniform(13, 19) * np.array([1.0, rng.uniform(0.68, 0.9)])
+    window, mask, depth = blob(
+        canvas, centre, radii, rng.uniform(0, np.pi), 0.05, 1.5, rng
+    )
+    image = np.zeros(canvas)
+    if not mask.size:
+        return image
+    chromatin = fractal_field(mask.shape, 1.1, 4, 0.85, rng)
+    body = 0.44 * (1 + 0.3 * chromatin) * (0.75 + 0.4 * np.clip(depth, 0, 1))
+    # Nucleoli are dark, chromocentres bright.
+    for kind in rng.permutation([-1, -1, 1, 1, 1])[: rng.integers(3, 6)]:
+        theta, rho = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.6) * radii.min()
+        local = np.array(mask.shape) / 2 + rho * np.array([np.sin(theta), np.cos(theta)])
+        size = rng.uniform(1.2, 2.0) if kind > 0 else rng.uniform(2.0, 3.2)
+        spot, soft, _ = blob(mask.shape, local, (size, size), 0, 0.1, 1.2, rng)
+        body[spot] += soft * (0.3 if kind > 0 else -0.22)
+    image[window] = mask * np.clip(body, 0.05, None) * rng.uniform(0.7, 1.2)
+    return image
+
+
+def _filaments(canvas, centres, rng):
+    """Fibres that leave each cell in a few favoured directions."""
+    starts, angles, lengths = [], [], []
+    for centre in centres:
+        favoured = rng.uniform(0, 2 * np.pi, 2)
+        for _ in range(16):
+            angle = rng.choice(favoured) + 0.35 * rng.standard_normal()
+            side = rng.standard_normal(2) * 13
+            starts.append(centre + side)
+            angles.append(angle + np.pi * rng.integers(2))
+            lengths.append(rng.uniform(30, 130))
+    rows, cols, owner = curves(
+        np.array(starts), np.array(angles), np.array(lengths), 0.5, rng
+    )
+    bright = 0.5 * rng.lognormal(-0.6, 0.6, len(starts))[owner]
+    thin = rng.uniform(0, 1, len(starts))[owner] < 0.6
+    fine = splat(canvas, rows[thin], cols[thin], bright[thin])
+    thick = splat(canvas, rows[~thin], cols[~thin], bright[~thin])
+    beads = 1 + 0.35 * smooth_field(canvas, 2.5, rng)
+    drawn = 0.45 * ndimage.gaussian_filter(fine, 0.5)
+    drawn += 1.1 * ndimage.gaussian_filter(thick, 1.1)
+    return np.clip(beads, 0.1, None) * drawn
+
+
+def _mitochondria(canvas, centres, rng):
+    """Short bent rods, densest around the nuclei."""
+    starts = []
+    for centre in centres[rng.uniform(0, 1, len(centres)) < 0.6]:
+        rho = rng.uniform(18, 44, 70) * rng.uniform(0.8, 1.1, 70)
+        theta = rng.uniform(0, 2 * np.pi) + rng.normal(0, 1.2, 70)
+        starts.append(centre + np.stack([rho * np.sin(theta), rho * np.cos(theta)], 1))
+    if not starts:
+        return np.zeros(canvas)
+    starts = np.concatenate(starts)
+    count = len(starts)
+    rows, cols, owner = curves(
+        starts, rng.uniform(0, 2 * np.pi, count), rng.uniform(3, 12, count), 4.0, rng
+    )
+    bright = rng.uniform(0.2, 1.0, count)[owner]
+    return 0.75 * ndimage.gaussian_filter(splat(canvas, rows, cols, bright), 0.9)
+
+
+def _puncta(canvas, rng):
+    """Point-like spots of very different brightness."""
+    count = rng.poisson(canvas[0] * canvas[1] / 900)
+    rows, cols = rng.uniform(0, 1, (2, count)) * np.array(canvas)[:, None]
+    bright = 1.2 * rng.lognormal(0, 0.8, count)
+    return ndimage.gaussian_filter(splat(canvas, rows, cols, bright), 0.7)
