@@ -26,7 +26,9 @@ def smooth_field(shape, blur, rng):
     """
     step = max(1.0, blur / 2)
     coarse = [int(np.ceil(n / step)) + 8 for n in shape]
-    field = ndimage.gaussian_filter(rng.standard_normal(coarse), blur / step, mode="wrap")
+    field = ndimage.gaussian_filter(
+        rng.standard_normal(coarse), blur / step, mode="wrap"
+    )
     field *= 2 * np.sqrt(np.pi) * blur / step  # what the blur took off the level
     if step == 1.0:
         return field[4 : 4 + shape[0], 4 : 4 + shape[1]]

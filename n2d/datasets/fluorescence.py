@@ -58,7 +58,7 @@ def fluorescence_cells(shape=(256, 256), *, rng=0):
     centres = _spread(canvas, spacing=84, rng=rng)
     image = np.zeros(canvas)
     for centre in centres:
-        image = np.maximum(image, _nucleus(canvas, centre, rng))
+        image = np.maximum(image, draw_nucleus(canvas, centre, rng))
     image += _filaments(canvas, centres, rng) * (1 - 0.9 * (image > 0.08))
     image += _mitochondria(canvas, centres, rng) * (1 - 0.9 * (image > 0.3))
     image += _puncta(canvas, rng)
@@ -80,7 +80,7 @@ def _spread(canvas, spacing, rng):
     return points
 
 
-def _nucleus(canvas, centre, rng):
+def draw_nucleus(canvas, centre, rng):
     radii = rng.uniform(13, 19) * np.array([1.0, rng.uniform(0.68, 0.9)])
     window, mask, depth = blob(
         canvas, centre, radii, rng.uniform(0, np.pi), 0.05, 1.5, rng
@@ -93,7 +93,9 @@ def _nucleus(canvas, centre, rng):
     # Nucleoli are dark, chromocentres bright.
     for kind in rng.permutation([-1, -1, 1, 1, 1])[: rng.integers(3, 6)]:
         theta, rho = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.6) * radii.min()
-        local = np.array(mask.shape) / 2 + rho * np.array([np.sin(theta), np.cos(theta)])
+        local = np.array(mask.shape) / 2 + rho * np.array(
+            [np.sin(theta), np.cos(theta)]
+        )
         size = rng.uniform(1.2, 2.0) if kind > 0 else rng.uniform(2.0, 3.2)
         spot, soft, _ = blob(mask.shape, local, (size, size), 0, 0.1, 1.2, rng)
         body[spot] += soft * (0.3 if kind > 0 else -0.22)
