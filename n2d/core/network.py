@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import nn
 
 
@@ -51,28 +52,30 @@ class DenoisingNetwork(nn.Module):
         return self.layers(x)
 
 
-def initialize(network, generator):
-    """Draw the weights of every convolution from `generator`, in place.
+def random_network(in_channels, hidden_channels, padding_mode, generator):
+    """Build a `DenoisingNetwork` with weights drawn from `generator`.
 
     The distributions are PyTorch's own defaults (uniform, bounded by the inverse root
-    of the fan-in), but nothing is taken from the global random state.
+    of the fan-in), but the global random state is neither used nor advanced.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        Its ``Conv2d`` layers are initialized.
+    in_channels, hidden_channels, padding_mode
+        See `DenoisingNetwork`.
     generator : torch.Generator
         Source of randomness, on the CPU.
 
     Returns
     -------
-    torch.nn.Module
-        `network`.
+    DenoisingNetwork
+        On the CPU, float32.
     """
-    for layer in network.modules():
+    with torch.device("meta"):  # where PyTorch's own initialization draws nothing
+        network = DenoisingNetwork(in_channels, hidden_channels, padding_mode)
+    network = network.to_empty(device="cpu").to(torch.float32)
+    for layer in network.layers:
         if isinstance(layer, nn.Conv2d):
             bound = 1 / math.sqrt(layer.weight[0].numel())
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            if layer.bias is not None:
-                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return network

@@ -211,8 +211,8 @@ def run_crops(
     learning_rate,
     detail_steps,
     generator,
-    crops_per_step=4,
-    crop_side=64,
+    crops_per_step=2,
+    crop_side=48,
     callback=None,
 ):
     """Train both networks on random crops: a cost that no image's size changes.
@@ -234,9 +234,9 @@ def run_crops(
         The highest learning rate.
     generator : torch.Generator
         Draws the crops.
-    crops_per_step : int, default=4
+    crops_per_step : int, default=2
         Crops in every step.
-    crop_side : int, default=64
+    crop_side : int, default=48
         Side of the crops, which never exceeds the smallest window's.
     callback : callable, optional
         See `n2d.core.training.train`.

@@ -1,0 +1,167 @@
+"""The stages put together, against an independent transcription of the paper."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from n2d.core import stages
+from n2d.core.network import DenoisingNetwork, random_network
+
+FIXTURE = Path(__file__).parent / "data" / "paper_run.npz"
+
+
+def load_network(weights, hidden_channels):
+    network = DenoisingNetwork(weights[-1].shape[0], hidden_channels)
+    with torch.no_grad():
+        for parameter, value in zip(network.parameters(), weights, strict=True):
+            parameter.copy_(torch.from_numpy(value))
+    return network
+
+
+@pytest.mark.parametrize("name", ["grey", "rgb"])
+def test_run_paper_agrees_with_a_float64_transcription(name):
+    fixture = np.load(FIXTURE)
+    networks = [
+        load_network(
+            [fixture[f"{name}_weights{stage}_{i}"] for i in range(6)],
+            int(fixture["hidden_channels"]),
+        )
+        for stage in (1, 3)
+    ]
+    noisy = torch.from_numpy(fixture[f"{name}_noisy"])
+    run = stages.run_paper(noisy, networks, int(fixture["n_steps"]))
+    for losses, key in zip(run.losses, ("losses1", "losses3"), strict=True):
+        np.testing.assert_allclose(losses, fixture[f"{name}_{key}"], rtol=1e-5)
+    estimates = {
+        "stage1": run.stage1,
+        "factor2": run.stage2_factors[2],
+        "factor4": run.stage2_factors[4],
+        "stage2": run.stage2,
+        "stage3": run.stage3,
+    }
+    for key, estimate in estimates.items():
+        np.testing.assert_allclose(estimate, fixture[f"{name}_{key}"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["grey", "rgb"])
+def test_run_paper_agrees_with_the_published_algorithm(name):
+    folder = os.environ.get("N2D_REFERENCE")
+    if not folder:
+        pytest.skip(
+            "N2D_REFERENCE names no folder with golden_grey.npz, golden_rgb.npz"
+        )
+    golden = np.load(Path(folder) / f"golden_{name}.npz")
+
+    def tensor(key):
+        image = np.atleast_3d(golden[key]).astype(np.float32)
+        return torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
+
+    layers = [f"{i}.{kind}" for i in (0, 2, 4) for kind in ("weight", "bias")]
+    networks = [
+        load_network([golden[f"{stage}_init_layers.{layer}"] for layer in layers], 48)
+        for stage in ("stage1", "stage3")
+    ]
+    run = stages.run_paper(tensor("noisy"), networks, int(golden["epochs"]))
+    np.testing.assert_allclose(run.losses[0], golden["stage1_losses"], rtol=1e-5)
+    np.testing.assert_allclose(run.losses[1], golden["stage3_losses"], rtol=1e-5)
+    estimates = dict(
+        vars(run), **{f"stage2_factor{r}": p for r, p in run.stage2_factors.items()}
+    )
+    for key in ("stage1", "stage2_factor2", "stage2_factor4", "stage2", "stage3"):
+        np.testing.assert_allclose(estimates[key], tensor(key), atol=1e-4)
+
+
+def test_the_paper_halves_its_learning_rate_after_1000_steps(monkeypatch):
+    rates = []
+
+    def record(loss, optimizer, n_steps, *, schedule, **kwargs):
+        for _ in range(n_steps):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        return []
+
+    monkeypatch.setattr(stages, "train", record)
+    stages.run_paper(torch.zeros(1, 1, 4, 4), random_networks(), 2000)
+    assert rates == ([1e-3] * 1000 + [5e-4] * 1000) * 2
+
+
+def random_networks(n=2, channels=1):
+    generator = torch.Generator().manual_seed(3)
+    return [random_network(channels, 6, "zeros", generator) for _ in range(n)]
+
+
+@pytest.mark.parametrize("factors", [(), (2,), (3, 4)])
+@pytest.mark.parametrize("n_networks", [1, 2])
+def test_reach_is_exact(factors, n_networks):
+    networks = random_networks(n_networks)
+    side = 12 * 5
+    image = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0))
+    other = image.clone()
+    centre = side // 2
+    other[..., centre, centre] += 1
+    results = [
+        stages.apply_stages(x, networks, factors, clamp=False).stage3
+        for x in (image, other)
+    ]
+    rows, columns = np.nonzero((results[0] != results[1])[0, 0].numpy())
+    farthest = max(abs(rows - centre).max(), abs(columns - centre).max())
+    stated = stages.reach(networks[0], factors)
+    assert farthest == stated - (2 if n_networks == 1 else 0)
+
+
+def test_stages_can_be_switched_off():
+    noisy = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    f, h = random_networks()
+    all_stages = stages.apply_stages(noisy, [f, h], (2,), clamp=False)
+    mean = (all_stages.stage1 + all_stages.stage2_factors[2]) / 2
+    torch.testing.assert_close(all_stages.stage2, mean)
+    no_detail = stages.apply_stages(noisy, [f], (2,), clamp=False)
+    assert torch.equal(no_detail.stage3, all_stages.stage2)
+    no_refinement = stages.apply_stages(noisy, [f], (), clamp=False)
+    assert torch.equal(no_refinement.stage3, all_stages.stage1)
+    assert no_refinement.stage2_factors == {}
+
+
+def test_only_the_paper_clamps():
+    networks = random_networks()
+    noisy = 4 * torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 2
+    clamped = stages.apply_stages(noisy, networks, (2,), clamp=True)
+    free = stages.apply_stages(noisy, networks, (2,), clamp=False)
+    for estimates, inside in ((clamped, True), (free, False)):
+        for image in (estimates.stage1, estimates.stage2_factors[2], estimates.stage3):
+            assert bool(((image >= 0) & (image <= 1)).all()) == inside or not inside
+    assert free.stage1.min() < 0
+    assert free.stage1.max() > 1
+
+
+def test_run_crops_learns_and_repeats():
+    rng = np.random.default_rng(0)
+    clean = np.sin(np.arange(64) / 9)[:, None] * np.cos(np.arange(64) / 7)
+    noisy = torch.tensor(clean + rng.normal(0, 0.3, clean.shape), dtype=torch.float32)
+    estimates = []
+    for _ in range(2):
+        networks = random_networks()
+        losses = stages.run_crops(
+            [noisy[None]],
+            networks,
+            60,
+            factors=(2,),
+            learning_rate=3e-3,
+            detail_steps=30,
+            generator=torch.Generator().manual_seed(5),
+        )
+        assert [len(stage) for stage in losses] == [60, 30]
+        estimates.append(
+            stages.apply_stages(noisy[None, None], networks, (2,), clamp=False)
+        )
+    assert torch.equal(estimates[0].stage3, estimates[1].stage3)
+    errors = [
+        np.mean((estimate[0, 0].numpy() - clean) ** 2)
+        for estimate in (noisy[None, None], estimates[0].stage1, estimates[0].stage2)
+    ]
+    assert errors[1] < 0.6 * errors[0]
+    assert errors[2] < errors[1]
