@@ -1,0 +1,94 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_write(path, *, overwrite=False):
+    """Give a temporary file beside a target, which it replaces when all went well.
+
+    On any exception, Ctrl-C and a full disk included, the temporary file is removed and
+    the target is what it was.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The target. A symbolic link is followed.
+    overwrite : bool, default=False
+        Whether the target may exist.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty file in the target's folder, to be written to.
+
+    Raises
+    ------
+    FileExistsError
+        If the target exists, before or after the writing, and `overwrite` is False.
+    OSError
+        If the target could not be written.
+    """
+    target = Path(os.path.realpath(path))
+    check_target(target, overwrite=overwrite)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    # Not tempfile: its files are private to the user, whatever the umask says.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield temporary
+        if target.exists():
+            shutil.copymode(target, temporary)
+        # Before the rename, or a crash could leave the new name with old blocks.
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        check_target(target, overwrite=overwrite)
+        os.replace(temporary, target)
+    except BaseException as error:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
+            # Libraries report a short write without a name or a number.
+            raise OSError(
+                error.errno or errno.EIO,
+                f"could not be written, nothing is left of it "
+                f"({error.strerror or error})",
+                str(path),
+            ) from error
+        raise
+
+
+def check_target(path, *, overwrite=False):
+    """Raise what `atomic_write` would, as far as it can be known beforehand.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to be written.
+    overwrite : bool, default=False
+        Whether it may exist.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something at `path`, and it must stay.
+    FileNotFoundError, IsADirectoryError, PermissionError
+        If no file can be written there.
+    """
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(
+            errno.EEXIST,
+            "exists already; only overwrite (--overwrite) replaces it",
+            str(path),
+        )
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "its folder is not writable", str(path))

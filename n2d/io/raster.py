@@ -1,0 +1,91 @@
+"""PNG and JPEG, with Pillow."""
+
+import numpy as np
+from PIL import Image
+
+from n2d.io._image import ImageFile, ImageFileError
+
+# Pillow's modes of 8 bits per sample that are read: (axes, last sample is opacity)
+_MODES = {
+    "L": ("YX", False),
+    "LA": ("YXS", True),
+    "RGB": ("YXS", False),
+    "RGBA": ("YXS", True),
+}
+_KEPT = ("dpi", "exif", "icc_profile")
+_JPEG_QUALITY = 95
+
+
+def read(path):
+    """Read a PNG or JPEG file; see `n2d.io.read_image`."""
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise ImageFileError(
+                f"{path}: is animated ({image.n_frames} frames); save the frames as "
+                "files, or as the pages of a TIFF"
+            )
+        depth = _png_depth(path) if image.format == "PNG" else 8
+        if depth == 16 and image.mode not in ("I", "I;16", "I;16B"):
+            # Pillow would drop the lower 8 bits without a word.
+            raise ImageFileError(
+                f"{path}: 16-bit PNG is read in grey only; save the image as TIFF"
+            )
+        metadata = {key: image.info[key] for key in _KEPT if key in image.info}
+        kind = image.format.lower()
+        if depth == 16:
+            data = np.array(image).astype(np.uint16)
+            return ImageFile(data, "YX", kind, metadata=metadata)
+        notes = ()
+        if image.mode == "P":
+            mode = "RGBA" if "transparency" in image.info else "RGB"
+            notes = (f"a palette image, read as {mode}, and to be written as {mode}",)
+            image = image.convert(mode)
+        elif "transparency" in image.info:
+            notes = ("the transparent colour is not kept",)
+        if image.mode not in _MODES:
+            raise ImageFileError(
+                f"{path}: pixels of kind {image.mode!r} are not supported; convert the "
+                "image to 8-bit grey or RGB, or save it as TIFF"
+            )
+        axes, alpha = _MODES[image.mode]
+        return ImageFile(np.array(image), axes, kind, alpha, metadata, notes)
+
+
+def _png_depth(path):
+    """Bits per sample: byte 24 of a PNG, in the header chunk that comes first."""
+    with open(path, "rb") as file:
+        return file.read(25)[24]
+
+
+def cannot_hold(dtype, axes, shape, *, suffix):
+    """Say why a PNG or JPEG file cannot hold such an image, or return None."""
+    name = suffix.lstrip(".").upper()
+    samples = shape[-1] if shape is not None and axes == "YXS" else None
+    if axes not in ("YX", "YXS"):
+        return f"{name} holds one image, not axes {axes!r}; write a .tif file"
+    if samples is not None:
+        allowed = (3,) if name != "PNG" else (2, 3, 4)
+        if samples not in allowed:
+            return (
+                f"{name} cannot hold {samples} samples per pixel; write a .tif file"
+                + (", or a .png one" if samples in (2, 4) else "")
+            )
+    if dtype == np.uint8 or (dtype == np.uint16 and name == "PNG" and axes == "YX"):
+        return None
+    held = "uint8" if name != "PNG" else "uint8, and uint16 in grey"
+    return f"{name} holds {held}, not {dtype}; write a .tif file" + (
+        ", or give --dtype same (not float32)" if dtype.kind == "f" else ""
+    )
+
+
+def write(path, array, axes, like, *, suffix):
+    """Write a PNG or JPEG file; see `n2d.io.write_image`."""
+    del axes  # checked before: (H, W), or samples last
+    kind = "png" if suffix == ".png" else "jpeg"
+    options = {}
+    if like is not None and like.format in ("png", "jpeg"):
+        options = {key: like.metadata[key] for key in _KEPT if key in like.metadata}
+    if kind == "jpeg":
+        options |= {"quality": _JPEG_QUALITY, "subsampling": 0}
+    with open(path, "wb") as file:
+        Image.fromarray(np.ascontiguousarray(array)).save(file, kind, **options)
