@@ -1,5 +1,6 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
+from n2d.noise.model import NoiseModel
 from n2d.noise.simulate import (
     add_correlated_noise,
     add_gaussian_noise,
@@ -7,11 +8,15 @@ from n2d.noise.simulate import (
     add_poisson_noise,
     add_rician_noise,
 )
+from n2d.noise.stabilize import stabilize, unstabilize
 
 __all__ = [
+    "NoiseModel",
     "add_correlated_noise",
     "add_gaussian_noise",
     "add_poisson_gaussian_noise",
     "add_poisson_noise",
     "add_rician_noise",
+    "stabilize",
+    "unstabilize",
 ]

@@ -1,0 +1,198 @@
+"""What is known about the noise of an image, in the image's own units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+#: Distances, in pixels, at which the correlation of the noise is kept.
+N_LAGS = 4
+
+
+def _no_correlation() -> np.ndarray:
+    return np.zeros((2, N_LAGS))
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseModel:
+    """Level, signal dependence and neighbour correlation of the noise of an image.
+
+    The variance of a pixel whose noise-free intensity is ``x`` is
+    ``gain * max(x - offset, 0) + read_noise**2``: photon noise, and read noise that
+    does not depend on the light. All but `correlation` are in the units of the image.
+
+    Parameters
+    ----------
+    level : float
+        Noise of the image as a whole: the root of the variance averaged over its
+        pixels; at least 0.
+    gain : float, default=0.0
+        Rise of the variance with intensity, in image units per photon where the
+        noise is photon noise; at least 0. 0: the noise does not depend on intensity.
+    offset : float, default=0.0
+        Intensity at which there is no photon noise: the detector's reading in the
+        dark.
+    read_noise : float, default=None
+        Standard deviation of the noise at `offset` and below; at least 0. None means
+        `level` where `gain` is 0, else 0.
+    correlation : array_like of float, shape (2, n_lags), default=None
+        Correlation between the noise of two pixels 1, 2, ... apart, along y in row 0
+        and along x in row 1. None means that pixels are independent, with 4 lags.
+
+    Raises
+    ------
+    TypeError
+        If `level`, `gain`, `offset` or `read_noise` is not a number.
+    ValueError
+        If one of them is not finite or out of its range, or `correlation` is not of
+        shape (2, n_lags), finite and within [-1, 1].
+
+    See Also
+    --------
+    stabilize : Give noise of this model the same standard deviation everywhere.
+
+    Notes
+    -----
+    Mean and variance alone cannot tell read noise from photons of a background below
+    the darkest place: `offset` and `read_noise` of the same ``read_noise**2 - gain *
+    offset`` describe the same variance.
+
+    Examples
+    --------
+    >>> from n2d.noise import NoiseModel
+    >>> camera = NoiseModel(level=7.0, gain=2.0, offset=100.0, read_noise=3.0)
+    >>> camera.variance([90, 100, 120]).tolist()
+    [9.0, 9.0, 49.0]
+    """
+
+    level: float
+    gain: float = 0.0
+    offset: float = 0.0
+    read_noise: float | None = None
+    correlation: np.ndarray = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.read_noise is None:
+            object.__setattr__(self, "read_noise", 0.0 if self.gain else self.level)
+        for name in ("level", "gain", "offset", "read_noise"):
+            try:
+                value = float(getattr(self, name))
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"{name} must be one number, got {getattr(self, name)!r}"
+                ) from None
+            if not np.isfinite(value) or (name != "offset" and value < 0):
+                wanted = "finite" if name == "offset" else "finite and at least 0"
+                raise ValueError(f"{name} must be {wanted}, got {value!r}")
+            object.__setattr__(self, name, value)
+        correlation = self.correlation
+        correlation = np.array(
+            _no_correlation() if correlation is None else correlation, dtype=np.float64
+        )
+        if correlation.ndim != 2 or len(correlation) != 2:
+            raise ValueError(
+                "correlation must have shape (2, n_lags), one row per axis (y, x), "
+                f"got {correlation.shape}"
+            )
+        if not (np.abs(correlation) <= 1).all():
+            raise ValueError("correlation must be finite and within [-1, 1]")
+        correlation.flags.writeable = False
+        object.__setattr__(self, "correlation", correlation)
+
+    def __eq__(self, other) -> bool:
+        if not isinstance(other, NoiseModel):
+            return NotImplemented
+        return self._scalars() == other._scalars() and np.array_equal(
+            self.correlation, other.correlation
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._scalars(), self.correlation.tobytes()))
+
+    def _scalars(self) -> tuple[float, ...]:
+        return self.level, self.gain, self.offset, self.read_noise
+
+    def variance(self, intensity) -> np.ndarray:
+        """Give the variance of the noise at given noise-free intensities.
+
+        Parameters
+        ----------
+        intensity : array_like of real numbers, any shape
+            Noise-free intensities in the units of the image.
+
+        Returns
+        -------
+        variance : ndarray of float64
+            Variance of the noise in squared image units, same shape.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> NoiseModel(level=2.0).variance([0, 50]).tolist()
+        [4.0, 4.0]
+        """
+        above = np.maximum(np.asarray(intensity, np.float64) - self.offset, 0)
+        return self.gain * above + self.read_noise**2
+
+    def rescaled(self, scale, shift=0.0) -> NoiseModel:
+        """Give the noise of the image ``scale * image + shift``.
+
+        Parameters
+        ----------
+        scale : float
+            Factor of the intensities; above 0.
+        shift : float, default=0.0
+            Added to the scaled intensities.
+
+        Returns
+        -------
+        noise : NoiseModel
+            The same noise in the new units.
+
+        Raises
+        ------
+        ValueError
+            If `scale` is not above 0.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> unit = NoiseModel(level=10.0, gain=2.0, offset=51.0).rescaled(1 / 255)
+        >>> round(unit.level, 4), round(unit.gain, 5), round(unit.offset, 2)
+        (0.0392, 0.00784, 0.2)
+        """
+        if not scale > 0:
+            raise ValueError(f"scale must be above 0, got {scale!r}")
+        return NoiseModel(
+            level=scale * self.level,
+            gain=scale * self.gain,
+            offset=scale * self.offset + shift,
+            read_noise=scale * self.read_noise,
+            correlation=self.correlation,
+        )
+
+    def reach(self, threshold=0.1) -> tuple[int, int]:
+        """Tell how far apart pixels must be taken for their noise to be independent.
+
+        Parameters
+        ----------
+        threshold : float, default=0.1
+            Correlation, in absolute value, that counts as none.
+
+        Returns
+        -------
+        reach : (int, int)
+            Largest lag along (y, x) whose correlation exceeds `threshold`; 0 where
+            direct neighbours are independent. Pixels farther apart than this share
+            no noise.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> NoiseModel(1.0, correlation=[[0.6, 0.2, 0, 0], [0.05, 0, 0, 0]]).reach()
+        (2, 0)
+        """
+        n_lags = self.correlation.shape[1]
+        lags = np.where(np.abs(self.correlation) > threshold, 1 + np.arange(n_lags), 0)
+        return tuple(int(lag) for lag in lags.max(axis=1, initial=0))
