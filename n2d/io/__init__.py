@@ -166,8 +166,8 @@ def check_output(path, dtype, axes, *, shape=None, overwrite=False):
     """
     module = _module(path)
     check_target(path, overwrite=overwrite)
-    reason = module.cannot_hold(
-        np.dtype(dtype), axes, shape, suffix=Path(path).suffix.lower()
-    )
+    # Byte order is the writer's business, not a reason to refuse.
+    dtype = np.dtype(dtype).newbyteorder("=")
+    reason = module.cannot_hold(dtype, axes, shape, suffix=Path(path).suffix.lower())
     if reason:
         raise ImageFileError(f"{path}: {reason}")
