@@ -1,0 +1,51 @@
+"""The command `n2d`: thin, on top of everything else.
+
+Only typer is imported until a command runs, so that ``n2d --help`` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from n2d import __version__
+from n2d.cli.demo import demo
+from n2d.cli.denoise import denoise
+from n2d.cli.info import info
+
+app = typer.Typer(
+    name="n2d",
+    help="Denoise images without training data (Noise2Detail).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(denoise)
+app.command()(demo)
+app.command()(info)
+
+
+def _print_version(asked):
+    if asked:
+        typer.echo(f"n2d {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+):
+    pass
+
+
+def main():
+    """Run the command line of this process and exit with its code."""
+    app(prog_name="n2d")

@@ -1,0 +1,161 @@
+"""Options that several commands share, and their way to the estimator's parameters."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Solver(StrEnum):
+    """What `--solver` may be."""
+
+    fast = "fast"
+    paper = "paper"
+
+
+class Init(StrEnum):
+    """What `--init` may be."""
+
+    auto = "auto"
+    random = "random"
+    synthetic = "synthetic"
+
+
+SolverOption = Annotated[
+    Solver, typer.Option("--solver", help="Ours, or the published schedule (slow).")
+]
+InitOption = Annotated[
+    Init,
+    typer.Option(
+        "--init", help="Start from random weights, or from weights that are shipped."
+    ),
+]
+MaxIterOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-iter", metavar="N", min=1, help="Steps of stage 1.  [default: auto]"
+    ),
+]
+DetailMaxIterOption = Annotated[
+    int | None,
+    typer.Option(
+        "--detail-max-iter",
+        metavar="N",
+        min=0,
+        help="Steps of stage 3; 0 switches it off.  [default: auto]",
+    ),
+]
+FactorsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--factors",
+        metavar="R,R,...",
+        help="Downsampling factors of stage 2, such as 2,4; 'none' switches it off.  "
+        "[default: auto]",
+    ),
+]
+LearningRateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--learning-rate",
+        metavar="RATE",
+        help="Highest learning rate.  [default: auto]",
+    ),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        min=0,
+        max=2**32 - 1,
+        help="The same seed gives the same result on the same processor.",
+    ),
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that exist.")
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")
+]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Show a traceback with an error.")
+]
+
+
+def estimator_parameters(
+    *,
+    solver,
+    init,
+    max_iter,
+    detail_max_iter,
+    factors,
+    learning_rate,
+    seed,
+    device,
+    quiet,
+):
+    """Turn options into keyword arguments of `n2d.Noise2DetailDenoiser`.
+
+    Parameters
+    ----------
+    solver, init : Solver, Init
+        As chosen.
+    max_iter, detail_max_iter, factors, learning_rate : int, int, str, float or None
+        As given; None leaves the choice to the estimator.
+    seed : int
+        The estimator's `random_state`.
+    device : str
+        As given.
+    quiet : bool
+        Whether to go without progress bars.
+
+    Returns
+    -------
+    dict
+        Keyword arguments; without what is left to the estimator.
+
+    Raises
+    ------
+    typer.BadParameter
+        If `factors` or `learning_rate` makes no sense.
+    """
+    if learning_rate is not None and not learning_rate > 0:
+        raise typer.BadParameter(
+            f"{learning_rate} is not above 0.", param_hint="--learning-rate"
+        )
+    chosen = {
+        "max_iter": max_iter,
+        "detail_max_iter": detail_max_iter,
+        "downsampling_factors": None if factors is None else _parse_factors(factors),
+        "learning_rate": learning_rate,
+    }
+    return {
+        "solver": str(solver),
+        "init": str(init),
+        **{name: value for name, value in chosen.items() if value is not None},
+        "random_state": seed,
+        "device": device,
+        "verbose": int(not quiet),
+    }
+
+
+def _parse_factors(text):
+    if text.strip().lower() == "auto":
+        return None
+    if text.strip().lower() in ("", "none"):
+        return ()
+    try:
+        factors = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        factors = (0,)
+    if min(factors) < 2 or len(set(factors)) < len(factors):
+        raise typer.BadParameter(
+            f"{text!r} is no list of different whole numbers of 2 or more; write, for "
+            "example, 2,4, or none to switch stage 2 off.",
+            param_hint="--factors",
+        )
+    return factors

@@ -1,0 +1,82 @@
+"""Which file is written for which input: settled before anything is computed."""
+
+import os
+from pathlib import Path
+
+
+class PlanError(ValueError):
+    """The inputs and the output do not fit together."""
+
+
+def plan_outputs(inputs, output, *, overwrite=False):
+    """Pair every input with the file that is written for it.
+
+    `output` is a folder if there are several inputs, if it ends in a slash or if it
+    is one; files in it are called as the inputs are. The folder is made.
+
+    Parameters
+    ----------
+    inputs : list of Path
+        Files to read.
+    output : str
+        A file or a folder.
+    overwrite : bool, default=False
+        Whether an input may be its own output.
+
+    Returns
+    -------
+    list of tuple of two Path
+        (input, output) in the order of `inputs`.
+
+    Raises
+    ------
+    PlanError
+        If the output is one of the inputs and `overwrite` is not set, if two inputs
+        would be written to one file, or if the folder is a file or cannot be made.
+    """
+    is_folder = (
+        len(inputs) > 1
+        or output.endswith(("/", os.sep))
+        or output in (os.curdir, os.pardir)
+        or Path(output).is_dir()
+    )
+    if is_folder:
+        pairs = [(path, Path(output) / path.name) for path in inputs]
+    else:
+        pairs = [(inputs[0], Path(output))]
+
+    sources = {}
+    for source, target in pairs:
+        key = os.path.realpath(target)
+        if key in sources:
+            raise PlanError(
+                f"{sources[key]} and {source} would both be written to {target}; "
+                "denoise them in two runs with two folders"
+            )
+        sources[key] = source
+        if not overwrite and key == os.path.realpath(source):
+            raise PlanError(
+                f"{target} is the input itself; choose another output, or replace the "
+                "input with --overwrite"
+            )
+    _make_folder(Path(output) if is_folder else Path(output).parent, is_folder)
+    return pairs
+
+
+def _make_folder(folder, wanted):
+    if folder.is_dir():
+        return
+    if not wanted:
+        raise PlanError(f"the folder {folder} does not exist; make it first")
+    try:
+        folder.mkdir(parents=True)
+    except (FileExistsError, NotADirectoryError):
+        raise PlanError(
+            f"{folder} is a file, but several inputs need a folder to be written to"
+            if folder.exists()
+            else f"{folder} cannot be made: a part of it is a file"
+        ) from None
+    except OSError as error:
+        raise PlanError(
+            f"the folder {folder} cannot be made: {error.strerror}"
+        ) from None

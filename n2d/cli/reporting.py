@@ -1,0 +1,81 @@
+"""What the command line says when something goes wrong, and how it ends."""
+
+import contextlib
+import signal
+import sys
+import threading
+import traceback
+import warnings
+
+import typer
+
+FAILED = 1
+INTERRUPTED = 130  # as shells report a process that Ctrl-C has ended
+
+
+def one_line(error):
+    """Return an exception as one line of text."""
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}".rstrip(": ")
+    if isinstance(error, FileExistsError) and error.filename:
+        return f"{error.filename}: exists already; --overwrite replaces it"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    text = " ".join(str(error).split())
+    if isinstance(error, (OSError, RuntimeError, TypeError, ValueError)) and text:
+        return text
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def complain(message, *, debug=False):
+    """Print an error to stderr, with the current traceback if asked to."""
+    if debug and sys.exc_info()[0] is not None:
+        typer.echo(traceback.format_exc(), err=True, nl=False)
+    typer.echo(f"error: {message}", err=True)
+
+
+@contextlib.contextmanager
+def clean_ending(*, debug=False):
+    """End the process with a clear message and exit code, whatever happens.
+
+    An exception becomes one line and exit code 1, Ctrl-C exit code 130. A request to
+    terminate (SIGTERM) unwinds the stack like Ctrl-C, so that temporary files go.
+    """
+    try:
+        with _terminate_by_exception():
+            yield
+    except KeyboardInterrupt as error:
+        typer.echo("interrupted: nothing is left half-written", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:
+        complain(one_line(error), debug=debug)
+        raise typer.Exit(FAILED) from error
+
+
+@contextlib.contextmanager
+def _terminate_by_exception():
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number, _):
+        raise SystemExit(128 + number)
+
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def warnings_in_one_line():
+    """Print warnings to stderr as one line each, once the block is left."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for text in dict.fromkeys(" ".join(str(w.message).split()) for w in caught):
+        typer.echo(f"warning: {text}", err=True)
