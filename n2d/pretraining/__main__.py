@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-import torch  # noqa: TID253
+import torch
 import typer
 
 from n2d.pretraining.loop import Settings, Training
@@ -52,6 +52,8 @@ def main(
     steps, for example, lengthen a training.
     """
     torch.set_num_threads(threads)
+    # Weights that vanish would otherwise slow every product they are in.
+    torch.set_flush_denormal(True)
     settings = Settings(
         seed=seed,
         steps=steps,

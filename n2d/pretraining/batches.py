@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch  # noqa: TID253
+import torch
+from scipy import ndimage
 
 # Kinds of noise and their shares of the samples.
 GAUSSIAN_SHARE = 0.55
@@ -50,15 +51,16 @@ def draw_patch(library, size, rng):
     """
     scene = library[rng.integers(len(library))]
     choice = rng.random()
-    factor = 2 if choice < 0.25 and min(scene.shape) >= 2 * size else 1
+    factor = 2 if choice < 0.25 else 3 if choice < 0.3 else 1
+    factor = min(factor, min(scene.shape) // size)
     side = factor * size
     top, left = (rng.integers(n - side + 1) for n in scene.shape)
     patch = scene[top : top + side, left : left + side].astype(np.float32)
     if factor == 2 and choice < 0.15:
         patch = patch.reshape(size, 2, size, 2).mean((1, 3))
-    elif factor == 2:
+    else:
         # As the phase images of stage 2 are: sampled, not averaged.
-        patch = patch[::2, ::2]
+        patch = patch[::factor, ::factor]
     patch = np.rot90(patch, rng.integers(4))
     if rng.random() < 0.5:
         patch = patch.T
@@ -266,6 +268,9 @@ def draw_batch(library, n_samples, size, rng):
     for _ in range(n_samples):
         patch = draw_patch(library, size, rng)
         amplitude, correlation = noise_spectrum(patch.shape, rng)
+        if correlation[0, 0] > 0.1 and rng.random() < 0.6:
+            # What blurs the noise, such as resampling, has blurred the image as well.
+            patch = ndimage.gaussian_filter(patch, rng.uniform(0.5, 2.5))
         photons = rng.random() > GAUSSIAN_SHARE
         sample = photon_sample if photons else gaussian_sample
         samples.append(sample(patch, amplitude, rng))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch  # noqa: TID253
+import torch
 
 from n2d.core.prior import PriorNetwork, save_prior
 from n2d.datasets import training_scene
