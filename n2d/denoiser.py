@@ -450,6 +450,12 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
             tile.left,
         )
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        return tags
+
     def __getstate__(self):
         state = super().__getstate__()
         if "networks_" in state:

@@ -1,0 +1,526 @@
+"""The estimator and the function, as their users see them."""
+
+import io
+import pickle
+import subprocess
+import sys
+from contextlib import redirect_stderr
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from n2d import Noise2DetailDenoiser, datasets, denoise_noise2detail, noise
+from n2d.core import stages
+from n2d.core.training import TrainingCancelled, TrainingDiverged
+
+SHORT = {"max_iter": 2, "detail_max_iter": 2, "random_state": 0}
+SOLVERS = ["fast", "paper"]
+
+
+def denoiser(**parameters):
+    return Noise2DetailDenoiser(**{**SHORT, **parameters})
+
+
+def noisy_image(*shape, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return (100 * rng.random(shape) + 20).astype(dtype)
+
+
+# -- scikit-learn's own checks -----------------------------------------------------
+
+_ROWS = "takes a row for a sample; a row of an image is no sample"
+ROW_IS_A_SAMPLE = {
+    "check_n_features_in_after_fitting": f"{_ROWS}, other widths are welcome",
+    "check_transformer_general": f"{_ROWS}, other widths are welcome",
+    "check_methods_sample_order_invariance": f"{_ROWS}, their order is the image",
+    "check_methods_subset_invariance": f"{_ROWS}, neighbours matter",
+}
+
+
+@parametrize_with_checks(
+    [denoiser(solver=solver) for solver in SOLVERS],
+    expected_failed_checks=lambda estimator: ROW_IS_A_SAMPLE,
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+# -- shapes, dtypes, layouts -------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    height=st.integers(1, 37),
+    width=st.integers(1, 37),
+    n=st.integers(0, 2),
+    channels=st.integers(0, 3),
+    first=st.booleans(),
+    dtype=st.sampled_from(["?", "u1", ">u2", "i2", "f2", "f4", ">f8"]),
+    solver=st.sampled_from(SOLVERS),
+)
+def test_any_shape_and_dtype(height, width, n, channels, first, dtype, solver):
+    shape = (height, width)
+    if channels:
+        shape = (channels, *shape) if first else (*shape, channels)
+    X = noisy_image(*(((n, *shape)) if n else shape), dtype=dtype)
+    before = X.copy()
+    axis = None if not channels else (-3 if first else -1)
+    estimator = denoiser(channel_axis=axis, solver=solver)
+    result = estimator.fit_transform(X)
+    assert result.shape == X.shape
+    assert result.dtype == np.result_type(X.dtype, np.float32)
+    assert np.isfinite(result).all()
+    assert isinstance(estimator.n_iter_, int)
+    assert estimator.n_iter_ >= 1
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(
+        result, denoiser(**estimator.get_params()).fit(X).transform(X)
+    )
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_layout_and_byte_order_do_not_matter(solver, tmp_path):
+    X = noisy_image(31, 47, dtype=np.uint16)
+    expected = denoiser(solver=solver).fit_transform(X)
+    on_disk = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", X.dtype, X.shape)
+    on_disk[:] = X
+    on_disk.flush()
+    same = {
+        "Fortran": np.asfortranarray(X),
+        "big-endian": X.astype(">u2"),
+        "strided": np.repeat(np.repeat(X, 2, 0), 3, 1)[::2, ::3],
+        "read-only memory map": np.load(tmp_path / "x.npy", mmap_mode="r"),
+    }
+    for name, other in same.items():
+        result = denoiser(solver=solver).fit_transform(other)
+        np.testing.assert_array_equal(result, expected, err_msg=name)
+    # A list of Python's integers is an array of int64, so its result is float64.
+    result = denoiser(solver=solver).fit_transform(X.tolist())
+    np.testing.assert_array_equal(result.astype(np.float32), expected)
+
+
+def test_channel_axis_does_not_matter():
+    X = noisy_image(16, 20, 3)
+    expected = denoiser(channel_axis=-1).fit_transform(X)
+    first = denoiser(channel_axis=0).fit_transform(np.moveaxis(X, -1, 0))
+    middle = denoiser(channel_axis=1).fit_transform(np.moveaxis(X, -1, 1))
+    np.testing.assert_array_equal(np.moveaxis(first, 0, -1), expected)
+    np.testing.assert_array_equal(np.moveaxis(middle, 1, -1), expected)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_stack_is_its_images(solver):
+    X = noisy_image(3, 21, 26)
+    estimator = denoiser(solver=solver).fit(X)
+    stack = estimator.transform(X)
+    as_list = estimator.transform(list(X))
+    for i in range(3):
+        np.testing.assert_array_equal(estimator.transform(X[i]), stack[i])
+        np.testing.assert_array_equal(as_list[i], stack[i])
+    np.testing.assert_array_equal(denoiser(solver=solver).fit_transform(list(X)), stack)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_list_of_different_sizes_and_dtypes(solver):
+    X = [noisy_image(9, 30), noisy_image(24, 7, dtype=np.uint8)]
+    results = denoiser(solver=solver).fit_transform(X)
+    assert [r.shape for r in results] == [(9, 30), (24, 7)]
+    assert [r.dtype for r in results] == [np.float64, np.float32]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (31, 47), (2, 3, 5)])
+@pytest.mark.parametrize(("value", "dtype"), [(0, "u2"), (7, "i4"), (-3.25e5, "f8")])
+def test_constant_images_come_back_unchanged(solver, shape, value, dtype):
+    X = np.full(shape, value, dtype)
+    np.testing.assert_array_equal(denoiser(solver=solver).fit_transform(X), X)
+
+
+def test_a_stack_with_a_dead_frame():
+    X = noisy_image(3, 32, 32, dtype=np.uint16)
+    X[1] = 0
+    result = denoiser(max_iter=20).fit_transform(X)
+    assert np.isfinite(result).all()
+
+
+# -- intensities -------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    a=st.floats(1e-3, 1e4),
+    b=st.floats(-1e4, 1e4),
+    solver=st.sampled_from(SOLVERS),
+)
+def test_equivariance(a, b, solver):
+    X = noisy_image(20, 28)
+    expected = a * denoiser(solver=solver).fit_transform(X) + b
+    result = denoiser(solver=solver).fit_transform(a * X + b)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4 * a * np.ptp(X))
+
+
+def test_large_offsets_are_no_problem():
+    X = np.random.default_rng(0).integers(0, 50, (24, 24))
+    expected = denoiser().fit_transform(X)
+    result = denoiser().fit_transform(X + 2**40)
+    np.testing.assert_allclose(result - 2**40, expected, atol=1e-3)
+
+
+def test_the_scale_is_one_for_all_images_and_is_kept():
+    X = noisy_image(2, 16, 16)
+    X[1] *= 10
+    estimator = denoiser().fit(X)
+    assert estimator.data_range_ == (X.min(), X.max())
+    assert denoiser(data_range=(-5, 3000)).fit(X).data_range_ == (-5, 3000)
+
+
+def test_only_the_paper_clips():
+    X = noisy_image(16, 16)
+    narrow = (X.mean() - 1, X.mean() + 1)
+    paper = denoiser(solver="paper", data_range=narrow).fit_transform(X)
+    assert narrow[0] - 1e-5 <= paper.min()
+    assert paper.max() <= narrow[1] + 1e-5
+    fast = denoiser(data_range=narrow).fit_transform(X)
+    assert fast.min() < narrow[0]
+    assert fast.max() > narrow[1]
+
+
+# -- the solvers -------------------------------------------------------------------
+
+
+def test_the_paper_solver_is_run_paper(monkeypatch):
+    runs = []
+    run_paper = stages.run_paper
+    monkeypatch.setattr(
+        stages, "run_paper", lambda *a, **k: runs.append(run_paper(*a, **k)) or runs[-1]
+    )
+    X = noisy_image(18, 22)
+    estimator = denoiser(solver="paper", max_iter=3)
+    result = estimator.fit_transform(X)
+    (run,) = runs
+    span = np.ptp(X)
+    np.testing.assert_allclose(
+        result, X.min() + span * run.stage3[0, 0, :18, :22].numpy(), atol=1e-6 * span
+    )
+    assert estimator.loss_curve_ == [*run.losses[0], *run.losses[1]]
+    assert estimator.n_iter_ == 3 + 2
+
+
+def test_transform_stages():
+    X = noisy_image(18, 22)
+    estimator = denoiser(downsampling_factors=(2, 3)).fit(X)
+    estimates = estimator.transform_stages(X)
+    np.testing.assert_array_equal(estimates.stage3, estimator.transform(X))
+    assert list(estimates.stage2_factors) == [2, 3]
+    mean = (estimates.stage1 + sum(estimates.stage2_factors.values())) / 3
+    np.testing.assert_allclose(estimates.stage2, mean, atol=1e-4)
+    plain = denoiser(downsampling_factors=(), detail_max_iter=0).fit(X)
+    estimates = plain.transform_stages(X)
+    np.testing.assert_array_equal(estimates.stage3, estimates.stage1)
+    assert estimates.stage2_factors == {}
+    assert len(plain.networks_) == 1
+    assert plain.n_iter_ == 2
+
+
+@pytest.mark.parametrize("factors", [(2, 4), (3,), ()])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_tiles_change_nothing(monkeypatch, solver, factors):
+    X = noisy_image(83, 101)
+    estimator = denoiser(solver=solver, downsampling_factors=factors).fit(X)
+    whole = estimator.transform(X)
+    monkeypatch.setattr("n2d.denoiser._TILE", 16)
+    tiled = estimator.transform(X)
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-6 * np.ptp(X))
+
+
+@pytest.mark.parametrize(
+    ("model", "floor"),
+    [("gaussian", 7.0), ("poisson", 5.0), ("poisson-gaussian", 6.0)],
+)
+def test_gain_floor_on_the_bundled_scene(model, floor):
+    clean = datasets.fluorescence_cells((128, 128)).astype(float)
+    rng = np.random.default_rng(1)
+    noisy = {
+        "gaussian": lambda: noise.add_gaussian_noise(clean, 0.1, rng=rng),
+        "poisson": lambda: noise.add_poisson_noise(clean, 30, rng=rng),
+        "poisson-gaussian": lambda: noise.add_poisson_gaussian_noise(
+            clean, 0.02, 0.03, offset=-0.1, rng=rng
+        ),
+    }[model]()
+    denoised = denoise_noise2detail(noisy, rng=0)
+    errors = [np.mean((image - clean) ** 2) for image in (noisy, denoised)]
+    gain = 10 * np.log10(errors[0] / errors[1])
+    assert gain > floor
+
+
+# -- randomness and global state ---------------------------------------------------
+
+
+def test_same_seed_same_bits():
+    X = noisy_image(40, 40)
+    results = [
+        denoiser(random_state=0).fit_transform(X),
+        denoise_noise2detail(X, rng=0, max_iter=2, detail_max_iter=2),
+        denoiser(random_state=1).fit_transform(X),
+        denoiser(random_state=None).fit_transform(X),
+        denoiser(random_state=None).fit_transform(X),
+    ]
+    np.testing.assert_array_equal(results[0], results[1])
+    for i, one in enumerate(results[1:]):
+        for other in results[i + 2 :]:
+            assert not np.array_equal(one, other)
+
+
+def test_generators_and_random_states_are_accepted_and_advance():
+    X = noisy_image(20, 20)
+    rng = np.random.default_rng(0)
+    short = {"max_iter": 2, "detail_max_iter": 2}
+    first, second = (denoise_noise2detail(X, rng=rng, **short) for _ in range(2))
+    assert not np.array_equal(first, second)
+    again = denoise_noise2detail(X, rng=np.random.default_rng(0), **short)
+    np.testing.assert_array_equal(first, again)
+    a, b = (
+        denoiser(random_state=np.random.RandomState(3)).fit_transform(X)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(a, b)
+
+
+def test_global_state_is_untouched():
+    def state():
+        return (
+            torch.get_rng_state().numpy().tobytes(),
+            np.random.get_state()[1].tobytes(),  # noqa: NPY002
+            torch.get_num_threads(),
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            np.geterr(),
+        )
+
+    before = state()
+    for seed in (0, None):
+        denoiser(random_state=seed).fit_transform(noisy_image(20, 20))
+    assert state() == before
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_fits_inside_contexts_without_gradients(context):
+    X = noisy_image(20, 20)
+    expected = denoiser().fit_transform(X)
+    with context():
+        np.testing.assert_array_equal(denoiser().fit_transform(X), expected)
+
+
+def test_one_thread_and_two_agree():
+    X = noisy_image(40, 40)
+    threads = torch.get_num_threads()
+    try:
+        results = []
+        for n in (1, 2):
+            torch.set_num_threads(n)
+            results.append(denoiser(max_iter=2, detail_max_iter=2).fit_transform(X))
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_allclose(*results, rtol=0, atol=1e-5 * np.ptp(X))
+
+
+# -- callbacks, failures, progress -------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_callback_reports_every_step(solver):
+    seen = []
+    estimator = denoiser(solver=solver, max_iter=3)
+    estimator.fit(noisy_image(16, 16), callback=seen.append)
+    steps = [(progress.stage, progress.step, progress.total) for progress in seen]
+    assert steps == [
+        *(("partial denoising", i, 3) for i in (1, 2, 3)),
+        *(("detail recovery", i, 2) for i in (1, 2)),
+    ]
+    assert [progress.loss for progress in seen] == estimator.loss_curve_
+
+
+def fitted_state(estimator):
+    return {name: id(value) for name, value in vars(estimator).items()}
+
+
+@pytest.mark.parametrize("stage", ["partial denoising", "detail recovery"])
+def test_cancelling_leaves_the_estimator_as_it_was(stage):
+    estimator = denoiser()
+
+    def cancel(progress):
+        return progress.stage == stage
+
+    with pytest.raises(TrainingCancelled, match=stage):
+        estimator.fit(noisy_image(16, 16), callback=cancel)
+    with pytest.raises(NotFittedError):
+        estimator.transform(noisy_image(16, 16))
+    estimator.fit(noisy_image(16, 16))
+    before = fitted_state(estimator)
+    with pytest.raises(TrainingCancelled):
+        estimator.fit(noisy_image(20, 20), callback=cancel)
+    assert fitted_state(estimator) == before
+
+
+def test_interrupting_leaves_the_estimator_as_it_was():
+    estimator = denoiser().fit(noisy_image(16, 16))
+    before = fitted_state(estimator)
+
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(noisy_image(20, 20), callback=interrupt)
+    assert fitted_state(estimator) == before
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_divergence_is_an_error_and_leaves_the_estimator_as_it_was(solver):
+    estimator = denoiser(solver=solver).fit(noisy_image(16, 16))
+    before = fitted_state(estimator)
+    estimator.set_params(learning_rate=1e30, max_iter=20)
+    with pytest.raises(TrainingDiverged, match="lower learning_rate"):
+        estimator.fit(noisy_image(20, 20))
+    estimator.set_params(learning_rate="auto", max_iter=2)
+    assert {k: before[k] for k in before if k.endswith("_")} == {
+        k: v for k, v in fitted_state(estimator).items() if k.endswith("_")
+    }
+
+
+def test_verbose_draws_a_bar_on_stderr(capsys):
+    stderr = io.StringIO()
+    with redirect_stderr(stderr):
+        denoiser(verbose=1).fit(noisy_image(16, 16))
+    assert "partial denoising: 100%" in stderr.getvalue()
+    assert "detail recovery: 100%" in stderr.getvalue()
+    denoiser().fit(noisy_image(16, 16))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinity_are_refused(solver, bad):
+    X = noisy_image(20, 20)
+    fitted = denoiser(solver=solver).fit(X)
+    X[3, 4] = bad
+    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+        denoiser(solver=solver).fit(X)
+    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+        fitted.transform(X)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"solver": "slow"}, "The 'solver' parameter of Noise2DetailDenoiser must be"),
+        ({"init": "zeros"}, "The 'init' parameter"),
+        ({"max_iter": 0}, "The 'max_iter' parameter"),
+        ({"detail_max_iter": -1}, "The 'detail_max_iter' parameter"),
+        ({"hidden_channels": 1.5}, "The 'hidden_channels' parameter"),
+        ({"learning_rate": 0}, "The 'learning_rate' parameter"),
+        ({"channel_axis": "last"}, "The 'channel_axis' parameter"),
+        ({"downsampling_factors": 2}, "The 'downsampling_factors' parameter"),
+        ({"downsampling_factors": (1, 2)}, "downsampling_factors must be"),
+        ({"downsampling_factors": (2, 2)}, "downsampling_factors must be"),
+        ({"downsampling_factors": "all"}, "The 'downsampling_factors' parameter"),
+        ({"data_range": (3, 3)}, "data_range must be"),
+        ({"data_range": (0, np.inf)}, "data_range must be"),
+        ({"data_range": (1, 2, 3)}, "data_range must be"),
+        ({"device": "abacus"}, "device='abacus' is no device"),
+        ({"device": "cuda:99"}, "device='cuda:99' is not available"),
+        ({"random_state": "lucky"}, "The 'random_state' parameter"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, message):
+    estimator = denoiser(**parameters)
+    with pytest.raises(ValueError, match=message) as info:
+        estimator.fit(noisy_image(8, 8))
+    if "parameter" in message:
+        assert isinstance(info.value, InvalidParameterError)
+    with pytest.raises(NotFittedError):
+        estimator.transform(noisy_image(8, 8))
+
+
+def test_another_number_of_channels_is_refused():
+    estimator = denoiser(channel_axis=-1).fit(noisy_image(8, 8, 3))
+    with pytest.raises(ValueError, match=r"X has 2 channel\(s\), .* fitted with 3"):
+        estimator.transform(noisy_image(8, 8, 2))
+
+
+# -- scikit-learn habits -----------------------------------------------------------
+
+
+def test_pickle_and_clone():
+    X = noisy_image(20, 24)
+    estimator = denoiser(downsampling_factors=(2,)).fit(X)
+    restored = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(restored.transform(X), estimator.transform(X))
+    copy = clone(estimator)
+    assert copy.get_params() == estimator.get_params()
+    with pytest.raises(NotFittedError):
+        copy.transform(X)
+
+
+def test_a_model_that_names_a_missing_device_runs_on_the_cpu_with_a_warning():
+    X = noisy_image(20, 24)
+    estimator = denoiser().fit(X)
+    expected = estimator.transform(X)
+    estimator.device = "cuda:99"  # as after loading a model from another machine
+    with pytest.warns(RuntimeWarning, match="cuda:99.* using the CPU"):
+        np.testing.assert_array_equal(estimator.transform(X), expected)
+
+
+def test_in_a_pipeline():
+    X = noisy_image(20, 24)
+    expected = denoiser().fit_transform(X)
+    pipeline = make_pipeline(denoiser())
+    np.testing.assert_array_equal(pipeline.fit_transform(X), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_gpu_agrees_with_cpu(solver):
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        pytest.skip("PyTorch finds no GPU on this machine")
+    X = noisy_image(64, 64)
+    on_gpu = denoiser(solver=solver).fit(X)
+    assert next(on_gpu.networks_[0].parameters()).device.type != "cpu"
+    on_cpu = denoiser(solver=solver, device="cpu").fit_transform(X)
+    np.testing.assert_allclose(
+        on_gpu.transform(X), on_cpu, rtol=0, atol=1e-3 * np.ptp(X)
+    )
+    loaded = pickle.loads(pickle.dumps(on_gpu))
+    assert next(loaded.networks_[0].parameters()).device.type == "cpu"
+
+
+def test_parameters_of_the_function_are_those_of_the_estimator():
+    import inspect
+
+    function = inspect.signature(denoise_noise2detail).parameters
+    estimator = inspect.signature(Noise2DetailDenoiser).parameters
+    expected = {name: p.default for name, p in estimator.items()}
+    del expected["random_state"], expected["verbose"]
+    given = {name: p.default for name, p in function.items() if name != "image"}
+    assert given.pop("rng") is None
+    assert given == expected
+
+
+def test_ctrl_c_during_a_long_fit_ends_the_process(tmp_path):
+    code = (
+        "import os, signal, numpy as np\n"
+        "from n2d import Noise2DetailDenoiser\n"
+        "def stop(progress):\n"
+        "    if progress.step == 2: os.kill(os.getpid(), signal.SIGINT)\n"
+        "Noise2DetailDenoiser(max_iter=10**6).fit(np.eye(32), callback=stop)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert done.returncode != 0
+    assert b"KeyboardInterrupt" in done.stderr
