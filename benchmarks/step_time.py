@@ -1,0 +1,293 @@
+"""Time per optimizer step of the published schedule, against a plain transcription.
+
+    python benchmarks/step_time.py
+
+The transcription below follows the formulas in the obvious way. Both run in turns, in
+one process, on one image, so that what else the machine does hits both alike. Results
+go to OUTPUT/step_time.md and step_time.csv.
+"""
+
+import argparse
+import csv
+import itertools
+import statistics
+import time
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+from machine import describe_machine
+from torch import nn
+from torch.nn.functional import mse_loss
+from torch.utils.benchmark import Timer
+
+from n2d.core.network import DenoisingNetwork, initialize
+from n2d.core.stages import run_paper
+from n2d.datasets import fluorescence_cells
+from n2d.noise import add_poisson_noise
+
+STAGES = ("partial denoising", "detail recovery")
+
+
+# -- the plain transcription -------------------------------------------------------
+
+
+def plain_network(channels):
+    """Conv 3x3 - LeakyReLU - conv 3x3 - LeakyReLU - conv 1x1."""
+    return nn.Sequential(
+        nn.Conv2d(channels, 48, 3, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(48, 48, 3, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(48, channels, 1),
+    )
+
+
+def d1(y):
+    """One diagonal of every 2x2 block, averaged."""
+    return (y[:, :, 0::2, 0::2] + y[:, :, 1::2, 1::2]) / 2
+
+
+def d2(y):
+    """The other diagonal."""
+    return (y[:, :, 0::2, 1::2] + y[:, :, 1::2, 0::2]) / 2
+
+
+def plain_partial_denoising_loss(f, y):
+    """Loss of stage 1, with g(x) = x - f(x)."""
+    d1y, d2y = d1(y), d2(y)
+    g1, g2, gy = d1y - f(d1y), d2y - f(d2y), y - f(y)
+    residual = (mse_loss(d1y, g2) + mse_loss(d2y, g1)) / 2
+    consistency = (mse_loss(g1, d1(gy)) + mse_loss(g2, d2(gy))) / 2
+    return residual + consistency
+
+
+def plain_detail_loss(h, smooth, y):
+    """Loss of stage 3."""
+    h1, h2, hs = h(d1(smooth)), h(d2(smooth)), h(smooth)
+    residual = (mse_loss(d1(y), h2) + mse_loss(d2(y), h1)) / 2
+    consistency = (mse_loss(h1, d1(hs)) + mse_loss(h2, d2(hs))) / 2
+    return residual + consistency
+
+
+def plain_training(network, loss, n_steps):
+    """Train in place; the time at the end of every step, and every loss."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1000, gamma=0.5)
+    times, losses = [], []
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        value = loss(network)
+        value.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(value.item())
+        times.append(time.perf_counter())
+    return times, losses
+
+
+def plain_run(y, networks, n_steps):
+    """Both trainings: lists of times and of losses, per stage.
+
+    The second gets y for the smooth image, which changes nothing about its time.
+    """
+    f, h = networks
+    trainings = (
+        plain_training(f, lambda net: plain_partial_denoising_loss(net, y), n_steps),
+        plain_training(h, lambda net: plain_detail_loss(net, y, y), n_steps),
+    )
+    return tuple(zip(*trainings, strict=True))
+
+
+# -- the package -------------------------------------------------------------------
+
+
+def package_run(y, networks, n_steps):
+    """The same of `n2d.core.stages.run_paper`."""
+    times = {stage: [] for stage in STAGES}
+
+    def callback(progress):
+        times[progress.stage].append(time.perf_counter())
+
+    run = run_paper(y, networks, n_steps, callback=callback)
+    return tuple(times.values()), run.losses
+
+
+# -- measuring ---------------------------------------------------------------------
+
+
+def steps_of(times):
+    """Durations of all steps but the first, in seconds."""
+    return [b - a for a, b in itertools.pairwise(times)]
+
+
+def measure(y, networks, rounds, steps):
+    """Let both take turns; return durations per contestant and stage.
+
+    Every round starts from the same weights; that both losses of stage 1 agree shows
+    that both do the same work.
+    """
+    contestants = {"plain": plain_run, "n2d": package_run}
+    durations = {name: ([], []) for name in contestants}
+    for number in range(rounds + 1):
+        first_losses = {}
+        # Who goes first alternates: the second finds warmer caches.
+        order = list(contestants)[:: 1 if number % 2 else -1]
+        for name in order:
+            plain = [plain_network(y.shape[1]) for _ in networks]
+            own = deepcopy(networks)
+            for a, b in zip(plain, own, strict=True):
+                for p, q in zip(a.parameters(), b.parameters(), strict=True):
+                    p.data.copy_(q.data)
+            times, losses = contestants[name](
+                y, plain if name == "plain" else own, steps
+            )
+            first_losses[name] = losses[0]
+            if number:  # the first round only warms up
+                for stage in range(2):
+                    durations[name][stage].extend(steps_of(times[stage]))
+        np.testing.assert_allclose(*first_losses.values(), rtol=1e-4)
+    return durations
+
+
+def matrix_rate(threads):
+    """Rate of a large float32 matrix product in floating-point operations a second."""
+    a = torch.rand(1536, 1536)
+    timer = Timer("a @ a", globals={"a": a}, num_threads=threads)
+    return 2 * 1536**3 / timer.blocked_autorange(min_run_time=1).median
+
+
+def breakdown(y, networks, steps):
+    """Where the time of the package's steps goes: rows of operation, share, ms."""
+    from torch.profiler import ProfilerActivity, profile
+
+    run_paper(y, deepcopy(networks), 2)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        run_paper(y, deepcopy(networks), steps)
+    events = profiler.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    events = sorted(events, key=lambda event: -event.self_cpu_time_total)
+    return [
+        (
+            event.key,
+            event.self_cpu_time_total / total,
+            event.self_cpu_time_total / 1e3 / (2 * steps),
+        )
+        for event in events[:12]
+    ]
+
+
+# -- reporting ---------------------------------------------------------------------
+
+
+def parse_arguments():
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--side", type=int, nargs="+", default=[256])
+    parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=10, help="default: 10")
+    parser.add_argument("--steps", type=int, default=6, help="per stage and round")
+    parser.add_argument("--threads", type=int, default=1, help="default: 1")
+    parser.add_argument(
+        "--profile", action="store_true", help="tell where the time goes"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(__file__).parent / "results",
+        help="default: benchmarks/results",
+    )
+    return parser.parse_args()
+
+
+def noisy_scene(side, channels):
+    """A generated scene with photon noise, as a tensor (1, C, H, W)."""
+    clean = fluorescence_cells((side, side), rng=0)
+    planes = [add_poisson_noise(clean, 30, rng=seed) for seed in range(channels)]
+    return torch.from_numpy(np.stack(planes)[None].astype(np.float32))
+
+
+def main():
+    """Measure every side and write the tables."""
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    rate = matrix_rate(arguments.threads)
+    rows, profiles = [], []
+    for side in arguments.side:
+        y = noisy_scene(side, arguments.channels)
+        generator = torch.Generator().manual_seed(0)
+        networks = [
+            initialize(DenoisingNetwork(y.shape[1]), generator) for _ in range(2)
+        ]
+        n_weights = sum(weight.numel() for weight in networks[0].parameters())
+        # Forward and backward take 6 operations per weight and pixel; a step looks at
+        # the image and at two quarters of it.
+        operations = 1.5 * n_weights * 6 * side**2
+        durations = measure(y, networks, arguments.rounds, arguments.steps)
+        for stage, stage_name in enumerate(STAGES):
+            median = {
+                name: statistics.median(stages[stage])
+                for name, stages in durations.items()
+            }
+            rows.append(
+                {
+                    "side": side,
+                    "channels": arguments.channels,
+                    "stage": stage_name,
+                    "plain_ms": f"{1e3 * median['plain']:.1f}",
+                    "n2d_ms": f"{1e3 * median['n2d']:.1f}",
+                    "ratio": f"{median['n2d'] / median['plain']:.3f}",
+                    "n2d_gflops": f"{operations / median['n2d'] / 1e9:.1f}",
+                    "floor_ms": f"{1e3 * operations / rate:.1f}",
+                    "steps": len(durations["n2d"][stage]),
+                }
+            )
+            print(rows[-1], flush=True)
+        if arguments.profile:
+            profiles.append((side, breakdown(y, networks, arguments.steps)))
+    write(arguments, rows, profiles, rate)
+
+
+def write(arguments, rows, profiles, rate):
+    """Write the tables and show them."""
+    options = (
+        f"--side {' '.join(map(str, arguments.side))} --threads {arguments.threads}"
+    )
+    lines = [
+        "# Time per step of the published schedule",
+        f"`python benchmarks/step_time.py {options} --channels {arguments.channels} "
+        f"--rounds {arguments.rounds} --steps {arguments.steps}`, on: "
+        f"{describe_machine(arguments.threads)}.",
+        "Medians over the steps, taken in turns. ratio: n2d over plain transcription. "
+        "floor: 1.5 x weights x 6 floating-point operations per pixel and step at the "
+        f"rate of a large matrix product, here {rate / 1e9:.0f} GFLOP/s.",
+        _table(list(rows[0]), [list(row.values()) for row in rows]),
+    ]
+    for side, events in profiles:
+        lines.append(f"Where the time goes, {side} x {side} (profiler):")
+        lines.append(
+            _table(
+                ["operation", "share", "ms per step"],
+                [(key, f"{share:.1%}", f"{ms:.1f}") for key, share, ms in events],
+            )
+        )
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(lines) + "\n"
+    (arguments.output / "step_time.md").write_text(text, encoding="utf-8")
+    with open(arguments.output / "step_time.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(text)
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""What denoisers are compared on: noisy images, with their clean versions."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A noisy image and all that is needed to judge what a denoiser makes of it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case, unique among those of a comparison.
+    noisy : ndarray or None
+        What the denoisers get: an image, or a stack of images. None if it could not be
+        read.
+    clean : ndarray or None, default=None
+        The truth, in the shape and unit of `noisy`. None: speed and memory are
+        measured, quality is not.
+    data_range : float or None, default=None
+        Distance between the smallest and the largest value that the data could have,
+        such as 255 for 8-bit images. Required with `clean`.
+    channel_axis : int or None, default=None
+        Axis of the channels, None for grey images.
+    group : str, default=""
+        What the case is averaged with. A group within a group is written
+        ``"outer/inner"`` and counts for both.
+    error : str, default=""
+        Why the images could not be read; becomes the result of every denoiser.
+
+    Raises
+    ------
+    ValueError
+        If there is a clean image without a data range or of another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.comparison import Case
+    >>> case = Case("flat", np.ones((8, 8)), np.zeros((8, 8)), data_range=1)
+    >>> case.noisy.shape, case.group
+    ((8, 8), '')
+    """
+
+    name: str
+    noisy: np.ndarray | None
+    clean: np.ndarray | None = None
+    data_range: float | None = None
+    channel_axis: int | None = None
+    group: str = ""
+    error: str = ""
+
+    def __post_init__(self):
+        if self.clean is None:
+            return
+        if self.data_range is None:
+            raise ValueError(f"case {self.name!r} has a clean image but no data_range")
+        if np.shape(self.clean) != np.shape(self.noisy):
+            raise ValueError(
+                f"case {self.name!r}: clean has shape {np.shape(self.clean)}, noisy "
+                f"{np.shape(self.noisy)}"
+            )
+
+    def fingerprint(self):
+        """Digest of everything that the measurements depend on.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits.
+        """
+        digest = hashlib.sha256()
+        for array in (self.noisy, self.clean):
+            if array is not None:
+                array = np.ascontiguousarray(array)
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(array.tobytes())
+        digest.update(f"{self.data_range}{self.channel_axis}".encode())
+        return digest.hexdigest()[:16]
+
+
+def folder_cases(folder, *, data_range, channel_axis=None, group=None):
+    """Read pairs of images from the subfolders ``noisy`` and ``clean``.
+
+    ``noisy/X`` belongs to ``clean/X``; the extensions may differ.
+
+    Parameters
+    ----------
+    folder : path-like
+        Holds the two subfolders.
+    data_range : float
+        Distance between the smallest and the largest value that the data could have,
+        such as 255 for 8-bit images.
+    channel_axis : int or None, default=None
+        Axis of the channels, None for grey images.
+    group : callable, optional
+        Takes the name of a case and returns its group.
+
+    Yields
+    ------
+    Case
+        In the order of their names, read one at a time; the name is the file's without
+        its extension.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a subfolder or a clean image is missing. A file that can't be read is noted
+        in the `Case` instead.
+    """
+    noisy_files, clean_files = (
+        _files_by_stem(Path(folder) / kind) for kind in ("noisy", "clean")
+    )
+    missing = sorted(noisy_files.keys() - clean_files.keys())
+    if missing:
+        raise FileNotFoundError(
+            f"{Path(folder) / 'clean'} has no image for: {', '.join(missing)}"
+        )
+    for name, path in noisy_files.items():
+        about = {"group": group(name) if group else "", "channel_axis": channel_axis}
+        try:
+            case = Case(
+                name,
+                read_image(path),
+                read_image(clean_files[name]),
+                data_range=data_range,
+                **about,
+            )
+        except Exception as error:  # one bad file must not stop the others
+            case = Case(name, None, **about, error=f"{type(error).__name__}: {error}")
+        yield case
+
+
+def read_image(path):
+    """Read an image file as it is, without scaling.
+
+    Parameters
+    ----------
+    path : path-like
+        TIFF, PNG, JPEG or NPY file.
+
+    Returns
+    -------
+    ndarray
+        The pixels, in the file's own dtype.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        return np.load(path)
+    if path.suffix.lower() in (".tif", ".tiff"):
+        import tifffile
+
+        return tifffile.imread(path)
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def _files_by_stem(folder):
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    paths = sorted(
+        path for path in folder.iterdir() if path.is_file() and path.name[0] != "."
+    )
+    files = {path.stem: path for path in paths}
+    if len(files) < len(paths):
+        raise ValueError(f"{folder} has two images of one name, differing in extension")
+    return files

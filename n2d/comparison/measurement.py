@@ -1,0 +1,152 @@
+"""One denoiser on one image: its result, its time and its memory."""
+
+import multiprocessing
+import sys
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+class MeasurementFailed(Exception):
+    """The denoiser raised an error or its process died; the message says which."""
+
+
+@dataclass
+class Measurement:
+    """What came out of a run and what it took.
+
+    Attributes
+    ----------
+    estimate : ndarray
+        What ``fit_transform`` returned.
+    seconds : float
+        Time of ``fit_transform`` on the wall clock.
+    cpu_seconds : float
+        Processor time of ``fit_transform``, of all threads together.
+    peak_mib : float or None
+        Largest resident memory of the process until ``fit_transform`` was done, in MiB;
+        None where the process is the caller's own or the system does not tell.
+    base_mib : float or None
+        The same just before ``fit_transform``: Python, the libraries and the image.
+    stages : dict of str to ndarray
+        The estimates after stages 1, 2 and 3, if asked for.
+    """
+
+    estimate: np.ndarray
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float | None = None
+    base_mib: float | None = None
+    stages: dict = field(default_factory=dict)
+
+
+def measure(denoiser, X, *, stages=False):
+    """Denoise in this process, whose memory tells nothing about a single run.
+
+    Parameters
+    ----------
+    denoiser : object with fit_transform
+        Changed by being fitted.
+    X : ndarray
+        The noisy image or stack.
+    stages : bool, default=False
+        Whether to call ``transform_stages``, too, after the clock has stopped.
+
+    Returns
+    -------
+    Measurement
+    """
+    measurement = _timed(denoiser, X)
+    if stages:
+        measurement.stages = _stages(denoiser, X)
+    return measurement
+
+
+def measure_isolated(denoiser, X, *, stages=False):
+    """Denoise in a fresh process, whose peak memory is that of this run alone.
+
+    Imports are done before the clock starts.
+
+    Parameters
+    ----------
+    denoiser : object with fit_transform
+        Pickled; it stays as it is.
+    X : ndarray
+        The noisy image or stack.
+    stages : bool, default=False
+        Whether to call ``transform_stages``, too, after the measurements.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    MeasurementFailed
+        If the denoiser raises an error or its process dies, for example for want of
+        memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, denoiser, X, stages))
+    process.start()
+    sender.close()  # so that the end of the process ends the wait for it
+    try:
+        result = receiver.recv()
+    except EOFError:
+        process.join()
+        raise MeasurementFailed(
+            f"the process died with exit code {process.exitcode}"
+        ) from None
+    finally:
+        receiver.close()
+        process.terminate()
+        process.join()
+    if isinstance(result, str):
+        raise MeasurementFailed(result)
+    return result
+
+
+def _timed(denoiser, X):
+    start, cpu_start = time.perf_counter(), time.process_time()
+    estimate = denoiser.fit_transform(X)
+    seconds = time.perf_counter() - start
+    return Measurement(np.asarray(estimate), seconds, time.process_time() - cpu_start)
+
+
+def _stages(denoiser, X):
+    estimates = denoiser.transform_stages(X)
+    return {stage: estimates[stage] for stage in ("stage1", "stage2", "stage3")}
+
+
+def _work(sender, denoiser, X, stages):
+    """Measure in a new process and send a `Measurement`, or an error's text."""
+    base_mib = _peak_mib()
+    try:
+        result = _timed(denoiser, X)
+        result.peak_mib, result.base_mib = _peak_mib(), base_mib
+        if stages:
+            result.stages = _stages(denoiser, X)
+    except Exception as error:
+        result = f"{type(error).__name__}: {error}"
+    sender.send(result)
+
+
+def _peak_mib():
+    """Largest resident memory of this process so far, in MiB, where it can be told."""
+    try:
+        # Linux hands ru_maxrss down from the process that started this one, however
+        # large that was; the high-water mark is this process's own.
+        with open("/proc/self/status") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:
+        return None  # Windows
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

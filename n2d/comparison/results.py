@@ -1,0 +1,120 @@
+"""The table of results on disk: one line per run, added as soon as it is known."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+TEXTS = ("group", "case", "method")
+NUMBERS = (
+    "psnr_noisy",  # dB, before denoising
+    "psnr",  # dB
+    "ssim",
+    "psnr_stage1",  # dB, where a denoiser has stages
+    "psnr_stage2",
+    "psnr_stage3",
+    "seconds",  # of fit_transform, on the wall clock
+    "cpu_seconds",  # of fit_transform, of all threads together
+    "peak_mib",  # largest resident memory of the process until fit_transform is done
+    "base_mib",  # the same just before fit_transform
+)
+ORIGIN = ("error", "parameters", "version", "input")
+COLUMNS = (*TEXTS, *NUMBERS, *ORIGIN)
+
+
+class ResultsFile:
+    """A CSV file that survives an interruption at any moment.
+
+    Parameters
+    ----------
+    path : path-like
+        Created by the first `append` where missing.
+
+    Raises
+    ------
+    ValueError
+        If the file is not such a table.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.rows = read_results(self.path) if self.path.exists() else []
+
+    def append(self, row):
+        """Add a row and see it through to the disk.
+
+        Parameters
+        ----------
+        row : dict
+            Values by column; what is missing stays empty.
+        """
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        with open(self.path, "a+b") as file:
+            kept = _complete_length(file)
+            if file.seek(0, os.SEEK_END) > kept:
+                file.truncate(kept)  # what an interrupted run left of its last line
+            if kept == 0:
+                writer.writeheader()
+            writer.writerow({k: _to_text(k, row.get(k)) for k in COLUMNS})
+            file.write(lines.getvalue().encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows.append({k: _plain(row.get(k)) for k in COLUMNS})
+
+
+def read_results(path):
+    """Read a table of results.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``results.csv`` that `n2d.comparison.compare` wrote.
+
+    Returns
+    -------
+    list of dict
+        One per run, in the order in which they finished; values by column, None where
+        there is none. Numbers are floats.
+
+    Raises
+    ------
+    ValueError
+        If the file is not such a table.
+    """
+    with open(path, "rb") as file:
+        text = file.read(_complete_length(file)).decode()
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if text and tuple(reader.fieldnames) != COLUMNS:
+        raise ValueError(
+            f"{path} has other columns than this version writes; choose another output "
+            "folder or remove the file"
+        )
+    return [{k: _from_text(k, row[k]) for k in COLUMNS} for row in reader]
+
+
+def _complete_length(file):
+    """Length of the file up to the end of its last complete line."""
+    file.seek(0)
+    length = file.read().rfind(b"\n") + 1
+    file.seek(0)
+    return length
+
+
+def _to_text(column, value):
+    if value is None:
+        return ""
+    if column in NUMBERS:
+        return f"{value:.6g}"
+    return _plain(value)
+
+
+def _plain(value):
+    """Put a text into one line, as a row of the table is; numbers stay as they are."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _from_text(column, text):
+    if text == "":
+        return None if column in NUMBERS else ""
+    return float(text) if column in NUMBERS else text
