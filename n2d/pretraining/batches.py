@@ -105,6 +105,10 @@ def noise_spectrum(shape, rng):
         if rng.random() < 0.3:
             # Correlated noise with a white floor, as of the electronics behind.
             amplitude = np.hypot(amplitude, rng.uniform(0, 0.4))
+        elif rng.random() < 0.2:
+            # A long tail, as of drifting illumination.
+            slow = np.exp(-2 * (np.pi * rng.uniform(2, 5)) ** 2 * (fy**2 + fx**2))
+            amplitude = np.hypot(amplitude, rng.uniform(0.5, 2.0) * slow)
     else:
         # Filtered back-projection: a ramp that rolls off, signed lobes around.
         f = np.hypot(fy, fx)
@@ -225,12 +229,21 @@ def photon_sample(patch, amplitude, rng):
         The sample; the weight is the mean of 1 and of what turns the error into one
         of intensity.
     """
+    # In photons of the model: variance equal to the mean, read noise beside it.
     peak = np.exp(rng.uniform(np.log(2), np.log(1500)))
     floor = np.exp(rng.uniform(np.log(0.02), np.log(20)))
     read = 0.0 if rng.random() < 0.4 else np.exp(rng.uniform(np.log(0.2), np.log(5)))
     mean = peak * np.maximum(patch, 0) + floor
     scale = np.sqrt(mean + read**2)
-    noise = rng.poisson(mean) - mean + read * rng.standard_normal(patch.shape)
+    spread = 0.0
+    if rng.random() < 0.5:
+        # A photomultiplier answers each photon with a pulse of another height; what
+        # looks like one photon to the model is then an excess of smaller ones.
+        spread = np.exp(rng.uniform(np.log(0.03), np.log(1.0)))
+    photons = rng.poisson(mean * (1 + spread)).astype(float)
+    if spread:
+        photons = spread * rng.standard_gamma(photons / spread)
+    noise = photons / (1 + spread) - mean + read * rng.standard_normal(patch.shape)
     counts = mean + scale * _colour(noise / scale, amplitude)
     if rng.random() < 0.5:
         step = np.exp(rng.uniform(np.log(0.03), np.log(1.0)))
@@ -239,6 +252,11 @@ def photon_sample(patch, amplitude, rng):
         counts = np.maximum(counts, 0)
     # Gain and read noise are measured, thus never exact.
     gain, read = np.exp(rng.normal(0, 0.08)), read * np.exp(rng.normal(0, 0.15))
+    if rng.random() < 0.3:
+        # Offset and read noise cannot be told apart by mean and variance.
+        shift = abs(rng.normal(0, 0.5))
+        read = np.sqrt(max(read**2 - shift, 0))
+        counts, mean = counts + shift, mean + shift
     noisy = stabilize(counts / gain, read / gain)
     clean = expected_stabilized(mean / gain, read / gain)
     weight = scale**2 / np.mean(scale**2)

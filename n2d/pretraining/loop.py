@@ -49,7 +49,7 @@ class Settings:
     """
 
     seed: int = 0
-    steps: int = 50_000
+    steps: int = 56_000
     batch: int = 12
     patch: int = 96
     n_scenes: int = 700
