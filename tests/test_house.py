@@ -28,16 +28,17 @@ MAY_IMPORT = {
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": ({"io"}, {"numpy", "PIL", "tifffile", "zarr"}),
     "pretraining": (
-        {"core", "datasets", "noise", "_arrays"},
+        {"_arrays", "core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
     ),
+    "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
     "denoiser": ({"_arrays", "_progress", "core", "noise"}, None),
     "functional": ({"_arrays", "core", "denoiser", "noise"}, None),
-    "baselines": ({"_arrays", "core", "noise"}, None),
+    "baselines": ({"_arrays", "baselines", "core", "noise"}, None),
     "model_selection": ({"_arrays", "core", "metrics", "noise"}, None),
     "comparison": (
-        {"_arrays", "baselines", "core", "datasets", "denoiser", "functional", "io"}
-        | {"metrics", "model_selection", "noise"},
+        {"_arrays", "baselines", "comparison", "core", "datasets", "denoiser"}
+        | {"functional", "io", "metrics", "model_selection", "noise"},
         None,
     ),
     # "__init__" names modules in strings and loads them lazily
