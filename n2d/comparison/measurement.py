@@ -1,6 +1,8 @@
 """One denoiser on one image: its result, its time and its memory."""
 
-import multiprocessing
+import os
+import pickle
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -66,7 +68,7 @@ def measure(denoiser, X, *, stages=False):
 def measure_isolated(denoiser, X, *, stages=False):
     """Denoise in a fresh process, whose peak memory is that of this run alone.
 
-    Imports are done before the clock starts.
+    Imports are done before the clock starts. What the denoiser prints goes to stderr.
 
     Parameters
     ----------
@@ -87,25 +89,65 @@ def measure_isolated(denoiser, X, *, stages=False):
         If the denoiser raises an error or its process dies, for example for want of
         memory.
     """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, denoiser, X, stages))
-    process.start()
-    sender.close()  # so that the end of the process ends the wait for it
+    job = pickle.dumps((_pickled(denoiser), X, stages))
+    # Not multiprocessing: its new processes import the caller's main script again, so
+    # that scripts without a __main__ guard, notebooks above all, could not compare.
+    process = subprocess.run(
+        # -P: files in the current folder must not take the place of libraries.
+        [sys.executable, "-P", "-m", "n2d.comparison.worker"],
+        input=job,
+        stdout=subprocess.PIPE,
+        # The new process must find what this one finds, this package included.
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        check=False,
+    )
     try:
-        result = receiver.recv()
-    except EOFError:
-        process.join()
+        result = pickle.loads(process.stdout)
+    except (EOFError, pickle.UnpicklingError):
         raise MeasurementFailed(
-            f"the process died with exit code {process.exitcode}"
+            f"the process died with exit code {process.returncode}"
         ) from None
-    finally:
-        receiver.close()
-        process.terminate()
-        process.join()
     if isinstance(result, str):
         raise MeasurementFailed(result)
     return result
+
+
+def measure_alone(pickled, X, stages):
+    """Measure in a process that does nothing else.
+
+    Parameters
+    ----------
+    pickled : bytes
+        The denoiser.
+    X : ndarray
+        The noisy image or stack.
+    stages : bool
+        Whether to call ``transform_stages``, too.
+
+    Returns
+    -------
+    Measurement or str
+        With the process's memory; or an error's text.
+    """
+    try:
+        # This is where the denoiser's libraries are imported.
+        denoiser = pickle.loads(pickled)
+        base_mib = _peak_mib()
+        result = _timed(denoiser, X)
+        result.peak_mib, result.base_mib = _peak_mib(), base_mib
+        if stages:
+            result.stages = _stages(denoiser, X)
+    except Exception as error:
+        result = f"{type(error).__name__}: {error}"
+    return result
+
+
+def _pickled(denoiser):
+    """Pickle, with the code of what can't be imported: scripts, notebooks, lambdas."""
+    from joblib import wrap_non_picklable_objects
+
+    return pickle.dumps(wrap_non_picklable_objects(denoiser, keep_wrapper=False))
 
 
 def _timed(denoiser, X):

@@ -60,7 +60,7 @@ class ResultsFile:
             file.write(lines.getvalue().encode())
             file.flush()
             os.fsync(file.fileno())
-        self.rows.append({k: _plain(row.get(k)) for k in COLUMNS})
+        self.rows.append({k: _plain(k, row.get(k)) for k in COLUMNS})
 
 
 def read_results(path):
@@ -104,14 +104,12 @@ def _complete_length(file):
 def _to_text(column, value):
     if value is None:
         return ""
-    if column in NUMBERS:
-        return f"{value:.6g}"
-    return _plain(value)
+    return f"{value:.6g}" if column in NUMBERS else _plain(column, value)
 
 
-def _plain(value):
-    """Put a text into one line, as a row of the table is; numbers stay as they are."""
-    return " ".join(value.split()) if isinstance(value, str) else value
+def _plain(column, value):
+    """Put texts into one line, as a row of the table is; numbers stay as they are."""
+    return value if column in NUMBERS else " ".join(str(value or "").split())
 
 
 def _from_text(column, text):

@@ -47,8 +47,7 @@ def compare(
         ``transform_stages`` like that of `n2d.Noise2DetailDenoiser`.
     isolate : bool, default=True
         Whether each run has a process of its own, without which memory is not
-        measured. As ever with new processes, a script needs its
-        ``if __name__ == "__main__":``.
+        measured. Denoisers are pickled for it.
     fresh : bool, default=False
         Whether to run again what the table has already; the newer result counts.
     callback : callable, optional
