@@ -3,8 +3,10 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_GAP = 8
-_CAPTION = 44
+_GAP = 12
+_CAPTION = 56
+_FONT_SIZE = 20
+_SMALLEST_PANEL = 384
 _INK = 0
 _PAPER = 255
 
@@ -23,25 +25,28 @@ def side_by_side(panels, low, high):
     Returns
     -------
     ndarray of shape (height, width), uint8
-        The picture.
+        The picture; small images are enlarged by a whole number.
 
     Examples
     --------
     >>> import numpy as np
     >>> from n2d.cli.picture import side_by_side
-    >>> image = np.linspace(0, 1, 100 * 120).reshape(100, 120)
+    >>> image = np.linspace(0, 1, 200 * 400).reshape(200, 400)
     >>> side_by_side([(image, "left"), (1 - image, "right")], 0.0, 1.0).shape
-    (160, 264)
+    (280, 836)
     """
-    height, width = panels[0][0].shape
+    zoom = -(-_SMALLEST_PANEL // panels[0][0].shape[1])
+    height, width = (zoom * side for side in panels[0][0].shape)
     size = (_GAP + len(panels) * (width + _GAP), height + _CAPTION + 2 * _GAP)
     sheet = Image.new("L", size, _PAPER)
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=16)
+    font = ImageFont.load_default(size=_FONT_SIZE)
     for i, (image, caption) in enumerate(panels):
         grey = np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
+        grey = np.rint(grey * 255).astype(np.uint8)
+        panel = Image.fromarray(grey.repeat(zoom, axis=0).repeat(zoom, axis=1))
         left = _GAP + i * (width + _GAP)
-        sheet.paste(Image.fromarray(np.rint(grey * 255).astype(np.uint8)), (left, _GAP))
+        sheet.paste(panel, (left, _GAP))
         draw.multiline_text(
             (left + width / 2, height + 2 * _GAP),
             caption,
