@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from n2d._arrays import Images, sample_windows
+from n2d._intensity import Intensities
 from n2d._progress import ProgressBar
 from n2d.core import stages
 from n2d.core.network import random_network
@@ -208,21 +209,24 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         factors = self._settled_factors()
         images = Images(X, self.channel_axis)
         rng = _generator(self.random_state)
-        multiple = stages.alignment(factors)
-        windows = self._training_windows(images, rng, multiple)
-        data_range = self._settled_data_range(windows)
-        tensors = [_to_unit_range(w, data_range, device) for w in windows]
+        windows = self._training_windows(images, rng, math.lcm(2, *factors))
+        intensities = Intensities(self._settled_data_range(windows))
         seed = int(rng.integers(2**63))
         with torch.inference_mode(False), torch.enable_grad():
-            networks, losses = self._train(tensors, factors, seed, callback)
+            tensors = [
+                torch.from_numpy(intensities.forward(window)).to(device)
+                for window in windows
+            ]
+            trained, losses = self._train(tensors, factors, seed, callback)
 
         # Nothing can fail any more; until here the estimator is as it was.
         if not images.is_list:
             validate_data(self, X, skip_check_array=True)
-        self.networks_ = tuple(network.requires_grad_(False) for network in networks)
+        self._intensities, self._stages = intensities, trained
+        self.networks_ = trained.networks
         self.loss_curve_ = [*losses[0], *losses[1]]
         self.n_iter_ = len(self.loss_curve_)
-        self.data_range_ = data_range
+        self.data_range_ = intensities.data_range
         self.downsampling_factors_ = factors
         return self
 
@@ -275,16 +279,14 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         return _AUTO[self.solver][name] if isinstance(value, str) else value
 
     def _train(self, tensors, factors, seed, callback):
-        """Return the trained networks and the losses of both stages."""
+        """Return the trained stages and the losses of stages 1 and 3."""
         if self.init == "synthetic":
             raise ValueError(
                 "init='synthetic' asks for weights that this version does not ship; "
                 "use init='auto' or init='random'"
             )
-        n_steps, detail_steps = (
-            self._settled("max_iter"),
-            self._settled("detail_max_iter"),
-        )
+        n_steps = self._settled("max_iter")
+        detail_steps = self._settled("detail_max_iter")
         if all(tensor.min() == tensor.max() for tensor in tensors):
             # One value everywhere: there is no noise to learn from.
             n_steps, detail_steps = 1, min(1, detail_steps)
@@ -301,14 +303,15 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
                 "callback": _reporting(callback, self.verbose, stack),
             }
             if self.solver == "paper":
-                run = stages.run_paper(
-                    torch.stack(tensors), networks, n_steps, **schedule
+                noisy = torch.stack(tensors)
+                losses = stages.run_paper(noisy, networks, n_steps, **schedule).losses
+            else:
+                losses = stages.run_crops(
+                    tensors, networks, n_steps, generator=generator, **schedule
                 )
-                return networks, run.losses
-            losses = stages.run_crops(
-                tensors, networks, n_steps, generator=generator, **schedule
-            )
-            return networks, losses
+        networks = tuple(network.requires_grad_(False) for network in networks)
+        clamp = self.solver == "paper"
+        return stages.TrainedStages(networks, factors, clamp), losses
 
     def _new_network(self, like, generator):
         padding_mode = "zeros" if self.solver == "paper" else "replicate"
@@ -417,38 +420,27 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
     def _denoised_tiles(self, images):
         """Yield (image's number, tile, `Estimates` of the tile's window)."""
         device = _usable_device(self.device, fall_back=True)
-        networks = [network.to(device) for network in self.networks_]
-        factors = self.downsampling_factors_
-        geometry = {
-            "side": _TILE,
-            "reach": stages.reach(networks[0], factors),
-            "multiple": stages.alignment(factors),
-        }
+        trained = self._stages.to(device)
         low, high = self.data_range_
         for i, image in enumerate(images):
-            for tile in tiles(*image.shape[1:], **geometry):
-                noisy = _to_unit_range(image.read(*tile.window), (low, high), device)
+            for tile in tiles(
+                *image.shape[1:],
+                side=_TILE,
+                reach=trained.reach,
+                multiple=trained.alignment,
+            ):
+                values = self._intensities.forward(image.read(*tile.window))
+                noisy = torch.from_numpy(values)[None].to(device)  # (1, C, h, w)
                 if low == high:
-                    same = dict.fromkeys(factors, noisy)
+                    same = dict.fromkeys(self.downsampling_factors_, noisy)
                     yield i, tile, stages.Estimates(noisy, same, noisy, noisy)
-                    continue
-                yield (
-                    i,
-                    tile,
-                    stages.apply_stages(
-                        noisy[None], networks, factors, clamp=self.solver == "paper"
-                    ),
-                )
+                else:
+                    yield i, tile, trained.estimates(noisy)
 
     def _write(self, image, tile, estimate):
         """Write a tile's part of an estimate, in the units of X."""
-        low, high = self.data_range_
-        values = tile.crop(estimate.squeeze(0) if estimate.ndim == 4 else estimate)
-        image.write(
-            low + _span(low, high) * values.cpu().numpy().astype(np.float64),
-            tile.top,
-            tile.left,
-        )
+        values = tile.crop(estimate[0]).cpu().numpy()
+        image.write(self._intensities.backward(values), tile.top, tile.left)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -458,23 +450,11 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         state = super().__getstate__()
-        if "networks_" in state:
+        if "_stages" in state:
             # On the CPU, so that a model fitted on a GPU loads anywhere.
-            state["networks_"] = tuple(
-                copy.deepcopy(network).to("cpu") for network in self.networks_
-            )
+            state["_stages"] = copy.deepcopy(self._stages).to("cpu")
+            state["networks_"] = state["_stages"].networks
         return state
-
-
-def _to_unit_range(values, data_range, device):
-    """Map `data_range` to 0 and 1; float32, because the networks are."""
-    low, high = data_range
-    scaled = (values - low) / _span(low, high)
-    return torch.from_numpy(scaled.astype(np.float32)).to(device)
-
-
-def _span(low, high):
-    return (high - low) or 1.0
 
 
 def _generator(random_state):

@@ -104,24 +104,23 @@ def test_reach_is_exact(factors, n_networks):
     centre = side // 2
     other[..., centre, centre] += 1
     results = [
-        stages.apply_stages(x, networks, factors, clamp=False).stage3
+        stages.TrainedStages(networks, factors, clamp=False).estimates(x).stage3
         for x in (image, other)
     ]
     rows, columns = np.nonzero((results[0] != results[1])[0, 0].numpy())
     farthest = max(abs(rows - centre).max(), abs(columns - centre).max())
-    stated = stages.reach(networks[0], factors)
-    assert farthest == stated - (2 if n_networks == 1 else 0)
+    assert farthest == stages.TrainedStages(networks, factors, clamp=False).reach
 
 
 def test_stages_can_be_switched_off():
     noisy = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     f, h = random_networks()
-    all_stages = stages.apply_stages(noisy, [f, h], (2,), clamp=False)
+    all_stages = stages.TrainedStages([f, h], (2,), clamp=False).estimates(noisy)
     mean = (all_stages.stage1 + all_stages.stage2_factors[2]) / 2
     torch.testing.assert_close(all_stages.stage2, mean)
-    no_detail = stages.apply_stages(noisy, [f], (2,), clamp=False)
+    no_detail = stages.TrainedStages([f], (2,), clamp=False).estimates(noisy)
     assert torch.equal(no_detail.stage3, all_stages.stage2)
-    no_refinement = stages.apply_stages(noisy, [f], (), clamp=False)
+    no_refinement = stages.TrainedStages([f], (), clamp=False).estimates(noisy)
     assert torch.equal(no_refinement.stage3, all_stages.stage1)
     assert no_refinement.stage2_factors == {}
 
@@ -129,8 +128,8 @@ def test_stages_can_be_switched_off():
 def test_only_the_paper_clamps():
     networks = random_networks()
     noisy = 4 * torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 2
-    clamped = stages.apply_stages(noisy, networks, (2,), clamp=True)
-    free = stages.apply_stages(noisy, networks, (2,), clamp=False)
+    clamped = stages.TrainedStages(networks, (2,), clamp=True).estimates(noisy)
+    free = stages.TrainedStages(networks, (2,), clamp=False).estimates(noisy)
     for estimates, inside in ((clamped, True), (free, False)):
         for image in (estimates.stage1, estimates.stage2_factors[2], estimates.stage3):
             assert bool(((image >= 0) & (image <= 1)).all()) == inside or not inside
@@ -156,7 +155,9 @@ def test_run_crops_learns_and_repeats():
         )
         assert [len(stage) for stage in losses] == [60, 30]
         estimates.append(
-            stages.apply_stages(noisy[None, None], networks, (2,), clamp=False)
+            stages.TrainedStages(networks, (2,), clamp=False).estimates(
+                noisy[None, None]
+            )
         )
     assert torch.equal(estimates[0].stage3, estimates[1].stage3)
     errors = [

@@ -1,7 +1,7 @@
 """The stages of Noise2Detail (arXiv 2510.15611), in the order of the publication.
 
 Throughout, y is the noisy image, f the network of stage 1 and h that of stage 3.
-Tensors are (N, C, H, W), float32, with H and W multiples of `alignment`.
+Tensors are (N, C, H, W), float32, with sides that the downsampling factors divide.
 """
 
 import math
@@ -56,15 +56,59 @@ class PaperRun(Estimates):
     losses: tuple = field(default=((), ()))
 
 
-def alignment(factors):
-    """Smallest number that both sides of an image must be multiples of."""
-    return math.lcm(2, *factors)
+@dataclass
+class TrainedStages:
+    """Trained networks and how they are applied.
 
+    Parameters
+    ----------
+    networks : sequence of one or two torch.nn.Module
+        f and h; without h, stage 3 is stage 2.
+    factors : sequence of int
+        Downsampling factors of stage 2; without any, stage 2 is stage 1.
+    clamp : bool
+        Whether every estimate is clamped to [0, 1], as published.
+    """
 
-def reach(network, factors):
-    """How many pixels away a pixel can still change the result."""
-    smoothing = max((network.reach * (r + 1) for r in factors), default=network.reach)
-    return smoothing + network.reach
+    networks: tuple
+    factors: tuple
+    clamp: bool
+
+    @property
+    def alignment(self):
+        """Smallest number that both sides of an image must be multiples of."""
+        return math.lcm(2, *self.factors)
+
+    @property
+    def reach(self):
+        """How many pixels away a pixel can still change the result."""
+        one = self.networks[0].reach
+        smoothing = max((one * (r + 1) for r in self.factors), default=one)
+        return smoothing + one * (len(self.networks) - 1)
+
+    def to(self, device):
+        """Move the networks to a device."""
+        self.networks = tuple(network.to(device) for network in self.networks)
+        return self
+
+    @torch.no_grad()
+    def estimates(self, noisy):
+        """Run the networks over images: every estimate from stage 1 to stage 3.
+
+        Parameters
+        ----------
+        noisy : torch.Tensor of shape (N, C, H, W)
+            y; H and W are multiples of `alignment`.
+
+        Returns
+        -------
+        Estimates
+        """
+        f, *detail = self.networks
+        finish = _unit_range if self.clamp else _unchanged
+        stage1, refined, stage2 = smooth_estimates(f, noisy, self.factors, self.clamp)
+        stage3 = finish(detail[0](stage2)) if detail else stage2
+        return Estimates(stage1, refined, stage2, stage3)
 
 
 # -- the stages, applied -----------------------------------------------------------
@@ -91,33 +135,6 @@ def smooth_estimates(f, noisy, factors, clamp):
     refined = {r: background_refinement(f, noisy, r, finish) for r in factors}
     stage2 = (stage1 + sum(refined.values())) / (1 + len(refined))
     return stage1, refined, stage2
-
-
-@torch.no_grad()
-def apply_stages(noisy, networks, factors, *, clamp):
-    """Run trained networks over images: every estimate from stage 1 to stage 3.
-
-    Parameters
-    ----------
-    noisy : torch.Tensor of shape (N, C, H, W)
-        y.
-    networks : sequence of one or two torch.nn.Module
-        f and h; without h, stage 3 is stage 2.
-    factors : sequence of int
-        Downsampling factors of stage 2; without any, stage 2 is stage 1.
-    clamp : bool
-        Whether every estimate is clamped to [0, 1], as published.
-
-    Returns
-    -------
-    Estimates
-    """
-    f, *detail = networks
-    stage1, refined, stage2 = smooth_estimates(f, noisy, factors, clamp)
-    stage3 = (
-        (_unit_range if clamp else _unchanged)(detail[0](stage2)) if detail else stage2
-    )
-    return Estimates(stage1, refined, stage2, stage3)
 
 
 def _unit_range(x):
@@ -195,7 +212,7 @@ def run_paper(
         losses3 = fit(
             h, detail_steps, DETAIL_RECOVERY, lambda _: detail_loss(h, smooth, noisy)
         )
-    estimates = apply_stages(noisy, networks, factors, clamp=True)
+    estimates = TrainedStages(networks, factors, clamp=True).estimates(noisy)
     return PaperRun(**vars(estimates), losses=(losses1, losses3))
 
 
@@ -223,7 +240,7 @@ def run_crops(
     Parameters
     ----------
     windows : sequence of torch.Tensor of shape (C, h, w)
-        Parts of the noisy images, with sides that are multiples of `alignment`.
+        Parts of the noisy images, with sides that 2 and the factors divide.
     networks : sequence of one or two torch.nn.Module
         f and h, trained in place; without h there is no stage 3.
     n_steps, detail_steps : int

@@ -1,0 +1,103 @@
+"""From pixel values to what the networks see, and back. NumPy only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from n2d.noise import stabilize, unstabilize
+
+# Channels that are less correlated than this are left alone.
+_LEAST_CORRELATION = 0.3
+
+
+@dataclass(frozen=True)
+class Intensities:
+    """One map for all pixels of all images, settled in `fit`.
+
+    Values are scaled to [0, 1]; then, where the noise is known, its variance is made 1
+    everywhere and the channels are rotated to decorrelated ones, which keeps the noise
+    white across channels.
+
+    Parameters
+    ----------
+    data_range : tuple of two floats
+        The (low, high) values that are mapped to 0 and 1.
+    noise : tuple of NoiseModel, optional
+        The noise of every channel, in units of the scaled image.
+    rotation : ndarray of shape (C, C), optional
+        Orthonormal; its rows are the channels that the network sees.
+    """
+
+    data_range: tuple
+    noise: tuple | None = None
+    rotation: np.ndarray | None = None
+
+    @property
+    def span(self):
+        """Length of `data_range`, 1 where all pixels are equal."""
+        low, high = self.data_range
+        return (high - low) or 1.0
+
+    def forward(self, values):
+        """Map pixel values (C, h, w) to what the networks see, as float32."""
+        values = (values - self.data_range[0]) / self.span
+        if self.noise is not None:
+            values = np.stack(
+                [
+                    stabilize(x, noise)
+                    for x, noise in zip(values, self.noise, strict=True)
+                ]
+            )
+        if self.rotation is not None:
+            values = np.tensordot(self.rotation, values, axes=1)
+        return values.astype(np.float32)
+
+    def backward(self, values):
+        """Map denoised values (C, h, w) back to pixel values, as float64.
+
+        Stabilized values are taken for expectations, so that the mean intensity is
+        kept (the exact unbiased inverse).
+        """
+        values = values.astype(np.float64)
+        if self.rotation is not None:
+            values = np.tensordot(self.rotation.T, values, axes=1)
+        if self.noise is not None:
+            values = np.stack(
+                [
+                    unstabilize(x, noise)
+                    for x, noise in zip(values, self.noise, strict=True)
+                ]
+            )
+        return self.data_range[0] + self.span * values
+
+
+def decorrelating_rotation(windows):
+    """Find the rotation of the channels to their principal components.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray of shape (C, h, w)
+        Images with noise of deviation 1 in every channel.
+
+    Returns
+    -------
+    ndarray of shape (C, C), or None
+        Orthonormal, its rows by falling variance; None where there is one channel or
+        the channels show different things.
+    """
+    pixels = np.concatenate([w.reshape(len(w), -1) for w in windows], axis=1)
+    if len(pixels) == 1:
+        return None
+    covariance = np.cov(pixels)
+    # The noise is independent between channels; what is left is the scene's.
+    scene = np.maximum(np.diag(covariance) - 1, 1e-12)
+    correlation = covariance / np.sqrt(np.outer(scene, scene))
+    np.fill_diagonal(correlation, 0)
+    if np.abs(correlation).max() < _LEAST_CORRELATION:
+        return None
+    rotation = np.linalg.eigh(covariance)[1].T[::-1]
+    # Eigenvectors come with either sign; let the largest entry be positive.
+    largest = np.take_along_axis(
+        rotation, np.abs(rotation).argmax(axis=1, keepdims=True), axis=1
+    )
+    return np.ascontiguousarray(rotation * np.sign(largest))
