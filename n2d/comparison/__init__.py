@@ -4,8 +4,16 @@ The one runner behind ``benchmarks/`` and every other comparison of the package.
 """
 
 from n2d.comparison.cases import Case, folder_cases
+from n2d.comparison.figure import plot_comparison
 from n2d.comparison.results import read_results
 from n2d.comparison.runner import compare
 from n2d.comparison.summary import summarize
 
-__all__ = ["Case", "compare", "folder_cases", "read_results", "summarize"]
+__all__ = [
+    "Case",
+    "compare",
+    "folder_cases",
+    "plot_comparison",
+    "read_results",
+    "summarize",
+]
