@@ -1,5 +1,6 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
+from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
 from n2d.noise.simulate import (
     add_correlated_noise,
@@ -17,6 +18,7 @@ __all__ = [
     "add_poisson_gaussian_noise",
     "add_poisson_noise",
     "add_rician_noise",
+    "estimate_noise",
     "stabilize",
     "unstabilize",
 ]

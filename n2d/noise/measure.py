@@ -1,0 +1,451 @@
+"""The noise of an image, measured on the image itself."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft
+
+from n2d.noise.model import N_LAGS, NoiseModel
+
+# Blocks looked at, at most: enough for 2 % precision, and the cost stays that of a
+# 400x400 image however large the image is.
+_MAX_BLOCKS = 2400
+
+# Lags the noise may be correlated at. Longer ones cannot be told from texture.
+_REACH = 3
+
+# Of the blocks of one intensity, the share that is taken for flat at least, and how
+# much rougher than the flattest twentieth another block may be to count as flat too:
+# on flat images, where nearly all do, precision gains, and a level that varies over
+# the image is averaged instead of being read where it is lowest.
+_FLAT_SHARE = 0.1
+_FLAT_EXCESS = 1.3
+
+# A block with more clipped pixels than this does not show its noise.
+_CLIPPED_SHARE = 0.02
+
+# Means of the lower 80 % of squared standard normal numbers, and their median: what
+# robust averages of a noise power are divided by.
+_MEAN_OF_LOWER_80 = 0.43772
+_MEDIAN = 0.45494
+
+_N_ITERATIONS = 4
+
+
+class _Basis(NamedTuple):
+    """Cosine transform of blocks of one size; cells are (size * size,) flat."""
+
+    acf: np.ndarray  # (cells, lags): power in each cell per unit of autocovariance
+    lag: np.ndarray  # (lags,) distance of each lag
+    used: np.ndarray  # (cells,) all but the mean and the gradients
+    even: np.ndarray  # (cells,) one colour of the checkerboard
+    fine: np.ndarray  # (cells,) high frequencies
+
+
+@lru_cache(maxsize=4)
+def _basis(size: int) -> _Basis:
+    dct = fft.dct(np.eye(size), axis=0, norm="ortho")
+    # E[(sum_n dct[k, n] noise[n])**2] = sum_d acf[d] * along[d, k]
+    along = [
+        (2 if d else 1) * np.sum(dct[:, : size - d] * dct[:, d:], axis=1)
+        for d in range(_REACH + 1)
+    ]
+    lags = [(d, e) for d in range(_REACH + 1) for e in range(_REACH + 1)]
+    acf = np.stack([np.outer(along[d], along[e]).ravel() for d, e in lags], axis=1)
+    row, column = (index.ravel() for index in np.indices((size, size)))
+    return _Basis(
+        acf=acf,
+        lag=np.array([np.hypot(d, e) for d, e in lags]),
+        used=row + column >= 2,
+        even=(row + column) % 2 == 0,
+        fine=np.hypot(row, column) >= 0.6 * size,
+    )
+
+
+def estimate_noise(image) -> NoiseModel:
+    """Measure level, signal dependence and correlation of the noise of an image.
+
+    Nothing but the image is needed: neither a flat region nor a second capture.
+
+    Parameters
+    ----------
+    image : array_like of real numbers, shape (H, W) or (k, h, w), or list of (h, w)
+        One noisy image, or windows of one or several images with the same noise, such
+        as parts read from an image too large for memory. Not several channels:
+        measure each on its own.
+
+    Returns
+    -------
+    noise : NoiseModel
+        In the units of `image`. `level` is the root of the noise variance averaged
+        over the image; `gain` is 0 where the noise does not grow with intensity.
+        Correlations are measured up to lag 3. Constant images have level 0.
+
+    Raises
+    ------
+    TypeError
+        If `image` does not hold real numbers.
+    ValueError
+        If `image` is empty, has neither two nor three axes, or is not finite.
+
+    See Also
+    --------
+    stabilize : Give noise of this model the same standard deviation everywhere.
+
+    Notes
+    -----
+    Blocks of 16x16 pixels (8x8 in small images; 2,400 at most, so that the cost does
+    not grow with the image) are taken to their cosine transforms. Noise has the same
+    power spectrum in every block, up to a factor affine in the block's mean; texture
+    only adds to it, most at low frequencies, and differs from block to block.
+
+    - The flattest blocks of every intensity are chosen by one half of the
+      frequencies (a checkerboard) and measured on the other half: independent in
+      noise, so that choosing low values does not lower the result, as it does where
+      the quietest blocks are chosen by their own variance.
+    - The power in these blocks is fitted by an autocovariance that reaches three
+      pixels, plus a share of the spectrum that rougher blocks have in excess: texture
+      rises too steeply towards low frequencies for an autocovariance that short.
+    - Gain and offset are a robust affine fit to the powers of the flat blocks, at
+      the frequencies where texture is weakest.
+
+    Blocks with clipped pixels (many equal to the smallest or largest value) are left
+    out of the fit. Texture as fine as the pixels, everywhere in an image, cannot be
+    told from noise and counts as noise.
+
+    Images narrower than 12 pixels are measured by the median difference of
+    neighbours: level only.
+
+    Examples
+    --------
+    >>> from n2d.datasets import fluorescence_cells
+    >>> from n2d.noise import add_poisson_gaussian_noise, estimate_noise
+    >>> clean = 200.0 * fluorescence_cells((256, 256), rng=0)
+    >>> noise = estimate_noise(add_poisson_gaussian_noise(clean, 2.0, 5.0, rng=0))
+    >>> bool(abs(noise.gain - 2) < 0.3)
+    True
+    >>> noise.reach()
+    (0, 0)
+    """
+    windows = _as_windows(image)
+    low = min(float(window.min()) for window in windows)
+    high = max(float(window.max()) for window in windows)
+    if not np.isfinite([low, high]).all():
+        raise ValueError(
+            "image has NaN or infinite values; replace them before measuring its noise"
+        )
+    if low == high:
+        return NoiseModel(level=0.0, offset=low)
+    blocks = _sample_blocks(windows)
+    if blocks is None:
+        return NoiseModel(level=_level_of_differences(windows), offset=low)
+    # The fit works on an image of unit range around zero: no unit is special.
+    scale = high - low
+    blocks = (blocks - low) / scale
+    return _measure(blocks).rescaled(scale, low)
+
+
+def _as_windows(image) -> list[np.ndarray]:
+    """Return a list of 2-D arrays."""
+    several = isinstance(image, (list, tuple)) and any(
+        isinstance(window, np.ndarray) for window in image
+    )
+    if several:
+        windows = [np.asarray(window) for window in image]
+        if any(window.ndim != 2 for window in windows):
+            shapes = [window.shape for window in windows]
+            raise ValueError(f"image must be a list of (h, w) windows, got {shapes}")
+    else:
+        array = np.asarray(image)
+        if array.ndim not in (2, 3):
+            raise ValueError(
+                "image must have shape (H, W), or (k, h, w) for windows, "
+                f"got {array.shape}"
+            )
+        windows = [array] if array.ndim == 2 else list(array)
+    if not windows or any(window.size == 0 for window in windows):
+        raise ValueError("image must have at least one pixel in every window")
+    for window in windows:
+        if window.dtype.kind not in "buif":
+            raise TypeError(f"image must hold real numbers, got dtype {window.dtype}")
+    return windows
+
+
+def _sample_blocks(windows: list[np.ndarray]) -> np.ndarray | None:
+    """Cut (n, size, size) blocks, half overlapping; None where there are too few."""
+    rng = np.random.default_rng(0)  # which blocks are looked at, always the same ones
+    for size, wanted in ((16, 100), (8, 4)):
+        step = size // 2
+        grids = [[max(0, (n - size) // step + 1) for n in w.shape] for w in windows]
+        counts = [rows * columns for rows, columns in grids]
+        if sum(counts) < wanted:
+            continue
+        if sum(counts) > _MAX_BLOCKS:
+            # Twice as many as wanted: drawing with repetition loses fewer than half.
+            chosen = np.unique(rng.integers(0, sum(counts), 2 * _MAX_BLOCKS))
+            chosen = np.sort(rng.permutation(chosen)[:_MAX_BLOCKS])
+        else:
+            chosen = np.arange(sum(counts))
+        ends = np.cumsum(counts)
+        parts = []
+        for window, grid, start, end in zip(
+            windows, grids, ends - counts, ends, strict=True
+        ):
+            here = chosen[(chosen >= start) & (chosen < end)] - start
+            if len(here):
+                y, x = (step * index for index in np.divmod(here, grid[1]))
+                view = np.lib.stride_tricks.sliding_window_view(window, (size, size))
+                parts.append(view[y, x].astype(np.float64))
+        return np.concatenate(parts)
+    return None
+
+
+def _level_of_differences(windows: list[np.ndarray]) -> float:
+    """Level of white noise in windows too small for blocks; robust to edges."""
+    differences = [
+        np.diff(window.astype(np.float64), axis=axis).ravel()
+        for window in windows
+        for axis in (0, 1)
+    ]
+    differences = np.abs(np.concatenate(differences))
+    return float(np.median(differences) / np.sqrt(2 * _MEDIAN))
+
+
+class _Fit(NamedTuple):
+    """What is known of the noise while it is being measured."""
+
+    slope: float  # variance = slope * mean + intercept
+    intercept: float
+    spectrum: np.ndarray  # (cells,) power of noise of variance 1
+    covariance: np.ndarray  # (lags,) autocovariance of noise of variance 1
+
+    def variance(self, mean: np.ndarray) -> np.ndarray:
+        """Variance at intensities `mean`, above 0 so that it can be divided by."""
+        middle = self.slope * np.median(mean) + self.intercept
+        return np.maximum(self.slope * mean + self.intercept, max(0.03 * middle, 1e-30))
+
+
+def _measure(blocks: np.ndarray) -> NoiseModel:
+    """Measure the noise of blocks (n, size, size) with values from 0 to 1."""
+    basis = _basis(blocks.shape[-1])
+    mean = blocks.mean(axis=(1, 2))
+    power = fft.dctn(blocks - mean[:, None, None], axes=(1, 2), norm="ortho") ** 2
+    power = power.reshape(len(blocks), -1)
+    visible = _shows_its_noise(blocks, mean, power, basis)
+    # Rounding leaves a constant block a little power.
+    if np.median(power[visible][:, basis.used].mean(axis=1)) <= 1e-14:
+        return NoiseModel(level=0.0)
+
+    shown, at = power[visible], mean[visible]
+    strata = np.array_split(
+        np.argsort(at, kind="stable"), int(np.clip(len(at) // 20, 1, 16))
+    )
+    fit = _first_fit(shown, at, strata, basis)
+    for _ in range(_N_ITERATIONS):
+        fit, weights = _refine(fit, shown, at, strata, basis)
+
+    variance = np.maximum(fit.slope * mean + fit.intercept, 0)
+    # Clipping takes noise away: there the model says what it would have been.
+    hidden = power[~visible] @ weights
+    variance[~visible] = np.minimum(variance[~visible], hidden)
+    lags = np.clip(fit.covariance.reshape(_REACH + 1, _REACH + 1), -1, 1)
+    correlation = np.zeros((2, N_LAGS))
+    correlation[:, :_REACH] = lags[1:, 0], lags[0, 1:]
+    offset, floor = _dark_end(fit, blocks)
+    return NoiseModel(
+        level=np.sqrt(variance.mean()),
+        gain=fit.slope,
+        offset=offset,
+        read_noise=np.sqrt(floor),
+        correlation=correlation,
+    )
+
+
+def _dark_end(fit: _Fit, blocks: np.ndarray) -> tuple[float, float]:
+    """Split the affine variance at the darkest intensity of the image.
+
+    Returns
+    -------
+    offset : float
+        The darkest intensity, or where the fitted variance is 0, if that is above.
+    floor : float
+        Variance there.
+    """
+    n, size, _ = blocks.shape
+    smooth = blocks.reshape(n, size // 4, 4, size // 4, 4).mean(axis=(2, 4))
+    offset = float(np.quantile(smooth, 0.001))
+    if fit.slope > 0:
+        offset = max(offset, -fit.intercept / fit.slope)
+    return offset, max(fit.slope * offset + fit.intercept, 0.0)
+
+
+def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:
+    """Tell which blocks (n,) are not clipped; never fewer than a fifth of them."""
+    low, high = blocks.min(), blocks.max()
+    level = np.sqrt(np.median(power[:, basis.fine].mean(axis=1)))
+    values = np.unique(blocks[:: max(1, len(blocks) // 200)])
+    clipped = np.zeros(len(blocks))
+    # Values far apart are photon counts, not a detector's steps: no photon at all is
+    # then an honest reading.
+    if len(values) > 1 and values[1] - values[0] < 0.3 * level:
+        clipped += np.mean(blocks <= low, axis=(1, 2))
+    if len(values) > 1 and values[-1] - values[-2] < 0.3 * level:
+        clipped += np.mean(blocks >= high, axis=(1, 2))
+    # Blocks all black or all white say nothing; constant ones between the two do.
+    clipped[(mean <= low + 1e-12) | (mean >= high - 1e-12)] = 1
+    visible = clipped < _CLIPPED_SHARE
+    if visible.mean() < 0.1:
+        visible = clipped <= np.quantile(clipped, 0.2)
+    return visible
+
+
+def _flattest(score: np.ndarray, at_least: int) -> np.ndarray:
+    """Return indices of the blocks with the lowest `score` (n,)."""
+    order = np.argsort(score, kind="stable")
+    flat = score[order[int(0.05 * len(order))]]
+    alike = np.searchsorted(score[order], _FLAT_EXCESS * flat)
+    return order[: max(at_least, int(_FLAT_SHARE * len(order)), alike)]
+
+
+def _first_fit(power, mean, strata, basis) -> _Fit:
+    """Assume white noise, seen at high frequencies of the flattest blocks."""
+    roughness = power[:, basis.used].mean(axis=1)
+    flat = np.concatenate(
+        [s[np.argsort(roughness[s])[: max(3, len(s) // 5)]] for s in strata]
+    )
+    fine = power[flat][:, basis.fine].mean(axis=1)
+    slope, intercept = _fit_variance(mean[flat], fine, np.ones(len(flat)))
+    covariance = np.where(basis.lag == 0, 1.0, 0.0)
+    return _Fit(slope, intercept, np.ones(len(basis.used)), covariance)
+
+
+def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
+    """Improve the fit once.
+
+    Returns
+    -------
+    fit : _Fit
+        The better fit.
+    weights : ndarray, shape (cells,)
+        ``power @ weights`` is the variance of the noise of a flat block.
+    """
+    n_cells = len(basis.used)
+    halves = [(basis.used & basis.even, basis.used & ~basis.even)]
+    halves.append(halves[0][::-1])
+
+    # The spectrum in units of the variance, in flat and in rougher blocks.
+    variance = fit.variance(mean)
+    flat_power, rough_power = np.zeros(n_cells), np.zeros(n_cells)
+    for chosen_by, measured in halves:
+        score = power @ _average(chosen_by, fit.spectrum) / variance
+        flat = _thin(_flattest(score, at_least=20), 800)
+        ratio = power[flat][:, measured] / variance[flat, None]
+        kept = int(np.ceil(0.8 * len(flat)))
+        ratio.partition(kept - 1, axis=0)
+        flat_power[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
+        order = np.argsort(score, kind="stable")
+        rough = order[int(0.4 * len(order)) : int(0.8 * len(order)) + 1]
+        rough = _thin(rough, 400)
+        ratio = power[rough][:, measured] / variance[rough, None]
+        rough_power[measured] = np.median(ratio, axis=0) / _MEDIAN
+    texture = np.maximum(rough_power - flat_power, 0)
+    spectrum, covariance = _fit_spectrum(flat_power, texture, basis)
+
+    # The variance by intensity, at frequencies with much noise and little texture.
+    total = flat_power[basis.used].mean()
+    weights = basis.used * spectrum / (spectrum + 0.2)
+    weights /= (1 + 10 * texture / (spectrum * total)) ** 2
+    found = []
+    for chosen_by, measured in halves:
+        score = power @ _average(chosen_by, spectrum) / variance
+        flat = np.concatenate([s[_flattest(score[s], at_least=3)] for s in strata])
+        by = weights * measured
+        found.append(
+            (mean[flat], power[flat] @ (by / spectrum / by.sum()), score[flat])
+        )
+    at, seen, score = (np.concatenate(each) for each in zip(*found, strict=True))
+    trust = 1 / np.maximum(score / max(np.quantile(score, 0.3), 1e-12), 1) ** 2
+    slope, intercept = _fit_variance(at, seen, trust)
+    refined = _Fit(slope, intercept, spectrum, covariance)
+    return refined, weights / spectrum / weights.sum()
+
+
+def _average(cells: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
+    """Weights (cells,) that average power relative to `spectrum` over `cells`."""
+    return cells / spectrum / cells.sum()
+
+
+def _thin(indices: np.ndarray, most: int) -> np.ndarray:
+    """Take evenly spread indices, so that a median over them costs no more."""
+    return indices[:: -(-len(indices) // most)]
+
+
+def _fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
+    """Explain power (cells,) by noise of short reach plus a share of texture.
+
+    Returns
+    -------
+    spectrum : ndarray, shape (cells,)
+        Power of the noise, of variance 1.
+    covariance : ndarray, shape (lags,)
+        Its autocovariance, 1 at lag (0, 0).
+    """
+    used = basis.used
+    floor = 0.02 * flat_power[used].mean()
+    texture = texture / max(texture[used].mean(), 1e-12)
+    # Correlation is found where the data ask for it, the more so the farther it is.
+    damping = np.diag(np.append(0.02 * basis.lag, 0.0))
+    target = np.append(flat_power[used], np.zeros(len(damping)))
+    noise, share = flat_power, 0.0
+    columns = np.column_stack([basis.acf, texture])[used]
+    for _ in range(6):
+        # The error of a power is proportional to it; texture's also to the texture.
+        level = np.maximum(noise, floor)[used]
+        stain = share * texture[used]
+        weight = 1 / np.maximum(level + stain, floor) / (1 + 2 * stain / level)
+        n_columns = columns.shape[1]
+        for n in (n_columns, n_columns - 1):  # without texture where it is negative
+            rows = columns[:, :n] * weight[:, None]
+            pull = damping[:n, :n] * np.sqrt(np.sum(weight**2))
+            solution = np.linalg.lstsq(
+                np.concatenate([rows, pull]),
+                np.append(target[: len(weight)] * weight, np.zeros(n)),
+                rcond=None,
+            )[0]
+            if n < n_columns or solution[-1] >= 0:
+                break
+        share = solution[-1] if n == n_columns else 0.0
+        covariance = solution[: basis.acf.shape[1]]
+        noise = np.maximum(basis.acf @ covariance, 0.5 * floor)
+    unit = max(covariance[0], floor)
+    return np.maximum(noise / unit, 0.02), covariance / unit
+
+
+def _fit_variance(mean, variance, trust) -> tuple[float, float]:
+    """Fit ``variance = slope * mean + intercept`` robustly, with slope >= 0.
+
+    What lies above the line may be texture and is doubted more than what lies below.
+    """
+    typical = max(np.median(variance), 0.01 * variance.mean())
+    if typical == 0:
+        return 0.0, 0.0
+    centre = mean.mean()
+    weight = trust / typical
+    for _ in range(6):
+        rows = np.stack([mean - centre, np.ones_like(mean)], axis=1)
+        slope, middle = np.linalg.lstsq(
+            rows * weight[:, None], variance * weight, rcond=None
+        )[0]
+        intercept = middle - slope * centre
+        if slope < 0:
+            slope = 0.0
+            intercept = np.average(variance, weights=weight**2)
+        line = np.maximum(slope * mean + intercept, 0.03 * typical)
+        excess = variance / line - 1
+        spread = max(np.median(np.abs(excess)) / 0.6745, 0.02)
+        tolerated = spread * np.where(excess > 0, 1.5, 4.0)
+        weight = trust / line / np.sqrt(1 + (excess / tolerated) ** 2)
+    return float(slope), float(intercept)
