@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from n2d.io import (
     ImageFile,
@@ -253,7 +254,6 @@ def test_damaged_files_are_reported_as_such(tmp_path, name):
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("metadata", [None, {"axes": "ZYX"}])
 def test_missing_pages_are_noticed(tmp_path, compression, metadata):
-    tifffile = pytest.importorskip("tifffile")
     path = tmp_path / "a.tif"
     pages = some((5, 40, 30), "u2")
     with tifffile.TiffWriter(path) as file:
