@@ -91,7 +91,7 @@ def _ct(folder):
 def _simulated(folder, noises, *, channel_axis=None, grey=False):
     """Seeded noise on clean images, all scaled to [0, 1]."""
     for path in sorted((folder / "clean").iterdir()):
-        clean = read_image(path)
+        clean, _ = read_image(path)
         if clean.dtype == np.uint8:
             clean = clean / 255
         if grey:

@@ -1,6 +1,7 @@
 """What denoisers are compared on: noisy images, with their clean versions."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,8 +96,9 @@ def folder_cases(folder, *, data_range, channel_axis=None, group=None):
     data_range : float
         Distance between the smallest and the largest value that the data could have,
         such as 255 for 8-bit images.
-    channel_axis : int or None, default=None
-        Axis of the channels, None for grey images.
+    channel_axis : int, optional
+        Axis of the channels; by default what the noisy file itself declares, if it
+        does.
     group : callable, optional
         Takes the name of a case and returns its group.
 
@@ -121,17 +123,21 @@ def folder_cases(folder, *, data_range, channel_axis=None, group=None):
             f"{Path(folder) / 'clean'} has no image for: {', '.join(missing)}"
         )
     for name, path in noisy_files.items():
-        about = {"group": group(name) if group else "", "channel_axis": channel_axis}
+        about = {"group": group(name) if group else ""}
         try:
+            noisy, declared = read_image(path)
             case = Case(
                 name,
-                read_image(path),
-                read_image(clean_files[name]),
+                noisy,
+                read_image(clean_files[name])[0],
                 data_range=data_range,
+                channel_axis=declared if channel_axis is None else channel_axis,
                 **about,
             )
         except Exception as error:  # one bad file must not stop the others
-            case = Case(name, None, **about, error=f"{type(error).__name__}: {error}")
+            message = str(error).replace(f"{path.parent}{os.sep}", "")
+            about["error"] = f"{type(error).__name__}: {message}"
+            case = Case(name, None, **about)
         yield case
 
 
@@ -141,24 +147,22 @@ def read_image(path):
     Parameters
     ----------
     path : path-like
-        TIFF, PNG, JPEG or NPY file.
+        NPY, or what `n2d.io.read_image` reads.
 
     Returns
     -------
-    ndarray
+    image : ndarray
         The pixels, in the file's own dtype.
+    channel_axis : int or None
+        The axis of the channels where the file declares one.
     """
     path = Path(path)
     if path.suffix.lower() == ".npy":
-        return np.load(path)
-    if path.suffix.lower() in (".tif", ".tiff"):
-        import tifffile
+        return np.load(path), None
+    from n2d import io
 
-        return tifffile.imread(path)
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image)
+    file = io.read_image(path)
+    return file.data, file.channel_axis
 
 
 def _files_by_stem(folder):

@@ -6,7 +6,7 @@ from n2d.metrics import psnr, ssim
 
 _COLUMN_INCHES = 2.4
 # Leaves single hot or dead pixels out of the grey limits.
-_PERCENTILES = (0.5, 99.5)
+_PERCENTILES = (0.1, 99.9)
 
 
 def plot_comparison(
@@ -42,7 +42,7 @@ def plot_comparison(
         Axis of the channels; None for grey images. Three channels are drawn as red,
         green and blue, any other number as their mean.
     limits : tuple of two floats, optional
-        The values drawn black and white. By default percentiles 0.5 and 99.5 of the
+        The values drawn black and white. By default percentiles 0.1 and 99.9 of the
         clean image, or of the first estimate without one.
     inset : tuple of four ints, optional
         The part to enlarge: top, left, height, width in pixels. By default the quarter
