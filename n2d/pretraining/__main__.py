@@ -65,8 +65,10 @@ def main(
             "n_passes": passes,
         },
     )
+    # The folder is the user's own business; with the settings it decides nothing.
+    given = ["FOLDER" if word == str(output) else word for word in sys.argv[1:]]
     provenance = {
-        "command": " ".join(["python -m n2d.pretraining", *sys.argv[1:]]),
+        "command": " ".join(["python -m n2d.pretraining", *given]),
         "commit": _commit(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": platform.machine(),
