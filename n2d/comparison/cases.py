@@ -12,7 +12,7 @@ import numpy as np
 class Case:
     """A noisy image and all that is needed to judge what a denoiser makes of it.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Name of the case, unique among those of a comparison.

@@ -58,6 +58,7 @@ def measure(denoiser, X, *, stages=False):
     Returns
     -------
     Measurement
+        Without memory.
     """
     measurement = _timed(denoiser, X)
     if stages:
@@ -82,6 +83,7 @@ def measure_isolated(denoiser, X, *, stages=False):
     Returns
     -------
     Measurement
+        With the memory of its process.
 
     Raises
     ------
