@@ -2,14 +2,14 @@
 
     python benchmarks/step_time.py
 
-The transcription below follows the formulas in the obvious way. Both run in turns, in
-one process, on one image, so that what else the machine does hits both alike. Results
+The transcription below follows the formulas in the obvious way. Both take turns, step
+by step, in one process, on one image, so that what else the machine does hits both
+alike. Results
 go to OUTPUT/step_time.md and step_time.csv.
 """
 
 import argparse
 import csv
-import itertools
 import statistics
 import time
 from copy import deepcopy
@@ -70,47 +70,17 @@ def plain_detail_loss(h, smooth, y):
     return residual + consistency
 
 
-def plain_training(network, loss, n_steps):
-    """Train in place; the clocks at the end of every step, and every loss."""
+def plain_steps(network, loss):
+    """Train a network, one step whenever asked; every step's loss."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1000, gamma=0.5)
-    times, losses = [], []
-    for _ in range(n_steps):
+    while True:
         optimizer.zero_grad()
         value = loss(network)
         value.backward()
         optimizer.step()
         schedule.step()
-        losses.append(value.item())
-        times.append(clocks())
-    return times, losses
-
-
-def plain_run(y, networks, n_steps):
-    """Both trainings: lists of times and of losses, per stage.
-
-    The second gets y for the smooth image, which changes nothing about its time.
-    """
-    f, h = networks
-    trainings = (
-        plain_training(f, lambda net: plain_partial_denoising_loss(net, y), n_steps),
-        plain_training(h, lambda net: plain_detail_loss(net, y, y), n_steps),
-    )
-    return tuple(zip(*trainings, strict=True))
-
-
-# -- the package -------------------------------------------------------------------
-
-
-def package_run(y, networks, n_steps):
-    """The same of `n2d.core.stages.run_paper`."""
-    times = {stage: [] for stage in STAGES}
-
-    def callback(progress):
-        times[progress.stage].append(clocks())
-
-    run = run_paper(y, networks, n_steps, callback=callback)
-    return tuple(times.values()), run.losses
+        yield value.item()
 
 
 # -- measuring ---------------------------------------------------------------------
@@ -121,41 +91,52 @@ def clocks():
 
     The second, of all threads together, does not count what else the machine does.
     """
-    return time.perf_counter(), time.process_time()
+    return np.array([time.perf_counter(), time.process_time()])
 
 
-def steps_of(times):
-    """Durations of all steps but the first, on both clocks, in seconds."""
-    return [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(times)]
+class Turns:
+    """Lets the transcription take a step after every step of the package.
 
-
-def measure(y, networks, rounds, steps):
-    """Let both take turns; return durations per contestant and stage.
-
-    Every round starts from the same weights; that both losses of stage 1 agree shows
-    that both do the same work.
+    Parameters
+    ----------
+    y : torch.Tensor of shape (1, C, H, W)
+        The noisy image.
+    networks : sequence of DenoisingNetwork
+        Where both start from.
     """
-    contestants = {"plain": plain_run, "n2d": package_run}
-    durations = {name: ([], []) for name in contestants}
-    for number in range(rounds + 1):
-        first_losses = {}
-        # Who goes first alternates: the second finds warmer caches.
-        order = list(contestants)[:: 1 if number % 2 else -1]
-        for name in order:
-            plain = [plain_network(y.shape[1]) for _ in networks]
-            own = deepcopy(networks)
-            for a, b in zip(plain, own, strict=True):
-                for p, q in zip(a.parameters(), b.parameters(), strict=True):
-                    p.data.copy_(q.data)
-            times, losses = contestants[name](
-                y, plain if name == "plain" else own, steps
+
+    def __init__(self, y, networks):
+        f, h = (plain_network(y.shape[1]) for _ in networks)
+        for plain, own in zip((f, h), networks, strict=True):
+            for p, q in zip(plain.parameters(), own.parameters(), strict=True):
+                p.data.copy_(q.data)
+        # The second gets y for the smooth image, which changes nothing about its time.
+        self._plain = dict(
+            zip(
+                STAGES,
+                (
+                    plain_steps(f, lambda net: plain_partial_denoising_loss(net, y)),
+                    plain_steps(h, lambda net: plain_detail_loss(net, y, y)),
+                ),
+                strict=True,
             )
-            first_losses[name] = losses[0]
-            if number:  # the first round only warms up
-                for stage in range(2):
-                    durations[name][stage].extend(steps_of(times[stage]))
-        np.testing.assert_allclose(*first_losses.values(), rtol=1e-4)
-    return durations
+        )
+        self._start = None
+        self.durations = {stage: {"n2d": [], "plain": []} for stage in STAGES}
+
+    def __call__(self, progress):
+        """Take the time of the package's step, and of a plain one."""
+        package_end = clocks()
+        plain_loss = next(self._plain[progress.stage])
+        plain_end = clocks()
+        durations = self.durations[progress.stage]
+        if progress.step > 2:  # the first ones of each also set things up
+            durations["n2d"].append(package_end - self._start)
+            durations["plain"].append(plain_end - package_end)
+        if progress.stage == STAGES[0]:
+            # Both do the same work.
+            np.testing.assert_allclose(plain_loss, progress.loss, rtol=1e-3)
+        self._start = clocks()
 
 
 def matrix_rate():
@@ -199,8 +180,7 @@ def parse_arguments():
     )
     parser.add_argument("--side", type=int, nargs="+", default=[256])
     parser.add_argument("--channels", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=10, help="default: 10")
-    parser.add_argument("--steps", type=int, default=6, help="per stage and round")
+    parser.add_argument("--steps", type=int, default=60, help="per stage (default: 60)")
     parser.add_argument("--threads", type=int, default=1, help="default: 1")
     parser.add_argument(
         "--profile", action="store_true", help="tell where the time goes"
@@ -235,20 +215,18 @@ def main():
         # Forward and backward take 6 operations per weight and pixel; a step looks at
         # the image and at two quarters of it.
         operations = 1.5 * n_weights * 6 * side**2
-        durations = measure(y, networks, arguments.rounds, arguments.steps)
-        for stage, stage_name in enumerate(STAGES):
+        turns = Turns(y, networks)
+        run_paper(y, deepcopy(networks), arguments.steps, callback=turns)
+        for stage, both in turns.durations.items():
             wall, cpu = (
-                {
-                    name: statistics.median(step[clock] for step in stages[stage])
-                    for name, stages in durations.items()
-                }
+                {name: np.median(steps, axis=0)[clock] for name, steps in both.items()}
                 for clock in range(2)
             )
             rows.append(
                 {
                     "side": side,
                     "channels": arguments.channels,
-                    "stage": stage_name,
+                    "stage": stage,
                     "plain_ms": f"{1e3 * wall['plain']:.1f}",
                     "n2d_ms": f"{1e3 * wall['n2d']:.1f}",
                     "ratio": f"{wall['n2d'] / wall['plain']:.3f}",
@@ -257,12 +235,12 @@ def main():
                     "cpu_ratio": f"{cpu['n2d'] / cpu['plain']:.3f}",
                     "n2d_gflops": f"{operations / cpu['n2d'] / 1e9:.1f}",
                     "floor_ms": f"{1e3 * operations / rate:.1f}",
-                    "steps": len(durations["n2d"][stage]),
+                    "steps": len(both["n2d"]),
                 }
             )
             print(rows[-1], flush=True)
         if arguments.profile:
-            profiles.append((side, breakdown(y, networks, arguments.steps)))
+            profiles.append((side, breakdown(y, networks, 10)))
     write(arguments, rows, profiles, rate)
 
 
@@ -274,7 +252,7 @@ def write(arguments, rows, profiles, rate):
     lines = [
         "# Time per step of the published schedule",
         f"`python benchmarks/step_time.py {options} --channels {arguments.channels} "
-        f"--rounds {arguments.rounds} --steps {arguments.steps}`, on: "
+        f"--steps {arguments.steps}`, on: "
         f"{describe_machine(arguments.threads)}.",
         "Medians over the steps, taken in turns, on the wall clock and of processor "
         "time (all threads), which other work disturbs less. ratio: n2d over "
