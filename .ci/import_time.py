@@ -5,7 +5,7 @@ about the others than about n2d, so that there are more runs if the first are to
 and the processor time is printed beside it.
 """
 
-import os
+import resource
 import subprocess
 import sys
 import time
@@ -17,13 +17,13 @@ MOST_RUNS = 40
 
 def measure(command):
     """Return the wall time and the processor time of a command in seconds."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     wall = time.perf_counter() - start
-    after = os.times()
-    used = after.children_user + after.children_system
-    return wall, used - before.children_user - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime
+    return wall, used - before.ru_utime - before.ru_stime
 
 
 def best(command, limit):

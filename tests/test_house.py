@@ -33,7 +33,11 @@ MAY_IMPORT = {
     ),
     "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
     "_intensity": ({"noise"}, {"numpy"}),
-    "denoiser": ({"_arrays", "_intensity", "_progress", "core", "noise"}, None),
+    "_solvers": ({"_intensity", "core", "noise"}, {"numpy", "torch"}),
+    "denoiser": (
+        {"_arrays", "_intensity", "_progress", "_solvers", "core", "noise"},
+        None,
+    ),
     "functional": ({"_arrays", "core", "denoiser", "noise"}, None),
     "baselines": ({"_arrays", "baselines", "core", "noise"}, None),
     "model_selection": ({"_arrays", "core", "metrics", "noise"}, None),
