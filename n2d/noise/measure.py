@@ -14,8 +14,12 @@ from n2d.noise.model import N_LAGS, NoiseModel
 # 400x400 image however large the image is.
 _MAX_BLOCKS = 2400
 
-# Lags the noise may be correlated at. Longer ones cannot be told from texture.
-_REACH = 3
+# Lags the noise may be correlated at. Longer ones cannot be told from texture: with
+# three, the level of wide-field images and dense scenes is off twice as often.
+_REACH = 2
+
+# How strongly correlations are drawn to 0, the more so the longer the lag.
+_DAMPING = 0.045
 
 # Of the blocks of one intensity, the share that is taken for flat at least, and how
 # much rougher than the flattest twentieth another block may be to count as flat too:
@@ -27,10 +31,14 @@ _FLAT_EXCESS = 1.3
 # A block with more clipped pixels than this does not show its noise.
 _CLIPPED_SHARE = 0.02
 
-# Means of the lower 80 % of squared standard normal numbers, and their median: what
-# robust averages of a noise power are divided by.
+# Mean of the lower 80 % of squared standard normal numbers: what a mean of noise
+# powers without its upper fifth, and with it most edges, is divided by.
 _MEAN_OF_LOWER_80 = 0.43772
-_MEDIAN = 0.45494
+_MEDIAN = 0.45494  # of squared standard normal numbers
+
+# Noise blurred by a Gaussian of one pixel has ten times this share of its variance in
+# a high-frequency cell; images of nothing but gradients have less.
+_LEAST_FINE = 1e-3
 
 _N_ITERATIONS = 4
 
@@ -40,6 +48,7 @@ class _Basis(NamedTuple):
 
     acf: np.ndarray  # (cells, lags): power in each cell per unit of autocovariance
     lag: np.ndarray  # (lags,) distance of each lag
+    smooth: np.ndarray  # (cells, 2) power of smooth images
     used: np.ndarray  # (cells,) all but the mean and the gradients
     even: np.ndarray  # (cells,) one colour of the checkerboard
     fine: np.ndarray  # (cells,) high frequencies
@@ -59,6 +68,15 @@ def _basis(size: int) -> _Basis:
     return _Basis(
         acf=acf,
         lag=np.array([np.hypot(d, e) for d, e in lags]),
+        # The cosine series of a smooth function falls off with the square of the
+        # frequency: it is not periodic in the block.
+        smooth=np.stack(
+            [
+                1 / np.maximum(np.hypot(row, column), 1) ** 4,
+                1 / (np.maximum(row, 1) * np.maximum(column, 1)) ** 4.0,
+            ],
+            axis=1,
+        ),
         used=row + column >= 2,
         even=(row + column) % 2 == 0,
         fine=np.hypot(row, column) >= 0.6 * size,
@@ -82,7 +100,8 @@ def estimate_noise(image) -> NoiseModel:
     noise : NoiseModel
         In the units of `image`. `level` is the root of the noise variance averaged
         over the image; `gain` is 0 where the noise does not grow with intensity.
-        Correlations are measured up to lag 3. Constant images have level 0.
+        Correlations are measured up to lag 2 and taken for 0 beyond.
+        Constant images have level 0.
 
     Raises
     ------
@@ -106,9 +125,10 @@ def estimate_noise(image) -> NoiseModel:
       frequencies (a checkerboard) and measured on the other half: independent in
       noise, so that choosing low values does not lower the result, as it does where
       the quietest blocks are chosen by their own variance.
-    - The power in these blocks is fitted by an autocovariance that reaches three
-      pixels, plus a share of the spectrum that rougher blocks have in excess: texture
-      rises too steeply towards low frequencies for an autocovariance that short.
+    - The power in these blocks is fitted by an autocovariance that reaches two
+      pixels, plus shares of the spectrum that rougher blocks have in excess and of
+      that of smooth images: both rise too steeply towards low frequencies for an
+      autocovariance that short.
     - Gain and offset are a robust affine fit to the powers of the flat blocks, at
       the frequencies where texture is weakest.
 
@@ -116,14 +136,14 @@ def estimate_noise(image) -> NoiseModel:
     out of the fit. Texture as fine as the pixels, everywhere in an image, cannot be
     told from noise and counts as noise.
 
-    Images narrower than 12 pixels are measured by the median difference of
+    Images of less than about 30x30 pixels are measured by the median difference of
     neighbours: level only.
 
     Examples
     --------
     >>> from n2d.datasets import fluorescence_cells
     >>> from n2d.noise import add_poisson_gaussian_noise, estimate_noise
-    >>> clean = 200.0 * fluorescence_cells((256, 256), rng=0)
+    >>> clean = 200.0 * fluorescence_cells((512, 512), rng=0)
     >>> noise = estimate_noise(add_poisson_gaussian_noise(clean, 2.0, 5.0, rng=0))
     >>> bool(abs(noise.gain - 2) < 0.3)
     True
@@ -177,7 +197,7 @@ def _as_windows(image) -> list[np.ndarray]:
 def _sample_blocks(windows: list[np.ndarray]) -> np.ndarray | None:
     """Cut (n, size, size) blocks, half overlapping; None where there are too few."""
     rng = np.random.default_rng(0)  # which blocks are looked at, always the same ones
-    for size, wanted in ((16, 100), (8, 4)):
+    for size, wanted in ((16, 100), (8, 30)):
         step = size // 2
         grids = [[max(0, (n - size) // step + 1) for n in w.shape] for w in windows]
         counts = [rows * columns for rows, columns in grids]
@@ -232,8 +252,7 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     """Measure the noise of blocks (n, size, size) with values from 0 to 1."""
     basis = _basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
-    power = fft.dctn(blocks - mean[:, None, None], axes=(1, 2), norm="ortho") ** 2
-    power = power.reshape(len(blocks), -1)
+    power = _cosine_power(blocks - mean[:, None, None])
     visible = _shows_its_noise(blocks, mean, power, basis)
     # Rounding leaves a constant block a little power.
     if np.median(power[visible][:, basis.used].mean(axis=1)) <= 1e-14:
@@ -248,6 +267,10 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
         fit, weights = _refine(fit, shown, at, strata, basis)
 
     variance = np.maximum(fit.slope * mean + fit.intercept, 0)
+    # Noise that is next to nothing at high frequencies is smooth texture, not noise.
+    white = np.median(shown[:, basis.fine]) / _MEDIAN
+    if variance.mean() > white / _LEAST_FINE:
+        return NoiseModel(level=np.sqrt(white), offset=_dark_end(fit, blocks)[0])
     # Clipping takes noise away: there the model says what it would have been.
     hidden = power[~visible] @ weights
     variance[~visible] = np.minimum(variance[~visible], hidden)
@@ -262,6 +285,18 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
         read_noise=np.sqrt(floor),
         correlation=correlation,
     )
+
+
+def _cosine_power(blocks: np.ndarray) -> np.ndarray:
+    """Squared cosine transforms (n, cells) of blocks (n, size, size) of mean 0."""
+    coefficients = fft.dctn(blocks, axes=(1, 2), norm="ortho")
+    # A gradient shows in every second cell along its axis. The first of them says how
+    # much to take from the others; it takes 1 % of the noise along.
+    size = blocks.shape[-1]
+    ramp = fft.dct(np.arange(size) - (size - 1) / 2, norm="ortho")
+    coefficients[:, 2:, 0] -= coefficients[:, 1:2, 0] * (ramp[2:] / ramp[1])
+    coefficients[:, 0, 2:] -= coefficients[:, 0, 1:2] * (ramp[2:] / ramp[1])
+    return (coefficients**2).reshape(len(blocks), -1)
 
 
 def _dark_end(fit: _Fit, blocks: np.ndarray) -> tuple[float, float]:
@@ -341,16 +376,16 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
     flat_power, rough_power = np.zeros(n_cells), np.zeros(n_cells)
     for chosen_by, measured in halves:
         score = power @ _average(chosen_by, fit.spectrum) / variance
-        flat = _thin(_flattest(score, at_least=20), 800)
-        ratio = power[flat][:, measured] / variance[flat, None]
-        kept = int(np.ceil(0.8 * len(flat)))
-        ratio.partition(kept - 1, axis=0)
-        flat_power[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
         order = np.argsort(score, kind="stable")
-        rough = order[int(0.4 * len(order)) : int(0.8 * len(order)) + 1]
-        rough = _thin(rough, 400)
-        ratio = power[rough][:, measured] / variance[rough, None]
-        rough_power[measured] = np.median(ratio, axis=0) / _MEDIAN
+        for result, group in (
+            (flat_power, _flattest(score, at_least=20)),
+            (rough_power, order[len(order) // 2 :]),
+        ):
+            group = _thin(group, 600)
+            ratio = power[group][:, measured] / variance[group, None]
+            kept = int(np.ceil(0.8 * len(group)))
+            ratio.partition(kept - 1, axis=0)
+            result[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
     texture = np.maximum(rough_power - flat_power, 0)
     spectrum, covariance = _fit_spectrum(flat_power, texture, basis)
 
@@ -384,7 +419,7 @@ def _thin(indices: np.ndarray, most: int) -> np.ndarray:
 
 
 def _fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
-    """Explain power (cells,) by noise of short reach plus a share of texture.
+    """Explain power (cells,) by noise of short reach plus what texture adds.
 
     Returns
     -------
@@ -393,34 +428,36 @@ def _fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
     covariance : ndarray, shape (lags,)
         Its autocovariance, 1 at lag (0, 0).
     """
-    used = basis.used
-    floor = 0.02 * flat_power[used].mean()
-    texture = texture / max(texture[used].mean(), 1e-12)
-    # Correlation is found where the data ask for it, the more so the farther it is.
-    damping = np.diag(np.append(0.02 * basis.lag, 0.0))
-    target = np.append(flat_power[used], np.zeros(len(damping)))
-    noise, share = flat_power, 0.0
-    columns = np.column_stack([basis.acf, texture])[used]
+    used, n_lags = basis.used, basis.acf.shape[1]
+    seen = flat_power[used]
+    floor = max(0.02 * np.median(seen), 1e-6 * seen.mean(), 1e-30)
+    stains = np.column_stack([texture, basis.smooth])[used]
+    stains /= np.maximum(stains.mean(axis=0), 1e-12)
+    columns = np.column_stack([basis.acf[used], stains])
+    damping = np.append(_DAMPING * basis.lag, np.zeros(stains.shape[1]))
+    noise, stain = seen, np.zeros_like(seen)
     for _ in range(6):
-        # The error of a power is proportional to it; texture's also to the texture.
-        level = np.maximum(noise, floor)[used]
-        stain = share * texture[used]
-        weight = 1 / np.maximum(level + stain, floor) / (1 + 2 * stain / level)
-        n_columns = columns.shape[1]
-        for n in (n_columns, n_columns - 1):  # without texture where it is negative
-            rows = columns[:, :n] * weight[:, None]
-            pull = damping[:n, :n] * np.sqrt(np.sum(weight**2))
+        # The error of a power is proportional to it; the stain's also to the stain.
+        level = np.maximum(noise, floor)
+        weight = 1 / (level + stain) / (1 + 2 * stain / level)
+        pull = damping * np.sqrt(len(seen)) / level.mean()
+        kept = np.arange(len(damping))
+        while True:  # texture only adds: terms that would take away are dropped
             solution = np.linalg.lstsq(
-                np.concatenate([rows, pull]),
-                np.append(target[: len(weight)] * weight, np.zeros(n)),
+                np.concatenate(
+                    [columns[:, kept] * weight[:, None], np.diag(pull[kept])]
+                ),
+                np.append(seen * weight, np.zeros(len(kept))),
                 rcond=None,
             )[0]
-            if n < n_columns or solution[-1] >= 0:
+            if len(kept) == n_lags or solution[n_lags:].min() >= 0:
                 break
-        share = solution[-1] if n == n_columns else 0.0
-        covariance = solution[: basis.acf.shape[1]]
-        noise = np.maximum(basis.acf @ covariance, 0.5 * floor)
+            kept = np.delete(kept, n_lags + np.argmin(solution[n_lags:]))
+        covariance = solution[:n_lags]
+        stain = columns[:, kept[n_lags:]] @ solution[n_lags:]
+        noise = columns[:, :n_lags] @ covariance
     unit = max(covariance[0], floor)
+    noise = np.maximum(basis.acf @ covariance, 0.5 * floor)
     return np.maximum(noise / unit, 0.02), covariance / unit
 
 
