@@ -26,11 +26,14 @@ class Intensities:
         The noise of every channel, in units of the scaled image.
     rotation : ndarray of shape (C, C), optional
         Orthonormal; its rows are the channels that the network sees.
+    shift : ndarray of shape (C,), optional
+        Added to the pixel values on the way back.
     """
 
     data_range: tuple
     noise: tuple | None = None
     rotation: np.ndarray | None = None
+    shift: np.ndarray | None = None
 
     @property
     def span(self):
@@ -68,7 +71,8 @@ class Intensities:
                     for x, noise in zip(values, self.noise, strict=True)
                 ]
             )
-        return self.data_range[0] + self.span * values
+        values = self.data_range[0] + self.span * values
+        return values if self.shift is None else values + self.shift[:, None, None]
 
 
 def decorrelating_rotation(windows):

@@ -26,3 +26,16 @@ class ProgressBar:
     def __exit__(self, *exception):
         if self._bar is not None:
             self._bar.close()
+
+
+def reporting(callback, verbose, stack):
+    """Return a callback that also draws a bar, closed when `stack` is."""
+    if not verbose:
+        return callback
+    bar = stack.enter_context(ProgressBar())
+
+    def report(progress):
+        bar(progress)
+        return callback is not None and callback(progress)
+
+    return report

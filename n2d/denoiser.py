@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import math
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,16 +13,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from n2d._arrays import Images, sample_windows
-from n2d._intensity import Intensities
-from n2d._progress import ProgressBar
-from n2d.core import stages
-from n2d.core.network import random_network
+from n2d._progress import reporting
+from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
+from n2d.core.device import usable_device
+from n2d.core.prior import shipped_weights
+from n2d.core.stages import Estimates
 from n2d.core.tiling import padded_side, tiles
 
 # What "auto" stands for: the published schedule, and ours.
 _AUTO = {
     "paper": {"max_iter": 2000, "detail_max_iter": 2000, "learning_rate": 1e-3},
     "fast": {"max_iter": 400, "detail_max_iter": 400, "learning_rate": 3e-3},
+    "learned": {"max_iter": 5, "detail_max_iter": 0, "learning_rate": 3e-3},
 }
 _AUTO_FACTORS = (2, 4)
 
@@ -36,31 +37,40 @@ _TILE = 512
 class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
     """Denoise images without training data, by Noise2Detail.
 
-    A tiny network learns from the noisy image alone to tell noise from signal, in three
-    stages: partial denoising, background refinement and detail recovery [1]_.
+    A tiny network tells noise from signal, in three stages: partial denoising,
+    background refinement and detail recovery [1]_. It learns from the noisy image
+    alone, or starts from what generated images have taught it; no real image but the
+    one in hand is ever used.
 
     Parameters
     ----------
     solver : {"fast", "paper"}, default="fast"
         ``"paper"`` trains on the whole image for 2 x 2,000 steps, exactly as published;
         a quarter of an hour for 256 x 256 pixels on two CPU cores. It clamps every
-        estimate to `data_range`. ``"fast"`` trains on small random crops for a few
-        hundred steps, so that its cost does not depend on the image's size, and never
-        clips.
+        estimate to `data_range`. The cost of fitting with ``"fast"`` does not grow with
+        the image, and nothing is clipped.
     init : {"auto", "random", "synthetic"}, default="auto"
-        Where the weights start: at random, or learned from generated images. ``"auto"``
-        is ``"synthetic"`` where the package ships weights for the network asked for and
-        the solver is ``"fast"``, else ``"random"``.
+        Where the weights start. ``"synthetic"``: learned from generated images of
+        every kind of noise. The noise of the image is measured, its variance made the
+        same everywhere (generalised Anscombe transform, with an unbiased inverse),
+        and `fit` adapts what the network is told of it. ``"random"``: untrained; `fit`
+        trains on small crops with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
+        where the package ships weights for the network asked for and the solver is
+        ``"fast"``, else ``"random"``.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
-        Optimizer steps of stage 1. ``"auto"``: 2,000 with ``solver="paper"``, 400 with
-        ``"fast"``.
+        Steps of stage 1, at most: of the optimizer, or, with the learned start, rounds
+        in which the noise is measured again on what was taken away. ``"auto"``: 2,000
+        with ``solver="paper"``, 400 with random and 5 with synthetic weights.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
-        ``()`` switches it off. ``"auto"``: (2, 4).
+        ``()`` switches it off. ``"auto"``: (2, 4); the learned start, which knows
+        correlated noise, goes without.
     detail_max_iter : int or "auto", default="auto"
-        Optimizer steps of stage 3; 0 switches it off. ``"auto"``: as for `max_iter`.
+        Optimizer steps of stage 3; 0 switches it off. ``"auto"``: 2,000 with
+        ``solver="paper"``, 400 with random and 0 with synthetic weights, which lose
+        no detail that this stage could bring back.
     learning_rate : float or "auto", default="auto"
         Highest learning rate of Adam. ``"auto"``: 1e-3 with ``solver="paper"``,
         3e-3 with ``"fast"``.
@@ -81,11 +91,18 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     networks_ : tuple of torch.nn.Module
-        The trained networks of stage 1 and, unless ``detail_max_iter=0``, stage 3.
+        The networks of stage 1 and, where it is on, stage 3.
+    noise_ : NoiseModel, tuple of NoiseModel or None
+        The measured noise in the units of X (level, gain, offset, correlation), for
+        every channel if there are several; None with random weights.
     n_iter_ : int
-        Optimizer steps that `fit` took in all.
+        Steps that `fit` took in all.
     loss_curve_ : list of float
-        The loss before each step, stage 1 first.
+        One value for every step, stage 1 first: the loss before it, or, with the
+        learned start, how much the round changed the measured noise.
+    stop_reason_ : str
+        Why `fit` stopped: "schedule ended", "noise settled", "max_iter reached" or
+        "no noise found".
     data_range_ : tuple of two floats
         The (low, high) values that are mapped to 0 and 1.
     downsampling_factors_ : tuple of int
@@ -102,8 +119,8 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
     Any real dtype is accepted; the result has dtype
     ``np.result_type(X.dtype, np.float32)`` and the units of X. Boolean images count as
     0 and 1. Intensities are mapped by one affine function for all images, pixels and
-    channels, so that they stay comparable. A stack shares one fit. Where all that
-    `fit` sees is one value, nothing can be learned and `transform` returns its input.
+    channels, so that they stay comparable. A stack shares one fit. Where `fit` finds
+    no noise, as in images of one value, `transform` returns its input.
 
     References
     ----------
@@ -117,9 +134,11 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
     >>> rng = np.random.default_rng(0)
     >>> clean = np.tile(np.linspace(0, 200, 64), (64, 1))
     >>> noisy = clean + rng.normal(0, 20, clean.shape)
-    >>> denoiser = Noise2DetailDenoiser(max_iter=100, random_state=0)
+    >>> denoiser = Noise2DetailDenoiser()
     >>> denoised = denoiser.fit_transform(noisy)
-    >>> bool(np.std(denoised - clean) < np.std(noisy - clean) / 2)
+    >>> bool(np.std(denoised - clean) < np.std(noisy - clean) / 5)
+    True
+    >>> bool(abs(denoiser.noise_.level - 20) < 2)
     True
     """
 
@@ -205,30 +224,73 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
         """
-        device = _usable_device(self.device)
-        factors = self._settled_factors()
         images = Images(X, self.channel_axis)
         rng = _generator(self.random_state)
-        windows = self._training_windows(images, rng, math.lcm(2, *factors))
-        intensities = Intensities(self._settled_data_range(windows))
-        seed = int(rng.integers(2**63))
-        with torch.inference_mode(False), torch.enable_grad():
-            tensors = [
-                torch.from_numpy(intensities.forward(window)).to(device)
-                for window in windows
-            ]
-            trained, losses = self._train(tensors, factors, seed, callback)
+        learned = self._starts_learned()
+        factors = self._settled_factors()
+        windows = self._training_windows(images, rng, math.lcm(4, *factors))
+        data_range = self._settled_data_range(windows)
+        flat = all(window.min() == window.max() for window in windows)
+        defaults = _AUTO["learned" if learned else self.solver]
+        with contextlib.ExitStack() as stack:
+            plan = Plan(
+                solver=self.solver,
+                hidden_channels=self.hidden_channels,
+                # One value everywhere: there is no noise to learn from.
+                n_steps=1 if flat else _settled(self.max_iter, defaults["max_iter"]),
+                detail_steps=0
+                if flat
+                else _settled(self.detail_max_iter, defaults["detail_max_iter"]),
+                factors=factors,
+                learning_rate=_settled(self.learning_rate, defaults["learning_rate"]),
+                device=usable_device(self.device),
+                seed=int(rng.integers(2**63)),
+                callback=reporting(callback, self.verbose, stack),
+            )
+            with torch.inference_mode(False), torch.enable_grad():
+                fit = fit_from_learned_start if learned else fit_from_random
+                fitted = fit(windows, data_range, plan)
 
         # Nothing can fail any more; until here the estimator is as it was.
         if not images.is_list:
             validate_data(self, X, skip_check_array=True)
-        self._intensities, self._stages = intensities, trained
-        self.networks_ = trained.networks
-        self.loss_curve_ = [*losses[0], *losses[1]]
+        self._n_channels = images.n_channels
+        self._intensities = fitted.intensities
+        self._stages = None if flat else fitted.stages
+        self.networks_ = fitted.networks
+        self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
-        self.data_range_ = intensities.data_range
+        self.stop_reason_ = fitted.stopped
+        self.data_range_ = data_range
+        self.noise_ = self._noise_in_units(fitted)
         self.downsampling_factors_ = factors
         return self
+
+    def _starts_learned(self):
+        """Whether the weights start from those learned on generated images."""
+        if self.init == "random" or (self.solver == "paper" and self.init == "auto"):
+            return False
+        if self.solver == "paper":
+            raise ValueError(
+                "init='synthetic' is for solver='fast'; the published schedule of "
+                "solver='paper' starts from random weights"
+            )
+        shipped = shipped_weights(self.hidden_channels) is not None
+        if self.init == "synthetic" and not shipped:
+            raise ValueError(
+                "init='synthetic' asks for weights that the package does not ship for "
+                f"hidden_channels={self.hidden_channels}; use hidden_channels=48, or "
+                "init='random'"
+            )
+        return shipped
+
+    def _noise_in_units(self, fitted):
+        """The measured noise in the units of X: one model, or one for every channel."""
+        if fitted.noise is None:
+            return None
+        low, span = fitted.intensities.data_range[0], fitted.intensities.span
+        models = tuple(model.rescaled(span, low) for model in fitted.noise)
+        return models[0] if self.channel_axis is None else models
 
     def _training_windows(self, images, rng, multiple):
         """What is learned from, as float64 arrays (C, h, w) in the units of X."""
@@ -273,52 +335,6 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
                 f"of 2 or more, such as (2, 4), got {factors!r}"
             )
         return tuple(int(r) for r in factors)
-
-    def _settled(self, name):
-        value = getattr(self, name)
-        return _AUTO[self.solver][name] if isinstance(value, str) else value
-
-    def _train(self, tensors, factors, seed, callback):
-        """Return the trained stages and the losses of stages 1 and 3."""
-        if self.init == "synthetic":
-            raise ValueError(
-                "init='synthetic' asks for weights that this version does not ship; "
-                "use init='auto' or init='random'"
-            )
-        n_steps = self._settled("max_iter")
-        detail_steps = self._settled("detail_max_iter")
-        if all(tensor.min() == tensor.max() for tensor in tensors):
-            # One value everywhere: there is no noise to learn from.
-            n_steps, detail_steps = 1, min(1, detail_steps)
-        generator = torch.Generator().manual_seed(seed)
-        networks = [
-            self._new_network(tensors[0], generator)
-            for _ in range(2 if detail_steps else 1)
-        ]
-        with contextlib.ExitStack() as stack:
-            schedule = {
-                "factors": factors,
-                "detail_steps": detail_steps,
-                "learning_rate": self._settled("learning_rate"),
-                "callback": _reporting(callback, self.verbose, stack),
-            }
-            if self.solver == "paper":
-                noisy = torch.stack(tensors)
-                losses = stages.run_paper(noisy, networks, n_steps, **schedule).losses
-            else:
-                losses = stages.run_crops(
-                    tensors, networks, n_steps, generator=generator, **schedule
-                )
-        networks = tuple(network.requires_grad_(False) for network in networks)
-        clamp = self.solver == "paper"
-        return stages.TrainedStages(networks, factors, clamp), losses
-
-    def _new_network(self, like, generator):
-        padding_mode = "zeros" if self.solver == "paper" else "replicate"
-        network = random_network(
-            like.shape[0], self.hidden_channels, padding_mode, generator
-        )
-        return network.to(like.device)
 
     # -- applying ------------------------------------------------------------------
 
@@ -409,7 +425,7 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
     def _images_to_transform(self, X):
         check_is_fitted(self)
         images = Images(X, self.channel_axis)
-        expected = self.networks_[0].in_channels
+        expected = self._n_channels
         if images.n_channels != expected:
             raise ValueError(
                 f"X has {images.n_channels} channel(s), but {type(self).__name__} was "
@@ -419,21 +435,19 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
 
     def _denoised_tiles(self, images):
         """Yield (image's number, tile, `Estimates` of the tile's window)."""
-        device = _usable_device(self.device, fall_back=True)
-        trained = self._stages.to(device)
-        low, high = self.data_range_
+        device = usable_device(self.device, fall_back=True)
+        trained = None if self._stages is None else self._stages.to(device)
+        geometry = {
+            "side": _TILE,
+            "reach": 0 if trained is None else trained.reach,
+            "multiple": 1 if trained is None else trained.alignment,
+        }
         for i, image in enumerate(images):
-            for tile in tiles(
-                *image.shape[1:],
-                side=_TILE,
-                reach=trained.reach,
-                multiple=trained.alignment,
-            ):
+            for tile in tiles(*image.shape[1:], **geometry):
                 values = self._intensities.forward(image.read(*tile.window))
                 noisy = torch.from_numpy(values)[None].to(device)  # (1, C, h, w)
-                if low == high:
-                    same = dict.fromkeys(self.downsampling_factors_, noisy)
-                    yield i, tile, stages.Estimates(noisy, same, noisy, noisy)
+                if trained is None:
+                    yield i, tile, Estimates(noisy, {}, noisy, noisy)
                 else:
                     yield i, tile, trained.estimates(noisy)
 
@@ -450,11 +464,15 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         state = super().__getstate__()
-        if "_stages" in state:
+        if state.get("_stages") is not None:
             # On the CPU, so that a model fitted on a GPU loads anywhere.
             state["_stages"] = copy.deepcopy(self._stages).to("cpu")
             state["networks_"] = state["_stages"].networks
         return state
+
+
+def _settled(value, default):
+    return default if isinstance(value, str) else value
 
 
 def _generator(random_state):
@@ -462,52 +480,3 @@ def _generator(random_state):
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31)
     return np.random.default_rng(random_state)
-
-
-def _usable_device(name, *, fall_back=False):
-    """Return the torch device called `name`, or say that it isn't there.
-
-    With `fall_back`, a device that this machine lacks becomes the CPU, with a warning,
-    so that a model fitted on a GPU runs where there is none.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(
-            f"device={name!r} is no device; use 'auto', 'cpu', 'cuda', 'cuda:1' or "
-            "'mps'"
-        ) from error
-    available = {
-        "cpu": True,
-        "cuda": (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }.get(device.type, False)
-    if available:
-        return device
-    if fall_back:
-        warnings.warn(
-            f"device={name!r} is not available on this machine; using the CPU",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-        return torch.device("cpu")
-    raise ValueError(
-        f"device={name!r} is not available on this machine; use 'auto' or 'cpu'"
-    )
-
-
-def _reporting(callback, verbose, stack):
-    """Return a callback that also draws a bar, closed when `stack` is."""
-    if not verbose:
-        return callback
-    bar = stack.enter_context(ProgressBar())
-
-    def report(progress):
-        bar(progress)
-        return callback is not None and callback(progress)
-
-    return report

@@ -30,11 +30,11 @@ def denoise_noise2detail(
     solver : {"fast", "paper"}, default="fast"
         Ours, or the published schedule.
     init : {"auto", "random", "synthetic"}, default="auto"
-        Where the weights start.
+        Where the weights start: untrained, or learned from generated images.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
-        Optimizer steps of stage 1, partial denoising.
+        Steps of stage 1, partial denoising, at most.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors of stage 2, background refinement; () switches it off.
     detail_max_iter : int or "auto", default="auto"
@@ -75,7 +75,7 @@ def denoise_noise2detail(
     >>> from n2d import denoise_noise2detail
     >>> rng = np.random.default_rng(0)
     >>> noisy = rng.poisson(20, (48, 64)).astype(np.uint16)
-    >>> denoised = denoise_noise2detail(noisy, max_iter=20, detail_max_iter=20, rng=0)
+    >>> denoised = denoise_noise2detail(noisy)
     >>> denoised.shape, denoised.dtype
     ((48, 64), dtype('float32'))
     """

@@ -193,8 +193,9 @@ def read_prior(path):
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}
-    network = PriorNetwork(**json.loads(metadata["config"]))
-    network.load_state_dict(tensors)
+    with torch.device("meta"):  # where building it draws no random numbers
+        network = PriorNetwork(**json.loads(metadata["config"]))
+    network.load_state_dict(tensors, assign=True)
     return network.eval(), json.loads(metadata["provenance"])
 
 

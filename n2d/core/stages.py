@@ -20,6 +20,10 @@ from n2d.core.training import train
 PARTIAL_DENOISING = "partial denoising"
 DETAIL_RECOVERY = "detail recovery"
 
+# Small crops, few of them: what a step costs, and no less is learned from them.
+_CROP_SIDE = 48
+_CROPS_PER_STEP = 2
+
 
 @dataclass
 class Estimates:
@@ -228,14 +232,9 @@ def run_crops(
     learning_rate,
     detail_steps,
     generator,
-    crops_per_step=2,
-    crop_side=48,
     callback=None,
 ):
     """Train both networks on random crops: a cost that no image's size changes.
-
-    Adam, with a learning rate that rises linearly and falls like a cosine; nothing is
-    clamped.
 
     Parameters
     ----------
@@ -251,10 +250,6 @@ def run_crops(
         The highest learning rate.
     generator : torch.Generator
         Draws the crops.
-    crops_per_step : int, default=2
-        Crops in every step.
-    crop_side : int, default=48
-        Side of the crops, which never exceeds the smallest window's.
     callback : callable, optional
         See `n2d.core.training.train`.
 
@@ -264,49 +259,74 @@ def run_crops(
         The losses of stages 1 and 3 before each step.
     """
     f, *detail = networks
-    side = min(crop_side, *(n for window in windows for n in window.shape[-2:]))
-
-    def fit(network, n_steps, stage, windows, loss):
-        def loss_of_crops(_):
-            return loss(random_crops(windows, side, crops_per_step, generator))
-
-        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: _one_cycle(step, n_steps)
-        )
-        return train(
-            loss_of_crops,
-            optimizer,
-            n_steps,
-            stage=stage,
-            schedule=schedule,
-            callback=callback,
-        )
-
-    losses1 = fit(
+    schedule = {
+        "learning_rate": learning_rate,
+        "generator": generator,
+        "callback": callback,
+    }
+    losses1 = _train_on_crops(
         f,
-        n_steps,
-        PARTIAL_DENOISING,
         windows,
         lambda noisy: partial_denoising_loss(f, noisy),
+        n_steps,
+        stage=PARTIAL_DENOISING,
+        **schedule,
     )
     losses3 = []
     if detail:
-        h = detail[0]
-        pairs = [  # (2 C, h, w): smooth and noisy, cropped together
-            torch.cat(
-                [smooth_estimates(f, window[None], factors, False)[-1][0], window]
-            )
-            for window in windows
-        ]
-        losses3 = fit(
-            h,
-            detail_steps,
-            DETAIL_RECOVERY,
-            pairs,
-            lambda pair: detail_loss(h, *pair.chunk(2, dim=1)),
-        )
+        smooth = [smooth_estimates(f, w[None], factors, False)[-1][0] for w in windows]
+        losses3 = recover_detail(detail[0], smooth, windows, detail_steps, **schedule)
     return losses1, losses3
+
+
+def recover_detail(h, smooth, noisy, n_steps, **schedule):
+    """Train the network of stage 3 on random crops.
+
+    Parameters
+    ----------
+    h : torch.nn.Module
+        Trained in place.
+    smooth, noisy : sequence of torch.Tensor of shape (C, h, w)
+        d2 and y, window by window; even sides.
+    n_steps : int
+        Number of steps.
+    **schedule
+        ``learning_rate``, ``generator`` and ``callback`` of `run_crops`.
+
+    Returns
+    -------
+    list of float
+        The loss before each step.
+    """
+    # (2 C, h, w): what is cropped together.
+    pairs = [torch.cat(pair) for pair in zip(smooth, noisy, strict=True)]
+    return _train_on_crops(
+        h,
+        pairs,
+        lambda pair: detail_loss(h, *pair.chunk(2, dim=1)),
+        n_steps,
+        stage=DETAIL_RECOVERY,
+        **schedule,
+    )
+
+
+def _train_on_crops(
+    network, windows, loss, n_steps, *, stage, learning_rate, generator, callback
+):
+    """Adam with a learning rate that rises linearly and falls like a cosine."""
+    side = min(_CROP_SIDE, *(n for window in windows for n in window.shape[-2:]))
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _one_cycle(step, n_steps)
+    )
+    return train(
+        lambda _: loss(random_crops(windows, side, _CROPS_PER_STEP, generator)),
+        optimizer,
+        n_steps,
+        stage=stage,
+        schedule=schedule,
+        callback=callback,
+    )
 
 
 def _one_cycle(step, n_steps, warmup=0.2):

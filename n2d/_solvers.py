@@ -1,0 +1,290 @@
+"""How `fit` gets from windows of images to stages that can be applied.
+
+One function for networks trained from random weights, one for the learned start. Both
+take and return plain values; `n2d.denoiser` knows the user, `n2d.core` the tensors.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from n2d._intensity import Intensities, decorrelating_rotation
+from n2d.core import stages
+from n2d.core.learned import LearnedStages
+from n2d.core.network import random_network
+from n2d.core.prior import load_prior
+from n2d.core.training import Progress, TrainingCancelled
+from n2d.noise import NoiseModel, estimate_noise, refine_noise
+
+# Flips and transposes over which the learned start is averaged.
+_VIEWS = 4
+
+# Noise counts as settled when a round changes its level by less than this share, and
+# its correlation by less than this. Correlation that has settled is left as it was
+# measured first: what a denoiser takes away is a little less correlated than the noise.
+_SETTLED = 0.05
+
+# Noise below this share of the intensity range is none.
+_NO_NOISE = 1e-6
+
+
+@dataclass
+class Fitted:
+    """What a solver returns.
+
+    Attributes
+    ----------
+    stages : TrainedStages, LearnedStages or None
+        How to denoise; None: not at all, there is no noise.
+    networks : tuple of torch.nn.Module
+        The networks of the stages.
+    intensities : Intensities
+        What the stages see of pixel values.
+    losses : list of float
+        One for every step.
+    noise : tuple of NoiseModel or None
+        The noise of every channel in units of the scaled image, where it was measured.
+    stopped : str
+        Why the steps ended.
+    """
+
+    stages: stages.TrainedStages | LearnedStages | None
+    networks: tuple
+    intensities: Intensities
+    losses: list
+    noise: tuple | None
+    stopped: str
+
+
+@dataclass
+class Plan:
+    """The settled hyperparameters of a fit.
+
+    Attributes
+    ----------
+    solver : {"fast", "paper"}
+        Whether stage 1 and 3 learn from crops or from whole images.
+    hidden_channels, n_steps, detail_steps : int
+        As the estimator's parameters.
+    factors : tuple of int
+        As the estimator's `downsampling_factors`.
+    learning_rate : float
+        As the estimator's parameter.
+    device : torch.device
+        Where to compute.
+    seed : int
+        Of weights and crops.
+    callback : callable or None
+        See `n2d.core.training.train`.
+    """
+
+    solver: str
+    hidden_channels: int
+    n_steps: int
+    detail_steps: int
+    factors: tuple
+    learning_rate: float
+    device: torch.device
+    seed: int
+    callback: object
+
+    def generator(self):
+        """Return the source of randomness."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def tensor(self, values):
+        """Move an array (C, h, w) to the device."""
+        return torch.from_numpy(values).to(self.device)
+
+
+def fit_from_random(windows, data_range, plan):
+    """Train both networks from random weights.
+
+    Parameters
+    ----------
+    windows : list of ndarray of shape (C, h, w)
+        Pixel values; all of one size with the paper's solver.
+    data_range : tuple of two floats
+        What is mapped to 0 and 1.
+    plan : Plan
+        The hyperparameters.
+
+    Returns
+    -------
+    Fitted
+    """
+    intensities = Intensities(data_range)
+    tensors = [plan.tensor(intensities.forward(window)) for window in windows]
+    paper = plan.solver == "paper"
+    generator = plan.generator()
+    networks = [
+        random_network(
+            len(windows[0]),
+            plan.hidden_channels,
+            "zeros" if paper else "replicate",
+            generator,
+        ).to(plan.device)
+        for _ in range(2 if plan.detail_steps else 1)
+    ]
+    schedule = {
+        "factors": plan.factors,
+        "detail_steps": plan.detail_steps,
+        "learning_rate": plan.learning_rate,
+        "callback": plan.callback,
+    }
+    if paper:
+        noisy = torch.stack(tensors)
+        losses = stages.run_paper(noisy, networks, plan.n_steps, **schedule).losses
+    else:
+        losses = stages.run_crops(
+            tensors, networks, plan.n_steps, generator=generator, **schedule
+        )
+    networks = tuple(network.requires_grad_(False) for network in networks)
+    trained = stages.TrainedStages(networks, plan.factors, clamp=paper)
+    losses = [*losses[0], *losses[1]]
+    return Fitted(trained, networks, intensities, losses, None, "schedule ended")
+
+
+def fit_from_learned_start(windows, data_range, plan):
+    """Adapt what the learned start is told to the images, then train stage 3.
+
+    In turns, the images are denoised and their noise is measured on what was taken
+    away, until that changes nothing or `plan.n_steps` is reached.
+
+    Parameters
+    ----------
+    windows, data_range, plan
+        As for `fit_from_random`.
+
+    Returns
+    -------
+    Fitted
+    """
+    start = load_prior(plan.hidden_channels).requires_grad_(False)
+    start = start.to(plan.device, memory_format=torch.channels_last)
+    unit = Intensities(data_range)
+    scaled = [(window - data_range[0]) / unit.span for window in windows]
+    channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
+    noise = tuple(estimate_noise(list(channel)) for channel in channels)
+    losses, stopped = [], "max_iter reached"
+    for step in range(plan.n_steps):
+        if all(model.level < _NO_NOISE for model in noise):
+            return Fitted(None, (start,), unit, [*losses, 0.0], noise, "no noise found")
+        intensities = _stabilizing(data_range, noise, scaled)
+        trained = _learned_stages(start, intensities, plan)
+        denoised = [
+            (intensities.backward(estimate) - data_range[0]) / unit.span
+            for estimate in _estimates(
+                trained.partial_denoising, windows, intensities, plan
+            )
+        ]
+        refined = tuple(
+            refine_noise(model, channel, estimates)
+            for model, channel, estimates in zip(
+                noise, channels, zip(*denoised, strict=True), strict=True
+            )
+        )
+        losses.append(max(map(_difference, noise, refined)))
+        noise = tuple(map(_updated, noise, refined))
+        if plan.callback is not None and plan.callback(
+            Progress(stages.PARTIAL_DENOISING, step + 1, plan.n_steps, losses[-1])
+        ):
+            raise TrainingCancelled(
+                f"cancelled by the callback in stage {stages.PARTIAL_DENOISING!r} "
+                f"after step {step + 1} of {plan.n_steps}"
+            )
+        if losses[-1] < _SETTLED:
+            stopped = "noise settled"
+            break
+    intensities = _stabilizing(data_range, noise, scaled)
+    trained = _learned_stages(start, intensities, plan)
+    intensities = _keeping_the_mean(trained, windows, intensities, plan)
+    trained.n_views = _VIEWS
+    if plan.detail_steps:
+        losses += _recover_detail(trained, windows, intensities, plan)
+    return Fitted(trained, trained.networks, intensities, losses, noise, stopped)
+
+
+def _stabilizing(data_range, noise, scaled):
+    """Intensities in which the noise of every channel has deviation 1."""
+    noise = tuple(map(_at_least_a_little, noise))
+    intensities = Intensities((0.0, 1.0), noise)
+    stabilized = [intensities.forward(window) for window in scaled]
+    return Intensities(data_range, noise, decorrelating_rotation(stabilized))
+
+
+def _at_least_a_little(noise):
+    """Keep a channel without noise from being divided by nothing."""
+    if noise.gain > 0 or noise.read_noise >= _NO_NOISE:
+        return noise
+    return NoiseModel(level=_NO_NOISE, offset=noise.offset)
+
+
+def _learned_stages(start, intensities, plan):
+    correlation = np.stack([model.correlation for model in intensities.noise])
+    if intensities.rotation is not None:
+        # The noise of a mixture of independent channels.
+        correlation = np.tensordot(intensities.rotation**2, correlation, axes=1)
+    correlation = plan.tensor(correlation.astype(np.float32))
+    return LearnedStages((start,), correlation, {})
+
+
+def _estimates(stage, windows, intensities, plan):
+    """Apply a stage to windows (C, h, w) and yield what the networks see of it."""
+    with torch.no_grad():
+        for window in windows:
+            noisy = plan.tensor(intensities.forward(window))[None]
+            yield stage(noisy)[0].cpu().numpy()
+
+
+def _difference(noise, refined):
+    """How much two measurements differ, in level or in correlation."""
+    level = abs(refined.level - noise.level) / max(
+        noise.level, refined.level, _NO_NOISE
+    )
+    return float(max(level, np.abs(refined.correlation - noise.correlation).max()))
+
+
+def _updated(noise, refined):
+    """Take what was measured last, but for a correlation that has settled."""
+    if np.abs(refined.correlation - noise.correlation).max() < _SETTLED:
+        return replace(refined, correlation=noise.correlation)
+    return refined
+
+
+def _keeping_the_mean(trained, windows, intensities, plan):
+    """Intensities that map estimates to the mean intensity of every channel.
+
+    The unbiased inverse keeps means only where the noise is of the kind it assumes;
+    pulses of a photomultiplier, or a detector that clips, are not.
+    """
+    n_channels = len(windows[0])
+    noisy, denoised, n_pixels = np.zeros(n_channels), np.zeros(n_channels), 0
+    estimates = _estimates(trained.partial_denoising, windows, intensities, plan)
+    for window, estimate in zip(windows, estimates, strict=True):
+        noisy += window.sum(axis=(1, 2))
+        denoised += intensities.backward(estimate).sum(axis=(1, 2))
+        n_pixels += window[0].size
+    return replace(intensities, shift=(noisy - denoised) / n_pixels)
+
+
+def _recover_detail(trained, windows, intensities, plan):
+    """Train stage 3 on top of the learned start; return its losses."""
+    generator = plan.generator()
+    noisy = [plan.tensor(intensities.forward(window)) for window in windows]
+    smooth = [trained.estimates(y[None]).stage2[0] for y in noisy]
+    detail = random_network(
+        len(windows[0]), plan.hidden_channels, "replicate", generator
+    ).to(plan.device)
+    losses = stages.recover_detail(
+        detail,
+        smooth,
+        noisy,
+        plan.detail_steps,
+        learning_rate=plan.learning_rate,
+        generator=generator,
+        callback=plan.callback,
+    )
+    trained.networks = (*trained.networks, detail.requires_grad_(False))
+    return losses

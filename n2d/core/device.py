@@ -1,0 +1,41 @@
+"""Which device to compute on."""
+
+import warnings
+
+import torch
+
+
+def usable_device(name, *, fall_back=False):
+    """Return the torch device called `name`, or say that it isn't there.
+
+    With `fall_back`, a device that this machine lacks becomes the CPU, with a warning,
+    so that a model fitted on a GPU runs where there is none.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={name!r} is no device; use 'auto', 'cpu', 'cuda', 'cuda:1' or "
+            "'mps'"
+        ) from error
+    available = {
+        "cpu": True,
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }.get(device.type, False)
+    if available:
+        return device
+    if fall_back:
+        warnings.warn(
+            f"device={name!r} is not available on this machine; using the CPU",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return torch.device("cpu")
+    raise ValueError(
+        f"device={name!r} is not available on this machine; use 'auto' or 'cpu'"
+    )

@@ -1,0 +1,111 @@
+"""The fast solver's stages with the learned start.
+
+Images have noise of standard deviation 1 and of known correlation; their channels are
+decorrelated and denoised one by one by the same network. Tensors are (N, C, H, W),
+float32, with sides that `LearnedStages.alignment` divides.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from n2d.core.prior import N_LAGS, PriorNetwork
+from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
+from n2d.core.stages import Estimates
+
+
+@dataclass
+class LearnedStages:
+    """What `fit` has settled, and how it is applied.
+
+    Parameters
+    ----------
+    networks : tuple of PriorNetwork and, optionally, torch.nn.Module
+        g, the learned start, and h, the network of stage 3; without h, stage 3 is
+        stage 2.
+    correlation : torch.Tensor of shape (C, 2, n_lags)
+        Correlation of every channel's noise at distances of 1, 2, ... pixels along y,
+        then x.
+    weights : dict of int to float
+        Weight of every stage 2 estimate p_r in the mixture; d1 has the rest.
+    n_views : int, default=1
+        Over how many of the eight flips and transposes of an image d1 is averaged.
+    """
+
+    networks: tuple
+    correlation: torch.Tensor
+    weights: dict
+    n_views: int = 1
+
+    @property
+    def alignment(self):
+        """Smallest number that both sides of an image must be multiples of."""
+        return 2 * PriorNetwork.alignment * math.lcm(1, *self.weights)
+
+    @property
+    def reach(self):
+        """How many pixels away a pixel can still change the result."""
+        start, *detail = self.networks
+        return start.reach * max(1, *self.weights, 1) + sum(h.reach for h in detail)
+
+    def to(self, device):
+        """Move everything to a device."""
+        self.networks = tuple(network.to(device) for network in self.networks)
+        self.correlation = self.correlation.to(device)
+        return self
+
+    @torch.no_grad()
+    def estimates(self, noisy):
+        """Denoise images: every estimate from stage 1 to stage 3.
+
+        Parameters
+        ----------
+        noisy : torch.Tensor of shape (N, C, H, W)
+            y, with noise of standard deviation 1.
+
+        Returns
+        -------
+        Estimates
+        """
+        stage1 = self.partial_denoising(noisy)
+        refined = {r: self.background_refinement(noisy, r) for r in self.weights}
+        stage2 = (1 - sum(self.weights.values())) * stage1
+        for r, weight in self.weights.items():
+            stage2 = stage2 + weight * refined[r]
+        stage3 = self.networks[1](stage2) if len(self.networks) > 1 else stage2
+        return Estimates(stage1, refined, stage2, stage3)
+
+    def partial_denoising(self, noisy):
+        """Stage 1: d1 = g(y), averaged over views."""
+        total = 0
+        for view in range(self.n_views):
+            # The transposes come last: fewer views still see every direction.
+            turn, vertical, horizontal = view & 4, view & 1, view & 2
+            flipped = [axis for axis, on in ((-2, vertical), (-1, horizontal)) if on]
+            x, correlation = noisy.flip(flipped), self.correlation
+            if turn:
+                x, correlation = x.transpose(-2, -1), correlation.flip(1)
+            estimate = self._denoise(x, correlation[..., :N_LAGS])
+            if turn:
+                estimate = estimate.transpose(-2, -1)
+            total = total + estimate.flip(flipped)
+        return total / self.n_views
+
+    def background_refinement(self, noisy, factor):
+        """Stage 2, for one factor r: p_r = shuffle(g(unshuffle(y))).
+
+        In a phase image neighbours were r pixels apart: their noise is as correlated
+        as it was at r, 2 r, ... pixels.
+        """
+        lags = self.correlation[..., factor - 1 :: factor][..., :N_LAGS]
+        lags = torch.nn.functional.pad(lags, (0, N_LAGS - lags.shape[-1]))
+        phases = pixel_unshuffle_to_batch(noisy, factor)  # (N r r, C, H/r, W/r)
+        return pixel_shuffle_from_batch(self._denoise(phases, lags), factor)
+
+    def _denoise(self, noisy, correlation):
+        n, c, h, w = noisy.shape
+        estimate = self.networks[0](
+            noisy.reshape(n * c, 1, h, w), 1.0, correlation.repeat(n, 1, 1)
+        )
+        return estimate.reshape(n, c, h, w)
