@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
+from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
 
 # Blocks looked at, at most: enough for 2 % precision, and the cost stays that of a
@@ -39,6 +40,11 @@ _MEDIAN = 0.45494  # of squared standard normal numbers
 # Noise blurred by a Gaussian of one pixel has ten times this share of its variance in
 # a high-frequency cell; images of nothing but gradients have less.
 _LEAST_FINE = 1e-3
+
+# Power that rounding leaves in a constant block, of values from 0 to 1, and the share
+# of the range of values that counts as dark.
+_NOTHING = 1e-14
+_DARK_END = 0.05
 
 _N_ITERATIONS = 4
 
@@ -254,14 +260,11 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     mean = blocks.mean(axis=(1, 2))
     power = _cosine_power(blocks - mean[:, None, None])
     visible = _shows_its_noise(blocks, mean, power, basis)
-    # Rounding leaves a constant block a little power.
-    if np.median(power[visible][:, basis.used].mean(axis=1)) <= 1e-14:
+    if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return NoiseModel(level=0.0)
 
     shown, at = power[visible], mean[visible]
-    strata = np.array_split(
-        np.argsort(at, kind="stable"), int(np.clip(len(at) // 20, 1, 16))
-    )
+    strata = group_by_intensity(at)
     fit = _first_fit(shown, at, strata, basis)
     for _ in range(_N_ITERATIONS):
         fit, weights = _refine(fit, shown, at, strata, basis)
@@ -318,23 +321,36 @@ def _dark_end(fit: _Fit, blocks: np.ndarray) -> tuple[float, float]:
 
 
 def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:
-    """Tell which blocks (n,) are not clipped; never fewer than a fifth of them."""
+    """Tell which blocks (n,) are neither clipped nor silent, if there are enough."""
     low, high = blocks.min(), blocks.max()
     level = np.sqrt(np.median(power[:, basis.fine].mean(axis=1)))
     values = np.unique(blocks[:: max(1, len(blocks) // 200)])
     clipped = np.zeros(len(blocks))
-    # Values far apart are photon counts, not a detector's steps: no photon at all is
-    # then an honest reading.
-    if len(values) > 1 and values[1] - values[0] < 0.3 * level:
+    if _is_a_wall(values, level):
         clipped += np.mean(blocks <= low, axis=(1, 2))
-    if len(values) > 1 and values[-1] - values[-2] < 0.3 * level:
+    if _is_a_wall(-values[::-1], level):
         clipped += np.mean(blocks >= high, axis=(1, 2))
-    # Blocks all black or all white say nothing; constant ones between the two do.
-    clipped[(mean <= low + 1e-12) | (mean >= high - 1e-12)] = 1
+    # Constant blocks at the dark end, or all white, may have lost their noise to
+    # rounding or masking and say nothing; others do say that there is no noise.
+    constant = power[:, basis.used].mean(axis=1) <= _NOTHING
+    silent = constant & ((mean <= low + _DARK_END * (high - low)) | (mean >= high))
+    clipped[silent] = 1
     visible = clipped < _CLIPPED_SHARE
-    if visible.mean() < 0.1:
+    if visible.sum() < max(30, 0.02 * len(blocks)):
         visible = clipped <= np.quantile(clipped, 0.2)
     return visible
+
+
+def _is_a_wall(values: np.ndarray, level: float) -> bool:
+    """Tell whether the first of the sorted distinct `values` cuts others off.
+
+    Not so where all values are far apart: these are photon counts, and no photon at
+    all is an honest reading.
+    """
+    steps = np.diff(values[:20])
+    return len(steps) > 0 and (
+        steps[0] < 0.3 * level or steps[0] > 3 * np.median(steps)
+    )
 
 
 def _flattest(score: np.ndarray, at_least: int) -> np.ndarray:
@@ -352,7 +368,7 @@ def _first_fit(power, mean, strata, basis) -> _Fit:
         [s[np.argsort(roughness[s])[: max(3, len(s) // 5)]] for s in strata]
     )
     fine = power[flat][:, basis.fine].mean(axis=1)
-    slope, intercept = _fit_variance(mean[flat], fine, np.ones(len(flat)))
+    slope, intercept = fit_variance(mean[flat], fine, np.ones(len(flat)))
     covariance = np.where(basis.lag == 0, 1.0, 0.0)
     return _Fit(slope, intercept, np.ones(len(basis.used)), covariance)
 
@@ -402,8 +418,10 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
             (mean[flat], power[flat] @ (by / spectrum / by.sum()), score[flat])
         )
     at, seen, score = (np.concatenate(each) for each in zip(*found, strict=True))
-    trust = 1 / np.maximum(score / max(np.quantile(score, 0.3), 1e-12), 1) ** 2
-    slope, intercept = _fit_variance(at, seen, trust)
+    # No more than the root: where the line so far is too low at bright intensities,
+    # all blocks there score high, and must stay able to lift it.
+    trust = 1 / np.sqrt(np.maximum(score / max(np.quantile(score, 0.3), 1e-12), 1))
+    slope, intercept = fit_variance(at, seen, trust)
     refined = _Fit(slope, intercept, spectrum, covariance)
     return refined, weights / spectrum / weights.sum()
 
@@ -459,30 +477,3 @@ def _fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
     unit = max(covariance[0], floor)
     noise = np.maximum(basis.acf @ covariance, 0.5 * floor)
     return np.maximum(noise / unit, 0.02), covariance / unit
-
-
-def _fit_variance(mean, variance, trust) -> tuple[float, float]:
-    """Fit ``variance = slope * mean + intercept`` robustly, with slope >= 0.
-
-    What lies above the line may be texture and is doubted more than what lies below.
-    """
-    typical = max(np.median(variance), 0.01 * variance.mean())
-    if typical == 0:
-        return 0.0, 0.0
-    centre = mean.mean()
-    weight = trust / typical
-    for _ in range(6):
-        rows = np.stack([mean - centre, np.ones_like(mean)], axis=1)
-        slope, middle = np.linalg.lstsq(
-            rows * weight[:, None], variance * weight, rcond=None
-        )[0]
-        intercept = middle - slope * centre
-        if slope < 0:
-            slope = 0.0
-            intercept = np.average(variance, weights=weight**2)
-        line = np.maximum(slope * mean + intercept, 0.03 * typical)
-        excess = variance / line - 1
-        spread = max(np.median(np.abs(excess)) / 0.6745, 0.02)
-        tolerated = spread * np.where(excess > 0, 1.5, 4.0)
-        weight = trust / line / np.sqrt(1 + (excess / tolerated) ** 2)
-    return float(slope), float(intercept)
