@@ -61,9 +61,7 @@ class Intensities:
         Stabilized values are taken for expectations, so that the mean intensity is
         kept (the exact unbiased inverse).
         """
-        values = values.astype(np.float64)
-        if self.rotation is not None:
-            values = np.tensordot(self.rotation.T, values, axes=1)
+        values = self.unrotate(values.astype(np.float64))
         if self.noise is not None:
             values = np.stack(
                 [
@@ -73,6 +71,12 @@ class Intensities:
             )
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
+
+    def unrotate(self, values):
+        """Turn decorrelated channels (C, h, w) back to those of the image."""
+        if self.rotation is None:
+            return values
+        return np.tensordot(self.rotation.T, values, axes=1)
 
 
 def decorrelating_rotation(windows):

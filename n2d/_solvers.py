@@ -12,18 +12,24 @@ import torch
 from n2d._intensity import Intensities, decorrelating_rotation
 from n2d.core import stages
 from n2d.core.learned import LearnedStages
+from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.network import random_network
 from n2d.core.prior import load_prior
+from n2d.core.sampling import random_crops
 from n2d.core.training import Progress, TrainingCancelled
-from n2d.noise import NoiseModel, estimate_noise, refine_noise
+from n2d.noise import NoiseModel, discount_texture, estimate_noise, refine_noise
 
 # Flips and transposes over which the learned start is averaged.
 _VIEWS = 4
 
 # Noise counts as settled when a round changes its level by less than this share, and
-# its correlation by less than this. Correlation that has settled is left as it was
-# measured first: what a denoiser takes away is a little less correlated than the noise.
-_SETTLED = 0.05
+# its correlation by less than this.
+_SETTLED = 0.02
+
+# The noise is measured again on so many pixels, in squares of this side.
+_ENOUGH_PIXELS = 2**17
+_SAMPLE_SIDE = 128
+_PROBE = 0.1
 
 # Noise below this share of the intensity range is none.
 _NO_NOISE = 1e-6
@@ -47,6 +53,8 @@ class Fitted:
         The noise of every channel in units of the scaled image, where it was measured.
     stopped : str
         Why the steps ended.
+    mixture : dict of int to float
+        Weights of d1, under 1, and of the p_r in stage 2.
     """
 
     stages: stages.TrainedStages | LearnedStages | None
@@ -55,6 +63,7 @@ class Fitted:
     losses: list
     noise: tuple | None
     stopped: str
+    mixture: dict
 
 
 @dataclass
@@ -143,7 +152,10 @@ def fit_from_random(windows, data_range, plan):
     networks = tuple(network.requires_grad_(False) for network in networks)
     trained = stages.TrainedStages(networks, plan.factors, clamp=paper)
     losses = [*losses[0], *losses[1]]
-    return Fitted(trained, networks, intensities, losses, None, "schedule ended")
+    mixture = dict.fromkeys((1, *plan.factors), 1 / (1 + len(plan.factors)))
+    return Fitted(
+        trained, networks, intensities, losses, None, "schedule ended", mixture
+    )
 
 
 def fit_from_learned_start(windows, data_range, plan):
@@ -166,27 +178,21 @@ def fit_from_learned_start(windows, data_range, plan):
     unit = Intensities(data_range)
     scaled = [(window - data_range[0]) / unit.span for window in windows]
     channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
-    noise = tuple(estimate_noise(list(channel)) for channel in channels)
+    noise = tuple(discount_texture(estimate_noise(list(c))) for c in channels)
+    generator = plan.generator()
+    sample = _sample(windows, generator)
     losses, stopped = [], "max_iter reached"
     for step in range(plan.n_steps):
         if all(model.level < _NO_NOISE for model in noise):
-            return Fitted(None, (start,), unit, [*losses, 0.0], noise, "no noise found")
+            losses.append(0.0)
+            return Fitted(
+                None, (start,), unit, losses, noise, "no noise found", {1: 1.0}
+            )
         intensities = _stabilizing(data_range, noise, scaled)
         trained = _learned_stages(start, intensities, plan)
-        denoised = [
-            (intensities.backward(estimate) - data_range[0]) / unit.span
-            for estimate in _estimates(
-                trained.partial_denoising, windows, intensities, plan
-            )
-        ]
-        refined = tuple(
-            refine_noise(model, channel, estimates)
-            for model, channel, estimates in zip(
-                noise, channels, zip(*denoised, strict=True), strict=True
-            )
-        )
+        refined = _measured_again(trained, sample, intensities, plan, generator)
         losses.append(max(map(_difference, noise, refined)))
-        noise = tuple(map(_updated, noise, refined))
+        noise = refined
         if plan.callback is not None and plan.callback(
             Progress(stages.PARTIAL_DENOISING, step + 1, plan.n_steps, losses[-1])
         ):
@@ -200,10 +206,53 @@ def fit_from_learned_start(windows, data_range, plan):
     intensities = _stabilizing(data_range, noise, scaled)
     trained = _learned_stages(start, intensities, plan)
     intensities = _keeping_the_mean(trained, windows, intensities, plan)
+    if plan.factors:
+        _choose_mixture(trained, windows, intensities, plan)
     trained.n_views = _VIEWS
     if plan.detail_steps:
         losses += _recover_detail(trained, windows, intensities, plan)
-    return Fitted(trained, trained.networks, intensities, losses, noise, stopped)
+    mixture = {1: 1 - sum(trained.weights.values()), **trained.weights}
+    return Fitted(
+        trained, trained.networks, intensities, losses, noise, stopped, mixture
+    )
+
+
+def _sample(windows, generator):
+    """Take parts of the windows, which say enough about the noise."""
+    if sum(window[0].size for window in windows) <= _ENOUGH_PIXELS:
+        return windows
+    side = min(_SAMPLE_SIDE, *(n for window in windows for n in window.shape[1:]))
+    side -= side % 4
+    tensors = [torch.from_numpy(window) for window in windows]
+    crops = random_crops(tensors, side, _ENOUGH_PIXELS // side**2, generator)
+    return list(crops.numpy())
+
+
+def _measured_again(trained, windows, intensities, plan, generator):
+    """Measure the noise of every channel on what the network takes away."""
+    unit = replace(intensities, data_range=(0.0, 1.0))
+    parts = {"denoised": [], "removed": [], "probe": [], "response": []}
+    with torch.no_grad():
+        for window in windows:
+            noisy = plan.tensor(intensities.forward(window))[None]
+            probe = correlated_noise(noisy.shape[1:], trained.correlation, generator)
+            probe = probe.to(plan.device)[None]
+            estimate = trained.partial_denoising(noisy)
+            probed = trained.partial_denoising(noisy + _PROBE * probe)
+            response = (probed - estimate) / _PROBE
+            parts["denoised"].append(unit.backward(estimate[0].cpu().numpy()))
+            for name, seen in (
+                ("removed", noisy - estimate),
+                ("probe", probe),
+                ("response", response),
+            ):
+                parts[name].append(unit.unrotate(seen[0].cpu().numpy()))
+    return tuple(
+        refine_noise(
+            model, **{name: [w[c] for w in part] for name, part in parts.items()}
+        )
+        for c, model in enumerate(intensities.noise)
+    )
 
 
 def _stabilizing(data_range, noise, scaled):
@@ -246,11 +295,21 @@ def _difference(noise, refined):
     return float(max(level, np.abs(refined.correlation - noise.correlation).max()))
 
 
-def _updated(noise, refined):
-    """Take what was measured last, but for a correlation that has settled."""
-    if np.abs(refined.correlation - noise.correlation).max() < _SETTLED:
-        return replace(refined, correlation=noise.correlation)
-    return refined
+def _choose_mixture(trained, windows, intensities, plan):
+    """Settle the weights of stage 2, for the factors that lower the expected error."""
+
+    def estimates_of(noisy):
+        refined = [trained.background_refinement(noisy, r) for r in plan.factors]
+        return [trained.partial_denoising(noisy), *refined]
+
+    noisy = [plan.tensor(intensities.forward(window)) for window in windows]
+    with torch.no_grad():
+        weights = smallest_risk(
+            estimates_of, noisy, trained.correlation, plan.generator()
+        )
+    trained.weights = {
+        r: weight for r, weight in zip(plan.factors, weights[1:], strict=True) if weight
+    }
 
 
 def _keeping_the_mean(trained, windows, intensities, plan):

@@ -24,7 +24,7 @@ from n2d.core.tiling import padded_side, tiles
 _AUTO = {
     "paper": {"max_iter": 2000, "detail_max_iter": 2000, "learning_rate": 1e-3},
     "fast": {"max_iter": 400, "detail_max_iter": 400, "learning_rate": 3e-3},
-    "learned": {"max_iter": 5, "detail_max_iter": 0, "learning_rate": 3e-3},
+    "learned": {"max_iter": 3, "detail_max_iter": 0, "learning_rate": 3e-3},
 }
 _AUTO_FACTORS = (2, 4)
 
@@ -62,11 +62,12 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
     max_iter : int or "auto", default="auto"
         Steps of stage 1, at most: of the optimizer, or, with the learned start, rounds
         in which the noise is measured again on what was taken away. ``"auto"``: 2,000
-        with ``solver="paper"``, 400 with random and 5 with synthetic weights.
+        with ``solver="paper"``, 400 with random and 3 with synthetic weights.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
-        ``()`` switches it off. ``"auto"``: (2, 4); the learned start, which knows
-        correlated noise, goes without.
+        ``()`` switches it off. With the learned start, the factors that the mixture
+        may use. ``"auto"``: (2, 4), and none with the learned start, which knows
+        correlated noise.
     detail_max_iter : int or "auto", default="auto"
         Optimizer steps of stage 3; 0 switches it off. ``"auto"``: 2,000 with
         ``solver="paper"``, 400 with random and 0 with synthetic weights, which lose
@@ -105,8 +106,12 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         "no noise found".
     data_range_ : tuple of two floats
         The (low, high) values that are mapped to 0 and 1.
+    mixture_ : dict of int to float
+        Weights of the estimates that stage 2 is mixed from: of d1 under 1, of every
+        other p_r under its factor r. With the learned start, the weights of smallest
+        estimated risk; else they are equal.
     downsampling_factors_ : tuple of int
-        The factors of stage 2.
+        The factors in the mixture.
     n_features_in_ : int
         Length of the second axis of X in `fit`; later inputs may have any size.
 
@@ -227,7 +232,7 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         images = Images(X, self.channel_axis)
         rng = _generator(self.random_state)
         learned = self._starts_learned()
-        factors = self._settled_factors()
+        factors = self._settled_factors(() if learned else _AUTO_FACTORS)
         windows = self._training_windows(images, rng, math.lcm(4, *factors))
         data_range = self._settled_data_range(windows)
         flat = all(window.min() == window.max() for window in windows)
@@ -263,7 +268,8 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         self.stop_reason_ = fitted.stopped
         self.data_range_ = data_range
         self.noise_ = self._noise_in_units(fitted)
-        self.downsampling_factors_ = factors
+        self.mixture_ = fitted.mixture
+        self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
         return self
 
     def _starts_learned(self):
@@ -323,10 +329,10 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
             )
         return low, high
 
-    def _settled_factors(self):
+    def _settled_factors(self, default):
         factors = self.downsampling_factors
         if isinstance(factors, str):
-            return _AUTO_FACTORS
+            return default
         if not all(isinstance(r, Integral) and r >= 2 for r in factors) or len(
             set(factors)
         ) != len(factors):

@@ -2,7 +2,7 @@
 
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
-from n2d.noise.refine import refine_noise
+from n2d.noise.refine import discount_texture, refine_noise
 from n2d.noise.simulate import (
     add_correlated_noise,
     add_gaussian_noise,
@@ -19,6 +19,7 @@ __all__ = [
     "add_poisson_gaussian_noise",
     "add_poisson_noise",
     "add_rician_noise",
+    "discount_texture",
     "estimate_noise",
     "refine_noise",
     "stabilize",

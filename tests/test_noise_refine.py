@@ -1,0 +1,99 @@
+"""Second thoughts about noise, against noise that is known."""
+
+import numpy as np
+import pytest
+
+from n2d.noise import NoiseModel, discount_texture, refine_noise
+
+BLUR_04 = np.exp(-(np.arange(1, 5) ** 2) / (4 * 0.4**2))
+
+
+def wiener(shape=(256, 256), signal=2.0, seed=0):
+    """Signal and noise of one spectrum each: the best denoiser multiplies."""
+    rng = np.random.default_rng(seed)
+    y = signal * rng.standard_normal(shape) + rng.standard_normal(shape)
+    keep = signal**2 / (signal**2 + 1)
+    z = rng.standard_normal(shape)
+    return {
+        "denoised": [keep * y],
+        "removed": [(1 - keep) * y],
+        "probe": [z],
+        "response": [keep * z],
+    }
+
+
+def test_the_best_denoiser_confirms_what_it_was_told():
+    refined = refine_noise(NoiseModel(level=1.0), **wiener())
+    assert refined.variance(0.0) == pytest.approx(1, abs=0.1)
+    np.testing.assert_allclose(refined.correlation, 0, atol=0.02)
+
+
+def test_noise_taken_for_correlated_is_recognized_as_white():
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal((256, 256))
+    nothing = np.zeros_like(noise)
+    told = NoiseModel(level=2.0, correlation=np.full((2, 4), 0.3))
+    refined = refine_noise(told, [nothing], [noise / 2], [nothing], [nothing])
+    assert refined.level == pytest.approx(1, abs=0.02)
+    np.testing.assert_allclose(refined.correlation, 0, atol=0.02)
+
+
+def test_the_variance_moves_to_the_intensities_where_it_is():
+    rng = np.random.default_rng(2)
+    clean = np.linspace(100, 400, 256) * np.ones((256, 1))
+    noise = rng.standard_normal(clean.shape) * np.sqrt(2.0 * (clean - 50))
+    told = NoiseModel(level=25.0, gain=0.0, offset=50.0)
+    nothing = np.zeros_like(clean)
+    refined = refine_noise(told, [clean], [noise / 25], [nothing], [nothing])
+    np.testing.assert_allclose(
+        refined.variance(clean[0]), 2.0 * (clean[0] - 50), rtol=0.08
+    )
+
+
+def test_neither_level_nor_correlation_ever_grows():
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((64, 65))
+    rough = [3 * (noise[:, 1:] + noise[:, :-1])]
+    nothing = [np.zeros((64, 64))]
+    told = NoiseModel(level=1.0, correlation=[[0.0] * 4, [0.1, -0.1, 0.0, 0.0]])
+    refined = refine_noise(told, nothing, rough, nothing, nothing)
+    assert refined.level <= 1 + 1e-9
+    assert (np.abs(refined.correlation) <= np.abs(told.correlation) + 1e-9).all()
+
+
+def test_units_do_not_matter():
+    told = NoiseModel(level=1.0, gain=0.1, offset=-8.0, read_noise=0.5)
+    parts = wiener()
+    refined = refine_noise(told, **parts).rescaled(3, 7)
+    parts["denoised"] = [3 * x + 7 for x in parts["denoised"]]
+    scaled = refine_noise(told.rescaled(3, 7), **parts)
+    intensity = np.linspace(-20, 40, 7)
+    np.testing.assert_allclose(
+        scaled.variance(intensity), refined.variance(intensity), rtol=1e-6, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (1, 40)])
+def test_images_too_small_to_tell_change_nothing(shape):
+    told = NoiseModel(level=2.0)
+    some = [np.ones(shape)]
+    assert refine_noise(told, some, some, some, some) == told
+
+
+def test_blur_is_kept_and_texture_is_not():
+    blurred = NoiseModel(level=3.0, correlation=[BLUR_04, [0.3, 0.1, 0.0, 0.0]])
+    kept = discount_texture(blurred)
+    np.testing.assert_allclose(kept.correlation[0], BLUR_04, atol=1e-9)
+    assert kept.correlation[1, 0] < blurred.correlation[1, 0]
+    long = NoiseModel(level=3.0, gain=0.5, correlation=np.full((2, 4), 0.2))
+    white = discount_texture(long)
+    np.testing.assert_allclose(white.correlation, 0)
+    assert white.level == pytest.approx(3 * 0.8)
+    assert white.gain == pytest.approx(0.5 * 0.64)
+
+
+def test_strong_and_negative_correlations_are_left_alone():
+    strong = NoiseModel(level=1.0, correlation=[[0.6, 0.3], [0.6, 0.3]])
+    assert discount_texture(strong) == strong
+    ramp = NoiseModel(level=1.0, correlation=[[0.3, -0.2], [-0.1, -0.1]])
+    assert discount_texture(ramp) == ramp
