@@ -8,9 +8,9 @@ import numpy as np
 
 from n2d.noise.model import N_LAGS, NoiseModel
 
-# Intensities are sorted into so many classes of equal size.
-_N_CLASSES = 24
-_FEWEST_PIXELS = 50
+# On fewer pixels than these nothing can be measured again.
+_FEWEST_PIXELS = 400
+_FEWEST_PHOTONS = 2
 
 
 # Neighbours as correlated as this are so by blur: texture alone does not get there.
@@ -96,8 +96,7 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
     Returns
     -------
     noise : NoiseModel
-        Gain and read noise from a weighted affine fit to the variance; correlation.
-        The offset moves only where the fit leaves no noise there. `noise` itself where
+        Of a lower level, with shorter correlations, or the same. `noise` itself where
         the images are too small to tell.
 
     See Also
@@ -111,9 +110,9 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
     is E[r r_k + (J z) z_k], by Stein's lemma (C. Stein, 1981,
     :doi:`10.1214/aos/1176345632`) and the orthogonality of error and estimate.
 
-    The variance may move between intensities, but in all, like the correlations, it
-    only shrinks: denoisers are not perfect, and what they wrongly take away would
-    be called noise, and taken away the more, in every further round.
+    Variance and correlations only shrink: denoisers are not perfect, and what they
+    wrongly take away would be called noise, and taken away the more, in every further
+    round.
 
     Examples
     --------
@@ -126,61 +125,26 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
     >>> round(better.level, 2), better.reach()
     (1.0, (0, 0))
     """
-    intensity = np.concatenate([x.ravel() for x in denoised])
-    power = np.concatenate(
-        [
-            (r * r + j * z).ravel()
-            for r, z, j in zip(removed, probe, response, strict=True)
-        ]
-    )
-    fit = _variance_fit(intensity, noise, power)
-    if fit is None:
+    # With fewer photons the stabilized noise is weaker than it is told to be.
+    enough_light = noise.offset + _FEWEST_PHOTONS * noise.gain
+    lit = [x >= enough_light for x in denoised]
+    n_lit = sum(int(np.count_nonzero(where)) for where in lit)
+    if n_lit < _FEWEST_PIXELS:
         return noise
-    gain, at_zero = fit
-    # Texture passes for noise, hardly ever noise for texture: only less is believed.
-    excess = (gain * intensity + at_zero).mean() / noise.variance(intensity).mean()
-    gain, at_zero = (value / max(1.0, excess) for value in (gain, at_zero))
-    offset = noise.offset
-    read_variance = gain * offset + at_zero
-    if read_variance < 0:
-        offset, read_variance = -at_zero / gain, 0.0
-    refined = NoiseModel(
-        level=0.0,
-        gain=gain,
-        offset=offset,
-        read_noise=np.sqrt(read_variance),
+    power = sum(
+        float((r * r + j * z)[where].sum())
+        for r, z, j, where in zip(removed, probe, response, lit, strict=True)
+    )
+    share = min(1.0, max(0.0, power / n_lit))
+    return replace(
+        noise,
+        level=noise.level * np.sqrt(share),
+        gain=noise.gain * share,
+        read_noise=noise.read_noise * np.sqrt(share),
         correlation=_no_longer_than(
             noise.correlation, _correlation(removed, probe, response)
         ),
     )
-    return replace(refined, level=np.sqrt(refined.variance(intensity).mean()))
-
-
-def _variance_fit(intensity, noise, power):
-    """Fit the variance by gain * intensity + at_zero, from its ratio to that told."""
-    edges = np.unique(np.quantile(intensity, np.linspace(0, 1, _N_CLASSES + 1)))
-    place = np.clip(np.searchsorted(edges, intensity, "right") - 1, 0, None)
-    n = np.bincount(place)
-    enough = n >= _FEWEST_PIXELS
-    if not enough.any():
-        return None
-    mean, ratio = (
-        np.bincount(place, values)[enough] / n[enough] for values in (intensity, power)
-    )
-    n = n[enough]
-    variance = np.maximum(ratio, 0) * noise.variance(mean)
-    if len(n) < 3 or not variance.max() > 0:
-        return 0.0, float(np.average(variance, weights=n))
-    # The variance of a variance is its square over n: weighted by the fit itself.
-    expected, floor = variance, max(0.5 * variance.min(), 1e-6 * variance.max())
-    for _ in range(4):
-        weight = np.sqrt(n) / np.maximum(expected, floor)
-        columns = np.stack([mean, np.ones_like(mean)], axis=1) * weight[:, None]
-        gain, at_zero = np.linalg.lstsq(columns, variance * weight)[0]
-        if gain <= 0:
-            return 0.0, float(np.average(variance, weights=weight**2))
-        expected = gain * mean + at_zero
-    return float(gain), float(at_zero)
 
 
 def _no_longer_than(told, measured):
