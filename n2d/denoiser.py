@@ -233,7 +233,9 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         rng = _generator(self.random_state)
         learned = self._starts_learned()
         factors = self._settled_factors(() if learned else _AUTO_FACTORS)
-        windows = self._training_windows(images, rng, math.lcm(4, *factors))
+        # The learned start halves phase images once more.
+        multiple = math.lcm(2, *factors) * (4 if learned else 1)
+        windows = self._training_windows(images, rng, multiple)
         data_range = self._settled_data_range(windows)
         flat = all(window.min() == window.max() for window in windows)
         defaults = _AUTO["learned" if learned else self.solver]
