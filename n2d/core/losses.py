@@ -1,6 +1,5 @@
 """What the two networks of Noise2Detail minimize."""
 
-import torch
 from torch.nn.functional import mse_loss
 
 from n2d.core.sampling import pair_downsample
@@ -55,8 +54,8 @@ def _pair_loss(predict, source, target):
     target1, target2 = (
         (source1, source2) if target is source else pair_downsample(target)
     )
-    # Both half-size images in one pass; their predictions meet in both terms.
-    predicted1, predicted2 = predict(torch.cat([source1, source2])).chunk(2)
+    # One after the other: both at once would leave the processor's cache.
+    predicted1, predicted2 = predict(source1), predict(source2)
     whole1, whole2 = pair_downsample(predict(source))
     residual = (mse_loss(predicted2, target1) + mse_loss(predicted1, target2)) / 2
     consistency = (mse_loss(predicted1, whole1) + mse_loss(predicted2, whole2)) / 2

@@ -41,9 +41,9 @@ class DenoisingNetwork(nn.Module):
         same = {"padding": 1, "padding_mode": padding_mode}
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, hidden_channels, 3, **same),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(hidden_channels, hidden_channels, 3, **same),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(hidden_channels, in_channels, 1),
         )
 
