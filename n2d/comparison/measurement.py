@@ -164,19 +164,6 @@ def _stages(denoiser, X):
     return {stage: estimates[stage] for stage in ("stage1", "stage2", "stage3")}
 
 
-def _work(sender, denoiser, X, stages):
-    """Measure in a new process and send a `Measurement`, or an error's text."""
-    base_mib = _peak_mib()
-    try:
-        result = _timed(denoiser, X)
-        result.peak_mib, result.base_mib = _peak_mib(), base_mib
-        if stages:
-            result.stages = _stages(denoiser, X)
-    except Exception as error:
-        result = f"{type(error).__name__}: {error}"
-    sender.send(result)
-
-
 def _peak_mib():
     """Largest resident memory of this process so far, in MiB, where it can be told."""
     try:
