@@ -152,6 +152,17 @@ class Images:
             )
         self.n_channels = channels.pop()
 
+    @property
+    def look_like_colour(self):
+        """Whether a stack of grey images has the shape of one colour image."""
+        shape = self.arrays[0].shape
+        return (
+            self._channel_axis is None
+            and len(shape) == 3
+            and shape[2] in (3, 4)
+            and min(shape[:2]) >= 32
+        )
+
     def __len__(self):
         return len(self._images)
 

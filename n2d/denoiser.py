@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -230,6 +231,13 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
             If the loss became infinite or NaN. The estimator stays as it was.
         """
         images = Images(X, self.channel_axis)
+        if images.look_like_colour:
+            height, width, n = images.arrays[0].shape
+            warnings.warn(
+                f"X is taken for a stack of {height} grey images of {width} x {n} "
+                f"pixels; for one image with {n} channels set channel_axis=-1",
+                stacklevel=3,  # past the decorator
+            )
         rng = _generator(self.random_state)
         learned = self._starts_learned()
         factors = self._settled_factors(() if learned else _AUTO_FACTORS)

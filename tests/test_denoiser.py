@@ -466,6 +466,13 @@ def test_bad_parameters_are_named(parameters, message):
         estimator.transform(noisy_image(8, 8))
 
 
+def test_a_colour_image_that_was_not_declared_is_pointed_out():
+    X = noisy_image(40, 36, 3)
+    with pytest.warns(UserWarning, match="stack of 40 grey .* set channel_axis=-1"):
+        denoiser().fit(X)
+    denoiser(channel_axis=-1).fit(X)  # without a warning
+
+
 def test_another_number_of_channels_is_refused():
     estimator = denoiser(channel_axis=-1).fit(noisy_image(8, 8, 3))
     with pytest.raises(ValueError, match=r"X has 2 channel\(s\), .* fitted with 3"):
