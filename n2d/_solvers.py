@@ -224,7 +224,10 @@ def _sample(windows, generator):
     side = min(_SAMPLE_SIDE, *(n for window in windows for n in window.shape[1:]))
     side -= side % 4
     tensors = [torch.from_numpy(window) for window in windows]
-    crops = random_crops(tensors, side, _ENOUGH_PIXELS // side**2, generator)
+    # Not turned: the noise may be correlated along one axis alone.
+    crops = random_crops(
+        tensors, side, _ENOUGH_PIXELS // side**2, generator, turned=False
+    )
     return list(crops.numpy())
 
 

@@ -184,6 +184,15 @@ def test_correlated_noise_is_told_to_the_network():
     np.testing.assert_allclose(fitted.noise_.correlation[:, 0], truth, atol=0.1)
 
 
+def test_noise_that_is_correlated_along_one_axis_stays_so():
+    # Larger than the part of the image on which the noise is measured again.
+    noisy = noise.add_correlated_noise(scene(400), 20.0, (0.0, 0.6), rng=0)
+    fitted = Noise2DetailDenoiser().fit(noisy)
+    along_y, along_x = fitted.noise_.correlation[:, 0]
+    assert abs(along_y) < 0.1
+    assert along_x == pytest.approx(np.exp(-1 / (4 * 0.6**2)), abs=0.15)
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "poisson"])
 def test_the_mean_is_kept(kind):
     clean = scene()
