@@ -210,12 +210,18 @@ def sample_windows(images, rng, *, side, max_pixels, multiple):
     Returns
     -------
     list of ndarray of shape (C, h, w), float64
-        Whole images, or windows of at most `side` pixels a side.
+        Whole images, or windows of at most `side` pixels a side; none much smaller
+        than the others, if need be mirrored.
     """
     areas = np.array([image.shape[1] * image.shape[2] for image in images], float)
 
+    # One tiny image shall not make all that is learned from tiny: it is mirrored.
+    least = min(side, max(min(image.shape[1:]) for image in images))
+
     def read(image, top, left, height, width):
-        height, width = (-(-n // multiple) * multiple for n in (height, width))
+        height, width = (
+            -(-max(n, least) // multiple) * multiple for n in (height, width)
+        )
         return image.read(top, left, height, width)
 
     if areas.sum() <= max_pixels:

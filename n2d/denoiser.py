@@ -273,6 +273,8 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         self._intensities = fitted.intensities
         self._stages = None if flat else fitted.stages
         self.networks_ = fitted.networks
+        if self._stages is None:  # then nothing uses them, on any device
+            self.networks_ = tuple(network.to("cpu") for network in fitted.networks)
         self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
         self.stop_reason_ = fitted.stopped
@@ -324,10 +326,9 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         return [image.read(0, 0, height, width) for image in images]
 
     def _settled_data_range(self, windows):
-        lowest = min(float(window.min()) for window in windows)
-        highest = max(float(window.max()) for window in windows)
-        if self.data_range is None or lowest == highest:
-            return lowest, highest
+        if self.data_range is None:
+            values = [(float(w.min()), float(w.max())) for w in windows]
+            return min(low for low, _ in values), max(high for _, high in values)
         try:
             low, high = map(float, self.data_range)
         except (TypeError, ValueError):
@@ -480,8 +481,8 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         state = super().__getstate__()
+        # On the CPU, so that a model fitted on a GPU loads anywhere.
         if state.get("_stages") is not None:
-            # On the CPU, so that a model fitted on a GPU loads anywhere.
             state["_stages"] = copy.deepcopy(self._stages).to("cpu")
             state["networks_"] = state["_stages"].networks
         return state

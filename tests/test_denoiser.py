@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from n2d import Noise2DetailDenoiser, datasets, denoise_noise2detail, noise
+from n2d._arrays import Images, sample_windows
 from n2d.core import stages
 from n2d.core.training import TrainingCancelled, TrainingDiverged
 
@@ -322,6 +323,32 @@ def test_global_state_is_untouched():
     for seed in (0, None):
         denoiser(random_state=seed).fit_transform(noisy_image(20, 20))
     assert state() == before
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_torchs_default_dtype_does_not_matter(solver):
+    X = noisy_image(20, 20)
+    expected = denoiser(solver).fit_transform(X)
+    torch.set_default_dtype(torch.float64)
+    try:
+        result = denoiser(solver).fit_transform(X)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(result, expected, atol=0.2 * np.ptp(X))
+
+
+def test_divergence_in_the_last_step_is_noticed():
+    estimator = denoiser("random", learning_rate=1e30, max_iter=1, detail_max_iter=0)
+    with pytest.raises(TrainingDiverged, match="lower learning_rate"):
+        estimator.fit(noisy_image(20, 20))
+
+
+def test_a_tiny_image_among_large_ones_does_not_shrink_what_is_learned_from():
+    X = [noisy_image(64, 80), noisy_image(5, 7)]
+    windows = sample_windows(
+        Images(X), np.random.default_rng(0), side=48, max_pixels=10**5, multiple=8
+    )
+    assert min(min(window.shape[1:]) for window in windows) >= 48
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])

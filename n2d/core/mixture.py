@@ -32,15 +32,16 @@ def correlated_noise(shape, correlation, generator):
     torch.Tensor of shape (C, h, w)
         On the CPU.
     """
+    kind = {"dtype": torch.float32, "device": "cpu"}  # whatever the defaults are
     power = 1
     for axis in (0, 1):
         lags = correlation[:, axis].cpu()  # (C, n_lags)
-        frequency = torch.fft.fftfreq(shape[1 + axis])
+        frequency = torch.fft.fftfreq(shape[1 + axis], **kind)
         distance = torch.arange(1, lags.shape[1] + 1)
         waves = torch.cos(2 * torch.pi * frequency[:, None] * distance)
         along = (1 + 2 * lags @ waves.T).clamp(min=0)  # (C, n)
         power = power * (along[:, :, None] if axis == 0 else along[:, None, :])
-    white = torch.randn(shape, generator=generator)
+    white = torch.randn(shape, generator=generator, **kind)
     noise = torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
     return noise / noise.std(dim=(1, 2), keepdim=True, correction=0).clamp(min=1e-6)
 

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+# Networks that see values around 1 have weights around 1.
+_LARGEST_WEIGHT = 1e3
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -62,7 +65,7 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None):
     TrainingCancelled
         If `callback` returned True.
     TrainingDiverged
-        If the loss is not finite.
+        If the loss is not finite, or weights are absurdly large after the last step.
     """
     losses = []
     for step in range(n_steps):
@@ -86,4 +89,10 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None):
                 f"cancelled by the callback in stage {stage!r} after step {step + 1} "
                 f"of {n_steps}"
             )
+    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    if not all(bool((p.abs() < _LARGEST_WEIGHT).all()) for p in parameters):
+        raise TrainingDiverged(
+            f"the weights of stage {stage!r} have grown beyond {_LARGEST_WEIGHT:g} "
+            f"after {n_steps} steps; lower learning_rate"
+        )
     return losses

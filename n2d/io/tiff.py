@@ -3,6 +3,7 @@
 import contextlib
 import logging
 
+import numpy as np
 import tifffile
 
 from n2d.io._image import ImageFile, ImageFileError
@@ -19,17 +20,22 @@ def read(path):
     """Read a TIFF file; see `n2d.io.read_image`."""
     with _logged() as messages, tifffile.TiffFile(path) as tif:
         series = tif.series
-        if len(series) != 1:
+        # Pages that were appended one by one are a series each.
+        pages = {(one.shape, one.dtype, one.axes) for one in series}
+        appended = len(series) > 1 and len(pages) == 1
+        if len(series) != 1 and not appended:
             shapes = ", ".join(str(one.shape) for one in series[:4])
             raise ImageFileError(
                 f"{path}: holds {len(series)} images of different shapes or types "
                 f"({shapes}{', ...' if len(series) > 4 else ''}); save them as files "
                 "of their own"
             )
-        series, page = series[0], tif.pages[0]
+        parts, series, page = series, series[0], tif.pages[0]
         _refuse_no_intensities(path, page, series)
         try:
             data = series.asarray()
+            if appended:
+                data = np.stack([data, *(part.asarray() for part in parts[1:])])
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
@@ -61,7 +67,8 @@ def read(path):
             metadata["description"] = page.description
         alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
         data = data.astype(data.dtype.newbyteorder("="), copy=False)
-        return ImageFile(data, series.axes, "tiff", alpha, metadata, notes)
+        axes = "I" + series.axes if appended else series.axes
+        return ImageFile(data, axes, "tiff", alpha, metadata, notes)
 
 
 def _refuse_no_intensities(path, page, series):
