@@ -264,7 +264,9 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
             )
             with torch.inference_mode(False), torch.enable_grad():
                 fit = fit_from_learned_start if learned else fit_from_random
-                fitted = fit(windows, data_range, plan)
+                # What is flat is mapped to 0, so that it comes back without rounding.
+                scale = (float(windows[0].min()),) * 2 if flat else data_range
+                fitted = fit(windows, scale, plan)
 
         # Nothing can fail any more; until here the estimator is as it was.
         if not images.is_list:
@@ -274,7 +276,7 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         self._stages = None if flat else fitted.stages
         self.networks_ = fitted.networks
         if self._stages is None:  # then nothing uses them, on any device
-            self.networks_ = tuple(network.to("cpu") for network in fitted.networks)
+            self.networks_ = tuple(net.to("cpu") for net in fitted.networks)
         self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
         self.stop_reason_ = fitted.stopped
@@ -327,8 +329,7 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
 
     def _settled_data_range(self, windows):
         if self.data_range is None:
-            values = [(float(w.min()), float(w.max())) for w in windows]
-            return min(low for low, _ in values), max(high for _, high in values)
+            return float(min(map(np.min, windows))), float(max(map(np.max, windows)))
         try:
             low, high = map(float, self.data_range)
         except (TypeError, ValueError):
@@ -481,8 +482,7 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         state = super().__getstate__()
-        # On the CPU, so that a model fitted on a GPU loads anywhere.
-        if state.get("_stages") is not None:
+        if state.get("_stages") is not None:  # on the CPU, to load anywhere
             state["_stages"] = copy.deepcopy(self._stages).to("cpu")
             state["networks_"] = state["_stages"].networks
         return state
