@@ -13,7 +13,16 @@ _PUBLIC = {
     "Noise2DetailDenoiser": "n2d.denoiser",
     "denoise_noise2detail": "n2d.functional",
 }
-_SUBMODULES = {"comparison", "core", "datasets", "io", "metrics", "noise"}
+_SUBMODULES = {
+    "baselines",
+    "comparison",
+    "core",
+    "datasets",
+    "io",
+    "metrics",
+    "model_selection",
+    "noise",
+}
 
 __all__ = ["__version__", *sorted(_PUBLIC), *sorted(_SUBMODULES)]
 

@@ -8,12 +8,13 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from n2d._arrays import Images, sample_windows
+from n2d._base import ImageDenoiser
 from n2d._progress import reporting
 from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
 from n2d.core.device import usable_device
@@ -35,7 +36,7 @@ _TRAINING_WINDOW = 96
 _TILE = 512
 
 
-class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
+class Noise2DetailDenoiser(ImageDenoiser):
     """Denoise images without training data, by Noise2Detail.
 
     A tiny network tells noise from signal, in three stages: partial denoising,
@@ -440,17 +441,6 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         factors = {r: output.result for r, output in outputs.stage2_factors.items()}
         return Bunch(**results, stage2_factors=factors)
 
-    def _images_to_transform(self, X):
-        check_is_fitted(self)
-        images = Images(X, self.channel_axis)
-        expected = self._n_channels
-        if images.n_channels != expected:
-            raise ValueError(
-                f"X has {images.n_channels} channel(s), but {type(self).__name__} was "
-                f"fitted with {expected}; check channel_axis={self.channel_axis}"
-            )
-        return images
-
     def _denoised_tiles(self, images):
         """Yield (image's number, tile, `Estimates` of the tile's window)."""
         device = usable_device(self.device, fall_back=True)
@@ -473,12 +463,6 @@ class Noise2DetailDenoiser(TransformerMixin, BaseEstimator):
         """Write a tile's part of an estimate, in the units of X."""
         values = tile.crop(estimate[0]).cpu().numpy()
         image.write(self._intensities.backward(values), tile.top, tile.left)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = True
-        return tags
 
     def __getstate__(self):
         state = super().__getstate__()

@@ -34,13 +34,18 @@ MAY_IMPORT = {
     "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
     "_intensity": ({"noise"}, {"numpy"}),
     "_solvers": ({"_intensity", "core", "noise"}, {"numpy", "torch"}),
+    "_base": ({"_arrays", "model_selection"}, {"sklearn"}),
     "denoiser": (
-        {"_arrays", "_intensity", "_progress", "_solvers", "core", "noise"},
+        {"_arrays", "_base", "_intensity", "_progress", "_solvers", "core", "noise"},
         None,
     ),
     "functional": ({"_arrays", "core", "denoiser", "noise"}, None),
-    "baselines": ({"_arrays", "baselines", "core", "noise"}, None),
-    "model_selection": ({"_arrays", "core", "metrics", "noise"}, None),
+    "baselines": ({"_arrays", "_base", "baselines", "core", "denoiser", "noise"}, None),
+    "model_selection": (
+        {"_arrays", "_intensity", "_solvers", "core", "metrics", "model_selection"}
+        | {"noise"},
+        None,
+    ),
     "comparison": (
         {"_arrays", "baselines", "comparison", "core", "datasets", "denoiser"}
         | {"functional", "io", "metrics", "model_selection", "noise"},

@@ -1,0 +1,1 @@
+"""Classical denoisers as estimators, with the contract of `Noise2DetailDenoiser`."""

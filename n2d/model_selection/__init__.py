@@ -1,0 +1,6 @@
+"""Choosing among denoisers and their parameters, with or without clean images."""
+
+from n2d.model_selection.score import self_supervised_score
+from n2d.model_selection.split import SingleImageSplit
+
+__all__ = ["SingleImageSplit", "self_supervised_score"]
