@@ -231,3 +231,16 @@ def test_not_finite_is_refused(bad):
 def test_not_numbers_are_refused():
     with pytest.raises(TypeError, match="real numbers"):
         estimate_noise(NOISY.astype(complex))
+
+
+def test_texture_that_grows_with_light_is_no_noise_that_vanishes_in_the_dark():
+    # Texture above a tenth of the range and none below is no photon noise: with the
+    # straight line through it, darker pixels would lie far below the offset.
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 1, 512) * np.ones((512, 1))
+    texture = np.sqrt(np.maximum(ramp - 0.1, 0)) * rng.standard_normal(ramp.shape)
+    image = 200 * (ramp + 0.05 * texture + 0.002 * rng.standard_normal(ramp.shape))
+    noise = estimate_noise(image)
+    assert noise.gain > 0
+    assert image.min() > noise.offset - 5 * noise.gain
+    assert noise.level == pytest.approx(np.std(image - 200 * ramp), rel=0.1)

@@ -151,3 +151,11 @@ def test_bad_input_is_named(function):
         function(np.zeros(3), 1.0)
     with pytest.raises(TypeError, match="must hold real numbers"):
         function(np.zeros(3, complex), model(0))
+
+
+@pytest.mark.parametrize("read", [5.0, 16.0, 60.0])
+def test_pixels_darker_than_noise_can_make_them_stay_near(read):
+    # Gaussian noise alone would put them 100 standard deviations below.
+    noise = model(read)
+    dark = stabilize(OFFSET - 100 * noise.read_noise, noise)
+    assert -100 * 2.5 < dark < -100

@@ -46,6 +46,9 @@ _LEAST_FINE = 1e-3
 _NOTHING = 1e-14
 _DARK_END = 0.05
 
+# Real photon noise, fitted, vanishes within 0.1 photons of the darkest intensity.
+_DARKEST_PHOTONS = 1.0
+
 _N_ITERATIONS = 4
 
 
@@ -273,17 +276,19 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     # Noise that is next to nothing at high frequencies is smooth texture, not noise.
     white = np.median(shown[:, basis.fine]) / _MEDIAN
     if variance.mean() > white / _LEAST_FINE:
-        return NoiseModel(level=np.sqrt(white), offset=_dark_end(fit, blocks)[0])
+        return NoiseModel(
+            level=np.sqrt(white), offset=_dark_end(fit, blocks, visible)[1]
+        )
     # Clipping takes noise away: there the model says what it would have been.
     hidden = power[~visible] @ weights
     variance[~visible] = np.minimum(variance[~visible], hidden)
     lags = np.clip(fit.covariance.reshape(_REACH + 1, _REACH + 1), -1, 1)
     correlation = np.zeros((2, N_LAGS))
     correlation[:, :_REACH] = lags[1:, 0], lags[0, 1:]
-    offset, floor = _dark_end(fit, blocks)
+    gain, offset, floor = _dark_end(fit, blocks, visible)
     return NoiseModel(
         level=np.sqrt(variance.mean()),
-        gain=fit.slope,
+        gain=gain,
         offset=offset,
         read_noise=np.sqrt(floor),
         correlation=correlation,
@@ -302,22 +307,37 @@ def _cosine_power(blocks: np.ndarray) -> np.ndarray:
     return (coefficients**2).reshape(len(blocks), -1)
 
 
-def _dark_end(fit: _Fit, blocks: np.ndarray) -> tuple[float, float]:
+def _dark_end(
+    fit: _Fit, blocks: np.ndarray, visible: np.ndarray
+) -> tuple[float, float, float]:
     """Split the affine variance at the darkest intensity of the image.
 
     Returns
     -------
+    gain : float
+        Slope of the variance; lower than fitted where the line says that pixels much
+        darker than others have no noise at all: that is texture, rougher in the light.
     offset : float
-        The darkest intensity, or where the fitted variance is 0, if that is above.
+        The darkest intensity, or where the variance is 0, if that is above.
     floor : float
         Variance there.
     """
     n, size, _ = blocks.shape
     smooth = blocks.reshape(n, size // 4, 4, size // 4, 4).mean(axis=(2, 4))
-    offset = float(np.quantile(smooth, 0.001))
-    if fit.slope > 0:
-        offset = max(offset, -fit.intercept / fit.slope)
-    return offset, max(fit.slope * offset + fit.intercept, 0.0)
+    darkest = float(np.quantile(smooth, 0.001))
+    if fit.slope == 0:
+        return 0.0, darkest, max(fit.intercept, 0.0)
+    silent = -fit.intercept / fit.slope
+    dimmest = float(np.quantile(smooth[visible], 0.001))
+    if silent - dimmest > _DARKEST_PHOTONS * fit.slope:
+        # Through 0 at the darkest pixel, with the same variance on the whole.
+        dimmest = float(blocks[visible].min())
+        mean = blocks.mean(axis=(1, 2))
+        variance = np.maximum(fit.slope * mean + fit.intercept, 0).mean()
+        light = np.maximum(mean - dimmest, 0).mean()
+        return float(variance / light), dimmest, 0.0
+    offset = max(darkest, silent)
+    return fit.slope, offset, max(fit.slope * offset + fit.intercept, 0.0)
 
 
 def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:

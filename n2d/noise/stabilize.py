@@ -17,6 +17,11 @@ from n2d.noise.model import NoiseModel
 # standard deviation nearest to 1 at 0 to 3 photons and read noise of 0 to 2 photons.
 _TANGENT_BELOW = 0.6
 
+# Nor does the root go on for more than so many standard deviations of the read noise
+# below the offset: no noise reaches farther, and where a pixel is darker than any
+# photon model can explain, the root's slope would tear it away from its neighbours.
+_DARKEST_READ = 4.0
+
 # The table of the inverse ends at this many photons; beyond, its first terms in
 # 1 / sqrt(counts) are exact to 1e-4 photons.
 _TABLE_COUNTS = 60.0
@@ -33,6 +38,12 @@ def _as_real(values, name: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
+def _end_of_root(gain: float, read: float) -> float:
+    """Squared root at the dark end, where the tangent takes over."""
+    v0 = read**2 + 0.375 * gain**2
+    return min(v0, max(_TANGENT_BELOW * gain**2, v0 - _DARKEST_READ * gain * read))
+
+
 def _start_of_tangent(gain: float, read: float) -> tuple[float, float, float]:
     """Describe the tangent that continues the root at the dark end.
 
@@ -46,7 +57,7 @@ def _start_of_tangent(gain: float, read: float) -> tuple[float, float, float]:
         Derivative of the transform there.
     """
     v0 = read**2 + 0.375 * gain**2
-    v_edge = min(v0, _TANGENT_BELOW * gain**2)
+    v_edge = _end_of_root(gain, read)
     if v_edge == 0:  # a gain so small that its square is nil
         return -math.inf, -math.inf, 1.0
     edge = (v_edge - v0) / gain
@@ -58,7 +69,7 @@ def _forward(x: np.ndarray, gain: float, read: float) -> np.ndarray:
     v0 = read**2 + 0.375 * gain**2
     if v0 == 0:
         return x  # no noise: there is nothing to stabilise
-    v_edge = min(v0, _TANGENT_BELOW * gain**2)
+    v_edge = _end_of_root(gain, read)
     v = gain * x
     v += v0
     below = v < v_edge
