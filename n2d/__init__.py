@@ -12,6 +12,17 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {
     "Noise2DetailDenoiser": "n2d.denoiser",
     "denoise_noise2detail": "n2d.functional",
+    "BM3DDenoiser": "n2d.baselines",
+    "BilateralDenoiser": "n2d.baselines",
+    "GaussianDenoiser": "n2d.baselines",
+    "IdentityDenoiser": "n2d.baselines",
+    "MedianDenoiser": "n2d.baselines",
+    "NonLocalMeansDenoiser": "n2d.baselines",
+    "TVDenoiser": "n2d.baselines",
+    "VarianceStabilizedDenoiser": "n2d.baselines",
+    "WaveletDenoiser": "n2d.baselines",
+    "ZSN2NDenoiser": "n2d.baselines",
+    "denoiser_registry": "n2d.baselines",
 }
 _SUBMODULES = {
     "baselines",

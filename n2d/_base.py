@@ -1,15 +1,35 @@
-"""What every denoiser of the package has in common, as scikit-learn sees it."""
+"""What every denoiser of the package has in common, as scikit-learn sees it.
 
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+scikit-learn's private pieces that all denoisers need are taken here.
+"""
+
+import warnings
+
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import (
+    _check_feature_names,
+    check_is_fitted,
+    validate_data,
+)
 
 from n2d._arrays import Images
 
 
-class ImageDenoiser(TransformerMixin, BaseEstimator):
+class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of the denoisers: one contract for X, one score.
 
-    A subclass has a parameter `channel_axis`, and sets `_n_channels` in `fit`.
+    A subclass has a parameter `channel_axis`, takes X in by `_images_to_fit` and
+    `_images_to_transform`, and ends `fit` with `_remember`.
+
+    Notes
+    -----
+    An image may be a data frame: rows are rows, columns are columns. Its column names
+    are kept as ``feature_names_in_``, must be the same in `transform`, and come out
+    again: ``get_feature_names_out`` maps them one to one.
+    ``set_output(transform="pandas")`` makes one grey image of the width seen in `fit`
+    come back as a data frame; stacks, lists and images with channels don't fit into
+    one and are refused.
     """
 
     def score(self, X, y=None):
@@ -37,6 +57,29 @@ class ImageDenoiser(TransformerMixin, BaseEstimator):
 
         return self_supervised_score(self, X)
 
+    def _images_to_fit(self, X):
+        """Take in what `fit` gets; a colour image that looks like a stack warns."""
+        images = Images(X, self.channel_axis)
+        if images.look_like_colour:
+            height, width, n = images.arrays[0].shape
+            warnings.warn(
+                f"X is taken for a stack of {height} grey images of {width} x {n} "
+                f"pixels; for one image with {n} channels set channel_axis=-1",
+                stacklevel=4,  # past `fit` and its decorator
+            )
+        return images
+
+    def _remember(self, X, images):
+        """Forget an earlier fit, and keep of X what `transform` is checked against.
+
+        To be called when `fit` cannot fail any more, before it sets its attributes.
+        """
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        self._n_channels = images.n_channels
+        if not images.is_list:
+            validate_data(self, X, skip_check_array=True)
+
     def _images_to_transform(self, X):
         """Take in what `transform` gets: as many channels as `fit` has seen."""
         check_is_fitted(self)
@@ -47,7 +90,22 @@ class ImageDenoiser(TransformerMixin, BaseEstimator):
                 f"X has {images.n_channels} channel(s), but {type(self).__name__} was "
                 f"fitted with {expected}; check channel_axis={self.channel_axis}"
             )
+        _check_feature_names(self, X, reset=False)
+        container = _get_output_config("transform", self)["dense"]
+        if container != "default" and not self._fits_into_a_frame(images):
+            raise ValueError(
+                f"set_output(transform={container!r}) is for one grey image of the "
+                "width seen in fit; set_output(transform='default') for other X"
+            )
         return images
+
+    def _fits_into_a_frame(self, images):
+        shape = images.arrays[0].shape
+        return (
+            not images.is_list
+            and len(shape) == 2
+            and shape[1] == getattr(self, "n_features_in_", None)
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import math
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,9 +10,8 @@ import torch
 from sklearn.base import _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
-from n2d._arrays import Images, sample_windows
+from n2d._arrays import sample_windows
 from n2d._base import ImageDenoiser
 from n2d._progress import reporting
 from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
@@ -231,14 +229,7 @@ class Noise2DetailDenoiser(ImageDenoiser):
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
         """
-        images = Images(X, self.channel_axis)
-        if images.look_like_colour:
-            height, width, n = images.arrays[0].shape
-            warnings.warn(
-                f"X is taken for a stack of {height} grey images of {width} x {n} "
-                f"pixels; for one image with {n} channels set channel_axis=-1",
-                stacklevel=3,  # past the decorator
-            )
+        images = self._images_to_fit(X)
         rng = _generator(self.random_state)
         learned = self._starts_learned()
         factors = self._settled_factors(() if learned else _AUTO_FACTORS)
@@ -270,9 +261,7 @@ class Noise2DetailDenoiser(ImageDenoiser):
                 fitted = fit(windows, scale, plan)
 
         # Nothing can fail any more; until here the estimator is as it was.
-        if not images.is_list:
-            validate_data(self, X, skip_check_array=True)
-        self._n_channels = images.n_channels
+        self._remember(X, images)
         self._intensities = fitted.intensities
         self._stages = None if flat else fitted.stages
         self.networks_ = fitted.networks
