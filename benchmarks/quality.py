@@ -1,6 +1,8 @@
-"""PSNR, SSIM, time and memory of the solvers on sets of images.
+"""PSNR, SSIM, time and memory of denoisers on sets of images.
 
     python benchmarks/quality.py --data DIR --set fmd_dev --solver fast
+    python benchmarks/quality.py --data DIR --set fmd_dev --methods vst-bm3d \\
+        gaussian:blur=3
 
 Results go to OUTPUT/SET/results.csv and summary.md. A run that was interrupted goes on
 where it stopped when the same command is given again.
@@ -17,7 +19,7 @@ import numpy as np
 from data_sets import DATA_SETS, cropped, data_set_folder
 from machine import describe_machine
 
-from n2d.comparison import compare, read_results
+from n2d.comparison import compare, parse_methods, read_results
 from n2d.metrics import psnr
 
 STAGES = ("stage1", "stage2", "stage3")
@@ -35,7 +37,17 @@ def parse_arguments():
     )
     parser.add_argument("--set", nargs="+", choices=DATA_SETS, required=True)
     parser.add_argument(
-        "--solver", nargs="+", choices=("fast", "paper", "noisy"), default=["fast"]
+        "--solver",
+        nargs="+",
+        choices=("fast", "paper", "noisy"),
+        help="default: fast, or none where --methods names any",
+    )
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=[],
+        metavar="NAME[:PARAMETER=VALUE,...]",
+        help="denoisers of n2d.denoiser_registry(), such as vst-bm3d gaussian:blur=3",
     )
     parser.add_argument(
         "--param",
@@ -55,6 +67,9 @@ def parse_arguments():
         "--stages", action="store_true", help="PSNR after every stage, too"
     )
     parser.add_argument(
+        "--score", action="store_true", help="the self-supervised score, too"
+    )
+    parser.add_argument(
         "--fresh", action="store_true", help="run again what the table has already"
     )
     parser.add_argument(
@@ -63,12 +78,15 @@ def parse_arguments():
         default=Path(__file__).parent / "results",
         help="default: benchmarks/results",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.solver is None:
+        arguments.solver = [] if arguments.methods else ["fast"]
+    return arguments
 
 
 def methods_of(arguments, data_range):
     """Return the denoisers to compare, by name."""
-    from n2d import Noise2DetailDenoiser
+    from n2d import Noise2DetailDenoiser, denoiser_registry
 
     parameters = {}
     for text in arguments.param:
@@ -87,6 +105,16 @@ def methods_of(arguments, data_range):
             settings["data_range"] = data_range
         name = " ".join([solver, *arguments.param])
         methods[name] = Noise2DetailDenoiser(**(settings | parameters))
+    if arguments.methods:
+        try:
+            methods |= parse_methods(
+                arguments.methods,
+                denoiser_registry(),
+                data_range=data_range,
+                random_state=arguments.seed,
+            )
+        except ValueError as error:
+            raise SystemExit(f"--methods: {error}") from None
     return methods
 
 
@@ -142,6 +170,7 @@ def run_set(arguments, name):
         cases_of(arguments, name),
         output,
         stages=arguments.stages or name == "paper_runs",
+        score=arguments.score,
         fresh=arguments.fresh,
         callback=report,
     )

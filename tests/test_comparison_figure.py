@@ -75,6 +75,26 @@ def test_titles_tell_the_quality(images, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
+def test_many_images_are_wrapped_and_rows_are_filled_evenly(images):
+    clean, noisy, _ = images
+    estimates = {f"method {i}": noisy / (i + 2) for i in range(6)}
+    figure = plot_comparison(noisy, estimates, clean, columns=5)
+    assert [len(block.axes) for block in figure.subfigs] == [12, 12]
+    titles = [ax.get_title() for block in figure.subfigs for ax in block.axes[:4]]
+    assert titles == ["noisy", *estimates, "clean"]
+    width, height = figure.get_size_inches()
+    assert 4 * 2 < width < 4 * 3
+    assert height > 2 * 3 * width / 4 * 40 / 60
+
+
+def test_the_scales_are_written_in_the_picture(images):
+    clean, noisy, estimates = images
+    figure = plot_comparison(noisy, estimates, clean, data_range=255, limits=(0, 100))
+    (text,) = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert "0 to 100" in text
+    assert "255" in text
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -84,6 +104,7 @@ def test_titles_tell_the_quality(images, tmp_path):
         ({"channel_axis": 0}, "choose one of a stack"),
         ({"inset": (30, 0, 20, 10)}, "inset=.* is no part"),
         ({"inset": (0, 0, 0, 10)}, "inset=.* is no part"),
+        ({"columns": 0}, "columns must be 1 or more"),
     ],
 )
 def test_bad_arguments_are_named(images, change, message):

@@ -114,31 +114,78 @@ def folder_cases(folder, *, data_range, channel_axis=None, group=None):
         If a subfolder or a clean image is missing. A file that can't be read is noted
         in the `Case` instead.
     """
-    noisy_files, clean_files = (
-        _files_by_stem(Path(folder) / kind) for kind in ("noisy", "clean")
-    )
-    missing = sorted(noisy_files.keys() - clean_files.keys())
-    if missing:
-        raise FileNotFoundError(
-            f"{Path(folder) / 'clean'} has no image for: {', '.join(missing)}"
-        )
-    for name, path in noisy_files.items():
+    files = paired_files(Path(folder) / "noisy", Path(folder) / "clean")
+    for name, (path, clean_path) in files.items():
         about = {"group": group(name) if group else ""}
         try:
             noisy, declared = read_image(path)
             case = Case(
                 name,
                 noisy,
-                read_image(clean_files[name])[0],
+                read_image(clean_path)[0],
                 data_range=data_range,
                 channel_axis=declared if channel_axis is None else channel_axis,
                 **about,
             )
         except Exception as error:  # one bad file must not stop the others
-            message = str(error).replace(f"{path.parent}{os.sep}", "")
-            about["error"] = f"{type(error).__name__}: {message}"
-            case = Case(name, None, **about)
+            case = Case(name, None, error=why_unread(error, path), **about)
         yield case
+
+
+def paired_files(noisy_folder, clean_folder=None, *, suffixes=None):
+    """Find the images of a folder, and their clean versions in another.
+
+    Parameters
+    ----------
+    noisy_folder : path-like
+        Holds the images; hidden files and folders in it are passed over.
+    clean_folder : path-like, optional
+        Holds a file of the same name, apart from the extension, for each.
+    suffixes : tuple of str, optional
+        Extensions, in lower case and with their dot, of the files that count; by
+        default all files do.
+
+    Returns
+    -------
+    dict of str to tuple of Path
+        The noisy and the clean file (or None) by their name without extension, sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder, or the clean version of an image, is missing.
+    ValueError
+        If two images of a folder differ in their extension only.
+    """
+    noisy_files = _files_by_stem(Path(noisy_folder), suffixes)
+    if clean_folder is None:
+        return {name: (path, None) for name, path in noisy_files.items()}
+    clean_files = _files_by_stem(Path(clean_folder), suffixes)
+    missing = sorted(noisy_files.keys() - clean_files.keys())
+    if missing:
+        raise FileNotFoundError(
+            f"{clean_folder} has no image for: {', '.join(missing)}"
+        )
+    return {name: (path, clean_files[name]) for name, path in noisy_files.items()}
+
+
+def why_unread(error, path):
+    """Return an exception as the `error` of a `Case`, whose table names no folders.
+
+    Parameters
+    ----------
+    error : Exception
+        What reading raised.
+    path : Path
+        The file that was read.
+
+    Returns
+    -------
+    str
+        The kind of error and its message, where the file is called by its name alone.
+    """
+    message = str(error).replace(f"{path.parent}{os.sep}", "")
+    return f"{type(error).__name__}: {message}"
 
 
 def read_image(path):
@@ -165,11 +212,15 @@ def read_image(path):
     return file.data, file.channel_axis
 
 
-def _files_by_stem(folder):
+def _files_by_stem(folder, suffixes):
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     paths = sorted(
-        path for path in folder.iterdir() if path.is_file() and path.name[0] != "."
+        path
+        for path in folder.iterdir()
+        if path.is_file()
+        and path.name[0] != "."
+        and (suffixes is None or path.suffix.lower() in suffixes)
     )
     files = {path.stem: path for path in paths}
     if len(files) < len(paths):

@@ -1,5 +1,7 @@
 """A picture of a comparison: same grey limits, an enlarged part, what was removed."""
 
+import math
+
 import numpy as np
 
 from n2d.metrics import psnr, ssim
@@ -7,6 +9,10 @@ from n2d.metrics import psnr, ssim
 _COLUMN_INCHES = 2.4
 # Leaves single hot or dead pixels out of the grey limits.
 _PERCENTILES = (0.1, 99.9)
+# Of the residuals' sizes: what is beyond is noise at its strongest, and the rest, where
+# lost detail would show, shall not be pale.
+_RESIDUAL_PERCENTILE = 99
+_BLOCK_GAP = 0.04
 
 
 def plot_comparison(
@@ -19,13 +25,14 @@ def plot_comparison(
     limits=None,
     inset=None,
     titles=None,
+    columns=6,
 ):
     """Draw a noisy image, what denoisers made of it, and the clean one if there is one.
 
     Three rows: the whole image, an enlarged part, and what was removed from the noisy
-    image. All images share their grey limits, all residuals theirs, so that what looks
-    different is different. A good residual looks like noise: structure in it is detail
-    lost.
+    image; three more below them where there are more images than columns. All images
+    share their grey limits, all residuals theirs, so that what looks different is
+    different. A good residual looks like noise: structure in it is detail lost.
 
     Parameters
     ----------
@@ -49,6 +56,8 @@ def plot_comparison(
         of each side where the clean image, or else the first estimate, varies most.
     titles : dict of str to str, optional
         A line to add below the name of an estimate.
+    columns : int, default=6
+        How many images are side by side, at most.
 
     Returns
     -------
@@ -61,7 +70,8 @@ def plot_comparison(
     ImportError
         If Matplotlib, of the extra ``plot``, is not installed.
     ValueError
-        If shapes differ, `noisy` is not one image, or the part to enlarge lies outside.
+        If shapes differ, `noisy` is not one image, the part to enlarge lies outside, or
+        `columns` is below 1.
 
     Examples
     --------
@@ -77,6 +87,8 @@ def plot_comparison(
     figure_class, rectangle = _matplotlib()
     if not estimates:
         raise ValueError("estimates is empty: give at least one denoised image")
+    if columns < 1:
+        raise ValueError(f"columns must be 1 or more, got {columns!r}")
     images = {"noisy": noisy} | dict(estimates)
     if clean is not None:
         images["clean"] = clean
@@ -92,20 +104,27 @@ def plot_comparison(
         for name, image in images.items()
         if name != "noisy"
     }
-    largest = max(np.percentile(abs(r), _PERCENTILES[1]) for r in residuals.values())
+    largest = max(
+        np.percentile(abs(r), _RESIDUAL_PERCENTILE) for r in residuals.values()
+    )
 
     side_ratio = best.shape[0] / best.shape[1]
+    n_blocks = math.ceil(len(images) / columns)
+    columns = math.ceil(len(images) / n_blocks)  # no nearly empty last block
     figure = figure_class(
         figsize=(
-            _COLUMN_INCHES * len(images),
-            _COLUMN_INCHES * 3 * side_ratio + 0.8,
+            _COLUMN_INCHES * columns,
+            (_COLUMN_INCHES * 3 * side_ratio + 0.8) * n_blocks,
         ),
         layout="constrained",
     )
-    axes = figure.subplots(3, len(images), squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for (name, image), column in zip(images.items(), axes.T, strict=True):
+    places = []
+    for block in figure.subfigures(n_blocks, 1, squeeze=False, hspace=_BLOCK_GAP).flat:
+        axes = block.subplots(3, columns, squeeze=False)
+        for ax in axes.flat:
+            ax.set_axis_off()
+        places += list(axes.T)
+    for (name, image), column in zip(images.items(), places, strict=False):
         title = [name]
         if clean is not None and data_range is not None and name != "clean":
             original = noisy if name == "noisy" else estimates[name]
@@ -117,13 +136,32 @@ def plot_comparison(
         for ax, shown in ((column[0], image), (column[1], part)):
             ax.imshow(_scaled(shown, low, high), cmap="gray", vmin=0, vmax=1)
         column[0].add_patch(
-            rectangle((left - 0.5, top - 0.5), width, height, fill=False, color="w")
+            rectangle(
+                (left - 0.5, top - 0.5), width, height, fill=False, color="tab:orange"
+            )
         )
         if name in residuals:
             column[2].imshow(
                 residuals[name], cmap="gray", vmin=-largest or -1, vmax=largest or 1
             )
-            column[2].set_title(f"noisy - {name}", fontsize=9)
+            column[2].set_title(f"noisy \N{MINUS SIGN} {name}", fontsize=9)
+        else:
+            # What is black and white belongs to a picture that one can judge.
+            scales = [
+                f"images\n{low:.4g} to {high:.4g}",
+                f"residuals\n\N{PLUS-MINUS SIGN}{largest:.3g}",
+            ]
+            if clean is not None and data_range is not None:
+                scales.append(f"PSNR and SSIM\nfor a range of {data_range:g}")
+            column[2].text(
+                0.5,
+                0.5,
+                "\n\n".join(scales),
+                ha="center",
+                va="center",
+                fontsize=9,
+                transform=column[2].transAxes,
+            )
     return figure
 
 
@@ -193,4 +231,4 @@ def _inset(image, inset):
 def _quality(clean, estimate, data_range, channel_axis):
     decibels = psnr(clean, estimate, data_range)
     similarity = ssim(clean, estimate, data_range, channel_axis)
-    return f"{decibels:.2f} dB, {similarity:.3f}"
+    return f"{decibels:.2f} dB, SSIM {similarity:.3f}"

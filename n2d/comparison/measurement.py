@@ -33,6 +33,10 @@ class Measurement:
         The same just before ``fit_transform``: Python, the libraries and the image.
     stages : dict of str to ndarray
         The estimates after stages 1, 2 and 3, if asked for.
+    score : float or None
+        What ``score`` of the fitted denoiser says of the noisy image, if asked for.
+    score_error : str
+        Why there is no score, if asked for; "" where there is one.
     """
 
     estimate: np.ndarray
@@ -41,9 +45,11 @@ class Measurement:
     peak_mib: float | None = None
     base_mib: float | None = None
     stages: dict = field(default_factory=dict)
+    score: float | None = None
+    score_error: str = ""
 
 
-def measure(denoiser, X, *, stages=False):
+def measure(denoiser, X, *, stages=False, score=False):
     """Denoise in this process, whose memory tells nothing about a single run.
 
     Parameters
@@ -54,6 +60,8 @@ def measure(denoiser, X, *, stages=False):
         The noisy image or stack.
     stages : bool, default=False
         Whether to call ``transform_stages``, too, after the clock has stopped.
+    score : bool, default=False
+        Whether to call ``score``, too, after the clock has stopped.
 
     Returns
     -------
@@ -61,12 +69,11 @@ def measure(denoiser, X, *, stages=False):
         Without memory.
     """
     measurement = _timed(denoiser, X)
-    if stages:
-        measurement.stages = _stages(denoiser, X)
+    _add_extras(measurement, denoiser, X, stages=stages, score=score)
     return measurement
 
 
-def measure_isolated(denoiser, X, *, stages=False):
+def measure_isolated(denoiser, X, *, stages=False, score=False):
     """Denoise in a fresh process, whose peak memory is that of this run alone.
 
     Imports are done before the clock starts. What the denoiser prints goes to stderr.
@@ -79,6 +86,8 @@ def measure_isolated(denoiser, X, *, stages=False):
         The noisy image or stack.
     stages : bool, default=False
         Whether to call ``transform_stages``, too, after the measurements.
+    score : bool, default=False
+        Whether to call ``score``, too, after the measurements.
 
     Returns
     -------
@@ -91,7 +100,7 @@ def measure_isolated(denoiser, X, *, stages=False):
         If the denoiser raises an error or its process dies, for example for want of
         memory.
     """
-    job = pickle.dumps((_pickled(denoiser), X, stages))
+    job = pickle.dumps((_pickled(denoiser), X, stages, score))
     # Not multiprocessing: its new processes import the caller's main script again, so
     # that scripts without a __main__ guard, notebooks above all, could not compare.
     process = subprocess.run(
@@ -115,7 +124,7 @@ def measure_isolated(denoiser, X, *, stages=False):
     return result
 
 
-def measure_alone(pickled, X, stages):
+def measure_alone(pickled, X, stages, score):
     """Measure in a process that does nothing else.
 
     Parameters
@@ -126,6 +135,8 @@ def measure_alone(pickled, X, stages):
         The noisy image or stack.
     stages : bool
         Whether to call ``transform_stages``, too.
+    score : bool
+        Whether to call ``score``, too.
 
     Returns
     -------
@@ -138,8 +149,7 @@ def measure_alone(pickled, X, stages):
         base_mib = _peak_mib()
         result = _timed(denoiser, X)
         result.peak_mib, result.base_mib = _peak_mib(), base_mib
-        if stages:
-            result.stages = _stages(denoiser, X)
+        _add_extras(result, denoiser, X, stages=stages, score=score)
     except Exception as error:
         result = f"{type(error).__name__}: {error}"
     return result
@@ -159,9 +169,18 @@ def _timed(denoiser, X):
     return Measurement(np.asarray(estimate), seconds, time.process_time() - cpu_start)
 
 
-def _stages(denoiser, X):
-    estimates = denoiser.transform_stages(X)
-    return {stage: estimates[stage] for stage in ("stage1", "stage2", "stage3")}
+def _add_extras(measurement, denoiser, X, *, stages, score):
+    """Add what is not part of denoising, and must not count as its time or memory."""
+    if stages:
+        estimates = denoiser.transform_stages(X)
+        measurement.stages = {
+            stage: estimates[stage] for stage in ("stage1", "stage2", "stage3")
+        }
+    if score:
+        try:
+            measurement.score = float(denoiser.score(X))
+        except Exception as error:  # the image is denoised and measured all the same
+            measurement.score_error = f"{type(error).__name__}: {error}"
 
 
 def _peak_mib():

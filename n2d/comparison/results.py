@@ -5,6 +5,8 @@ import io
 import os
 from pathlib import Path
 
+from n2d.io import atomic_write
+
 TEXTS = ("group", "case", "method")
 NUMBERS = (
     "psnr_noisy",  # dB, before denoising
@@ -13,6 +15,7 @@ NUMBERS = (
     "psnr_stage1",  # dB, where a denoiser has stages
     "psnr_stage2",
     "psnr_stage3",
+    "score",  # self-supervised, of the fitted denoiser; higher is better
     "seconds",  # of fit_transform, on the wall clock
     "cpu_seconds",  # of fit_transform, of all threads together
     "peak_mib",  # largest resident memory of the process until fit_transform is done
@@ -20,6 +23,8 @@ NUMBERS = (
 )
 ORIGIN = ("error", "parameters", "version", "input")
 COLUMNS = (*TEXTS, *NUMBERS, *ORIGIN)
+# Tables of earlier versions go without these, and can be read and added to.
+_LATER = {"score"}
 
 
 class ResultsFile:
@@ -28,7 +33,8 @@ class ResultsFile:
     Parameters
     ----------
     path : path-like
-        Created by the first `append` where missing.
+        Created by the first `append` where missing; brought to today's columns by it
+        where written by an earlier version.
 
     Raises
     ------
@@ -39,6 +45,7 @@ class ResultsFile:
     def __init__(self, path):
         self.path = Path(path)
         self.rows = read_results(self.path) if self.path.exists() else []
+        self._is_old = bool(self.rows) and _header(self.path) != COLUMNS
 
     def append(self, row):
         """Add a row and see it through to the disk.
@@ -48,6 +55,8 @@ class ResultsFile:
         row : dict
             Values by column; what is missing stays empty.
         """
+        if self._is_old:
+            self._rewrite()
         lines = io.StringIO()
         writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
         with open(self.path, "a+b") as file:
@@ -62,6 +71,18 @@ class ResultsFile:
             os.fsync(file.fileno())
         self.rows.append({k: _plain(k, row.get(k)) for k in COLUMNS})
 
+    def _rewrite(self):
+        """Write the whole table anew, with today's columns, or not at all."""
+        with (
+            atomic_write(self.path, overwrite=True) as path,
+            open(path, "w", encoding="utf-8", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            for row in self.rows:
+                writer.writerow({k: _to_text(k, row[k]) for k in COLUMNS})
+        self._is_old = False
+
 
 def read_results(path):
     """Read a table of results.
@@ -75,7 +96,8 @@ def read_results(path):
     -------
     list of dict
         One per run, in the order in which they finished; values by column, None where
-        there is none. Numbers are floats.
+        there is none, also where an earlier version had no such column. Numbers are
+        floats.
 
     Raises
     ------
@@ -85,12 +107,18 @@ def read_results(path):
     with open(path, "rb") as file:
         text = file.read(_complete_length(file)).decode()
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    if text and tuple(reader.fieldnames) != COLUMNS:
+    expected = [k for k in COLUMNS if k not in _LATER or k in (reader.fieldnames or ())]
+    if text and reader.fieldnames != expected:
         raise ValueError(
             f"{path} has other columns than this version writes; choose another output "
             "folder or remove the file"
         )
-    return [{k: _from_text(k, row[k]) for k in COLUMNS} for row in reader]
+    return [{k: _from_text(k, row.get(k, "")) for k in COLUMNS} for row in reader]
+
+
+def _header(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return tuple(next(csv.reader(file), ()))
 
 
 def _complete_length(file):

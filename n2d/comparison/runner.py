@@ -15,13 +15,23 @@ from n2d.comparison.measurement import (
 )
 from n2d.comparison.results import ResultsFile
 from n2d.comparison.summary import summarize
+from n2d.io import atomic_write
 from n2d.metrics import psnr, ssim
 
 _KEY = ("case", "method", "parameters", "version", "input")
 
 
 def compare(
-    methods, cases, output, *, stages=False, isolate=True, fresh=False, callback=None
+    methods,
+    cases,
+    output,
+    *,
+    stages=False,
+    score=False,
+    isolate=True,
+    fresh=False,
+    callback=None,
+    on_case=None,
 ):
     """Run denoisers over images and tabulate quality, time and memory.
 
@@ -45,6 +55,11 @@ def compare(
     stages : bool, default=False
         Whether to judge the estimate after every stage as well, for denoisers with a
         ``transform_stages`` like that of `n2d.Noise2DetailDenoiser`.
+    score : bool, default=False
+        Whether to ask denoisers that have a ``score`` like that of
+        `n2d.Noise2DetailDenoiser`, which needs no clean image, what they say of the
+        noisy image; after the clock has stopped. Where asking fails, the row has both
+        the measurements and the error.
     isolate : bool, default=True
         Whether each run has a process of its own, without which memory is not
         measured. Denoisers are pickled for it.
@@ -53,6 +68,11 @@ def compare(
     callback : callable, optional
         Called with the row of each run, a dict, as soon as it is known; not for
         skipped ones.
+    on_case : callable, optional
+        Called with each case, its rows and a dict of the denoised images by method, as
+        soon as all methods are through with it. Denoised images are kept nowhere else,
+        so that all runs of a case are then done again if one is missing in the table;
+        for a case without any, it is not called.
 
     Returns
     -------
@@ -93,31 +113,36 @@ def compare(
     results = ResultsFile(output / "results.csv")
     known = {} if fresh else {_key(row): row for row in results.rows}
     rows, names = [], set()
+    options = {"isolate": isolate, "stages": stages, "score": score}
     for case in cases:
         if case.name in names:
             raise ValueError(f"two cases are called {case.name!r}")
         names.add(case.name)
-        fingerprint = case.fingerprint()
+        planned = _planned_rows(methods, case)
+        done = {
+            name: known[_key(row)]
+            for name, row in planned.items()
+            if _key(row) in known
+            and _is_complete(known[_key(row)], case, methods[name], options)
+        }
+        if on_case is not None and len(done) < len(methods):
+            done = {}
+        estimates = {}
         for name, denoiser in methods.items():
-            row = {
-                "group": case.group,
-                "case": case.name,
-                "method": name,
-                "parameters": describe(denoiser),
-                "version": __version__,
-                "input": fingerprint,
-            }
-            with_stages = stages and hasattr(denoiser, "transform_stages")
-            done = known.get(_key(row))
-            if done is None or not _is_complete(done, case, with_stages):
-                row |= _run(denoiser, case, with_stages, isolate)
-                results.append(row)
-                done = results.rows[-1]
+            if name not in done:
+                outcome, estimate = _run(denoiser, case, **options)
+                results.append(planned[name] | outcome)
+                done[name] = results.rows[-1]
+                if estimate is not None and on_case is not None:
+                    estimates[name] = estimate
                 if callback is not None:
-                    callback(done)
-            rows.append(done)
+                    callback(done[name])
+            rows.append(done[name])
+        if estimates:
+            on_case(case, [done[name] for name in methods], estimates)
     # Other methods and cases of the same table, and the latest word on these.
-    (output / "summary.md").write_text(summarize(results.rows + rows) + "\n")
+    with atomic_write(output / "summary.md", overwrite=True) as path:
+        path.write_text(summarize(results.rows + rows) + "\n", encoding="utf-8")
     return rows
 
 
@@ -154,36 +179,73 @@ def describe(denoiser):
     return f"{type(denoiser).__name__}({inner})"
 
 
+def _planned_rows(methods, case):
+    """What is known of each run beforehand: the columns that tell runs apart."""
+    fingerprint = case.fingerprint()
+    return {
+        name: {
+            "group": case.group,
+            "case": case.name,
+            "method": name,
+            "parameters": describe(denoiser),
+            "version": __version__,
+            "input": fingerprint,
+        }
+        for name, denoiser in methods.items()
+    }
+
+
 def _key(row):
     return tuple(row[k] for k in _KEY)
 
 
-def _is_complete(row, case, with_stages):
-    return not row["error"] and (
-        not with_stages or case.clean is None or row["psnr_stage1"] is not None
-    )
+def _is_complete(row, case, denoiser, options):
+    """Whether a row of the table has all that is asked for now."""
+    wanted = []
+    if options["stages"] and case.clean is not None:
+        wanted += ["psnr_stage1"] * hasattr(denoiser, "transform_stages")
+    if options["score"]:
+        wanted += ["score"] * hasattr(denoiser, "score")
+    return not row["error"] and all(row[key] is not None for key in wanted)
 
 
-def _run(denoiser, case, with_stages, isolate):
-    """Measure one method on one case: the numbers of its row, or its error."""
+def _run(denoiser, case, *, isolate, stages, score):
+    """Measure one method on one case.
+
+    Returns
+    -------
+    outcome : dict
+        The numbers of its row, or its error.
+    estimate : ndarray or None
+        The denoised image, where there is one.
+    """
     if case.error:
-        return {"error": case.error}
+        return {"error": case.error}, None
     try:
         if denoiser is None:
-            return _quality(case, Measurement(case.noisy, None, None))
+            measurement = Measurement(case.noisy, None, None)
+            return _quality(case, measurement), case.noisy
         denoiser = _prepared(denoiser, case)
-        run = measure_isolated if isolate else measure
-        measurement = run(denoiser, case.noisy, stages=with_stages)
-        return _quality(case, measurement) | {
+        measurement = (measure_isolated if isolate else measure)(
+            denoiser,
+            case.noisy,
+            stages=stages and hasattr(denoiser, "transform_stages"),
+            score=score and hasattr(denoiser, "score"),
+        )
+        outcome = _quality(case, measurement) | {
+            "score": measurement.score,
             "seconds": measurement.seconds,
             "cpu_seconds": measurement.cpu_seconds,
             "peak_mib": measurement.peak_mib,
             "base_mib": measurement.base_mib,
         }
+        if measurement.score_error:
+            outcome["error"] = f"no score: {measurement.score_error}"
+        return outcome, measurement.estimate
     except MeasurementFailed as error:
-        return {"error": str(error)}
+        return {"error": str(error)}, None
     except Exception as error:  # whatever a denoiser may raise: the others go on
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": f"{type(error).__name__}: {error}"}, None
 
 
 def _prepared(denoiser, case):

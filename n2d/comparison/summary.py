@@ -2,6 +2,21 @@
 
 import math
 
+# Heading, key of a row or what makes a number of rows, digits.
+_NUMBERS = (
+    ("PSNR (dB)", "psnr", ".2f"),
+    ("gain (dB)", "gain", "+.2f"),
+    ("SSIM", "ssim", ".4f"),
+    ("stage 1 (dB)", "psnr_stage1", ".2f"),
+    ("stage 2 (dB)", "psnr_stage2", ".2f"),
+    ("stage 3 (dB)", "psnr_stage3", ".2f"),
+    ("score", "score", ".4f"),
+    ("seconds", "seconds", ".1f"),
+    ("CPU seconds", "cpu_seconds", ".1f"),
+    ("peak memory (MiB)", "peak_mib", ".0f"),
+    ("before (MiB)", "base_mib", ".0f"),
+)
+
 
 def summarize(rows):
     """Average results per group, per outer group and over all cases.
@@ -17,32 +32,57 @@ def summarize(rows):
     str
         A Markdown table with a line per group and method, and the errors below it. A
         mean is over the cases that have the number; "cases" says how many were
-        denoised, and how many there are where some failed.
+        denoised, and how many there are where some failed. Columns of numbers that
+        nothing has are left out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from n2d.comparison import Case, compare, summarize
+    >>> case = Case("flat", np.ones((8, 8)), np.zeros((8, 8)), data_range=10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(summarize(compare({"noisy": None}, [case], folder)))
+    | group | method | cases | PSNR (dB) | gain (dB) | SSIM |
+    | --- | --- | ---: | ---: | ---: | ---: |
+    | all | noisy | 1 | 20.00 | +0.00 | 0.0099 |
     """
-    latest = {(row["case"], row["method"]): row for row in rows}
-    groups = _groups(latest.values())
-    stages = any(row["psnr_stage1"] is not None for row in latest.values())
-    header = ["group", "method", "cases", "PSNR (dB)", "gain (dB)", "SSIM"]
-    if stages:
-        header += ["stage 1 (dB)", "stage 2 (dB)", "stage 3 (dB)"]
-    header += ["seconds", "CPU seconds", "peak memory (MiB)", "before (MiB)"]
-    lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2)]
-    for group, members in groups.items():
-        for method in dict.fromkeys(row["method"] for row in members):
-            lines.append(
-                [
-                    group,
-                    method,
-                    *_cells([r for r in members if r["method"] == method], stages),
-                ]
-            )
+    header, *lines = tabulate(rows)
+    lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *lines]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    latest = {(row["case"], row["method"]): row for row in rows}
     errors = [
         f"- {row['case']}, {row['method']}: {row['error']}"
         for row in latest.values()
         if row["error"]
     ]
     return table + ("\n\nFailed:\n\n" + "\n".join(errors) if errors else "")
+
+
+def tabulate(rows):
+    """Average results as `summarize` does.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As for `summarize`.
+
+    Returns
+    -------
+    list of list of str
+        The headings, and then the cells of every line. The first three columns are
+        "group", "method" and "cases"; the lines over all cases come last, and their
+        group is "all", unless one group has them all.
+    """
+    latest = {(row["case"], row["method"]): row for row in rows}.values()
+    lines = [
+        [group, method, *_cells([row for row in members if row["method"] == method])]
+        for group, members in _groups(latest).items()
+        for method in dict.fromkeys(row["method"] for row in members)
+    ]
+    header = ["group", "method", "cases", *(heading for heading, _, _ in _NUMBERS)]
+    kept = [i for i in range(len(header)) if i < 3 or any(line[i] for line in lines)]
+    return [[line[i] for i in kept] for line in (header, *lines)]
 
 
 def _groups(rows):
@@ -65,30 +105,22 @@ def _groups(rows):
     return groups
 
 
-def _cells(rows, stages):
+def _cells(rows):
     good = [row for row in rows if not row["error"]]
-
-    def mean(key, digits):
-        values = [row[key] for row in good if row[key] is not None]
-        return f"{math.fsum(values) / len(values):.{digits}f}" if values else ""
-
-    gains = [
-        row["psnr"] - row["psnr_noisy"]
-        for row in good
-        if row["psnr"] is not None and math.isfinite(row["psnr_noisy"])
-    ]
     cells = [
-        f"{len(good)}" if len(good) == len(rows) else f"{len(good)} of {len(rows)}",
-        mean("psnr", 2),
-        f"{math.fsum(gains) / len(gains):+.2f}" if gains else "",
-        mean("ssim", 4),
+        f"{len(good)}" if len(good) == len(rows) else f"{len(good)} of {len(rows)}"
     ]
-    if stages:
-        cells += [mean(f"psnr_stage{i}", 2) for i in (1, 2, 3)]
-    return [
-        *cells,
-        mean("seconds", 1),
-        mean("cpu_seconds", 1),
-        mean("peak_mib", 0),
-        mean("base_mib", 0),
-    ]
+    for _, key, digits in _NUMBERS:
+        values = [value for row in good if (value := _value(row, key)) is not None]
+        mean = math.fsum(values) / len(values) if values else None
+        cells.append("" if mean is None else f"{mean:{digits}}")
+    return cells
+
+
+def _value(row, key):
+    """A number of a row, or None; the gain follows from two of them."""
+    if key != "gain":
+        return row[key]
+    if row["psnr"] is None or not math.isfinite(row["psnr_noisy"]):
+        return None
+    return row["psnr"] - row["psnr_noisy"]

@@ -14,8 +14,11 @@ from n2d.io._image import ImageFile, ImageFileError
 
 __all__ = [
     "ImageFile",
+    "SUFFIXES",
     "ImageFileError",
+    "atomic_write",
     "check_output",
+    "check_target",
     "read_image",
     "write_image",
 ]
@@ -27,6 +30,7 @@ _MODULES = {
     ".jpg": raster,
     ".jpeg": raster,
 }
+SUFFIXES = tuple(_MODULES)
 
 
 def _module(path):

@@ -33,6 +33,18 @@ def atomic_write(path, *, overwrite=False):
         If the target exists, before or after the writing, and `overwrite` is False.
     OSError
         If the target could not be written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from n2d.io import atomic_write
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, "notes.txt")
+    >>> with atomic_write(path) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> path.read_text()
+    'whole'
+    >>> folder.cleanup()
     """
     target = Path(os.path.realpath(path))
     check_target(target, overwrite=overwrite)
@@ -78,6 +90,14 @@ def check_target(path, *, overwrite=False):
         If there is something at `path`, and it must stay.
     FileNotFoundError, IsADirectoryError, PermissionError
         If no file can be written there.
+
+    Examples
+    --------
+    >>> from n2d.io import check_target
+    >>> check_target("no/such/folder/notes.txt")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] its folder does not exist: 'no/such/folder/notes.txt'
     """
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
