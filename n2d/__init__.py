@@ -29,6 +29,7 @@ _SUBMODULES = {
     "comparison",
     "core",
     "datasets",
+    "diagnostics",
     "io",
     "metrics",
     "model_selection",

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "_arrays": (set(), {"numpy"}),
     "_progress": (set(), {"tqdm"}),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
+    "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": ({"io"}, {"numpy", "PIL", "tifffile", "zarr"}),
     "pretraining": (

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from n2d.metrics import psnr, ssim
+from n2d.metrics import micro_ssim, psnr, scale_invariant_psnr, ssim
 
 
 def scene(shape=(40, 52), seed=0):
@@ -154,3 +154,63 @@ def test_bad_arguments_are_named(metric, change, error, message):
 def test_ssim_refuses_axes_it_would_have_to_guess(shape, channel_axis, message):
     with pytest.raises(ValueError, match=message):
         ssim(np.zeros(shape), np.ones(shape), 1, channel_axis=channel_axis)
+
+
+@pytest.mark.parametrize("metric", [scale_invariant_psnr, micro_ssim])
+def test_scale_free_metrics_ignore_gain_and_offset(metric):
+    clean = 200 * scene() + 100
+    noisy = clean + np.random.default_rng(3).normal(0, 20, clean.shape)
+    value = metric(clean, noisy)
+    assert metric(clean, 0.03 * noisy - 7) == pytest.approx(value, rel=1e-6)
+    assert metric(5 * clean + 1000, noisy) == pytest.approx(value, rel=1e-6)
+    perfect = metric(clean, 3 * clean + 1)
+    assert perfect == pytest.approx(1) if metric is micro_ssim else perfect > 250
+
+
+def test_scale_invariant_psnr_is_psnr_of_the_best_fitting_line():
+    clean = scene()
+    noisy = 3 * clean + np.random.default_rng(4).normal(0, 0.3, clean.shape) + 2
+    slope, intercept = np.polyfit(noisy.ravel(), clean.ravel(), 1)
+    expected = psnr(clean, slope * noisy + intercept, np.ptp(clean))
+    assert scale_invariant_psnr(clean, noisy) == pytest.approx(expected, abs=1e-9)
+    expected = psnr(clean, slope * noisy + intercept, 7.0)
+    assert scale_invariant_psnr(clean, noisy, 7.0) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("estimate", [np.zeros((40, 52)), -scene()])
+def test_scale_invariant_psnr_of_nothing_in_common_is_that_of_the_mean(estimate):
+    clean = scene()
+    expected = psnr(clean, np.full(clean.shape, clean.mean()), np.ptp(clean))
+    assert scale_invariant_psnr(clean, estimate) == pytest.approx(expected, abs=1e-9)
+
+
+def test_micro_ssim_is_the_highest_ssim_over_gains():
+    rng = np.random.default_rng(5)
+    clean = 300 * scene() + 100
+    dim = 0.2 * clean + rng.normal(0, 8, clean.shape)
+    x, y = clean - np.percentile(clean, 3), dim - np.percentile(dim, 3)
+    gains = np.geomspace(0.5, 30, 200)
+    expected = max(ssim(x, a * y, x.max()) for a in gains)
+    # Windows at the border are in the search, but not in the mean.
+    assert micro_ssim(clean, dim) == pytest.approx(expected, abs=0.01)
+    assert ssim(clean, dim, x.max()) < 0.5 * expected
+
+
+def test_micro_ssim_falls_with_noise_and_takes_channels():
+    rng = np.random.default_rng(6)
+    clean = np.stack([scene(seed=seed) for seed in range(3)])
+    noise = rng.normal(0, 1, clean.shape)
+    values = [micro_ssim(clean, clean + level * noise) for level in (0, 0.1, 0.5)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] == pytest.approx(1)
+    colour = micro_ssim(clean, clean + 0.1 * noise, channel_axis=0)
+    each = [micro_ssim(c, c + 0.1 * n) for c, n in zip(clean, noise, strict=True)]
+    assert colour == pytest.approx(np.mean(each))
+
+
+@pytest.mark.parametrize("metric", [scale_invariant_psnr, micro_ssim])
+def test_scale_free_metrics_ask_for_a_range_where_there_is_none(metric):
+    flat = np.full((16, 16), 3.0)
+    with pytest.raises(ValueError, match="give data_range"):
+        metric(flat, scene((16, 16)))
+    assert metric(flat, scene((16, 16)), 1.0) > 0
