@@ -17,7 +17,14 @@ from n2d.core.network import random_network
 from n2d.core.prior import load_prior
 from n2d.core.sampling import random_crops
 from n2d.core.training import Progress, TrainingCancelled
-from n2d.noise import NoiseModel, discount_texture, estimate_noise, refine_noise
+from n2d.noise import (
+    UNDERSTATED,
+    NoiseModel,
+    discount_texture,
+    doubt_noise,
+    estimate_noise,
+    refine_noise,
+)
 
 # Flips and transposes over which the learned start is averaged.
 _VIEWS = 4
@@ -182,6 +189,7 @@ def fit_from_learned_start(windows, data_range, plan):
     generator = plan.generator()
     sample = _sample(windows, generator)
     losses, stopped = [], "max_iter reached"
+    noise = _doubted(noise, start, sample, scaled, data_range, plan)
     for step in range(plan.n_steps):
         if all(model.level < _NO_NOISE for model in noise):
             losses.append(0.0)
@@ -190,7 +198,8 @@ def fit_from_learned_start(windows, data_range, plan):
             )
         intensities = _stabilizing(data_range, noise, scaled)
         trained = _learned_stages(start, intensities, plan)
-        refined = _measured_again(trained, sample, intensities, plan, generator)
+        parts = _parts(trained, sample, intensities, plan, generator)
+        refined = tuple(map(refine_noise, noise, *parts))
         losses.append(max(map(_difference, noise, refined)))
         noise = refined
         if plan.callback is not None and plan.callback(
@@ -231,10 +240,27 @@ def _sample(windows, generator):
     return list(crops.numpy())
 
 
-def _measured_again(trained, windows, intensities, plan, generator):
-    """Measure the noise of every channel on what the network takes away."""
+def _doubted(noise, start, sample, scaled, data_range, plan):
+    """Ask the network, told less than was measured, what it thinks of it."""
+    if all(model.level < _NO_NOISE for model in noise):
+        return noise
+    less = [model.louder(UNDERSTATED) for model in noise]
+    intensities = _stabilizing(data_range, less, scaled)
+    trained = _learned_stages(start, intensities, plan)
+    parts = _parts(trained, sample, intensities, plan, plan.generator())
+    return tuple(map(doubt_noise, noise, *parts))
+
+
+def _parts(trained, windows, intensities, plan, generator):
+    """What the network does to the windows, as `refine_noise` takes it.
+
+    Returns
+    -------
+    denoised, removed, probe, response : list of list of ndarray of shape (h, w)
+        For every channel, the values of every window.
+    """
     unit = replace(intensities, data_range=(0.0, 1.0))
-    parts = {"denoised": [], "removed": [], "probe": [], "response": []}
+    parts = [[], [], [], []]
     with torch.no_grad():
         for window in windows:
             noisy = plan.tensor(intensities.forward(window))[None]
@@ -243,19 +269,12 @@ def _measured_again(trained, windows, intensities, plan, generator):
             estimate = trained.partial_denoising(noisy)
             probed = trained.partial_denoising(noisy + _PROBE * probe)
             response = (probed - estimate) / _PROBE
-            parts["denoised"].append(unit.backward(estimate[0].cpu().numpy()))
-            for name, seen in (
-                ("removed", noisy - estimate),
-                ("probe", probe),
-                ("response", response),
+            parts[0].append(unit.backward(estimate[0].cpu().numpy()))
+            for part, seen in zip(
+                parts[1:], (noisy - estimate, probe, response), strict=True
             ):
-                parts[name].append(unit.unrotate(seen[0].cpu().numpy()))
-    return tuple(
-        refine_noise(
-            model, **{name: [w[c] for w in part] for name, part in parts.items()}
-        )
-        for c, model in enumerate(intensities.noise)
-    )
+                part.append(unit.unrotate(seen[0].cpu().numpy()))
+    return [[[w[c] for w in part] for c in range(len(windows[0]))] for part in parts]
 
 
 def _stabilizing(data_range, noise, scaled):

@@ -2,7 +2,7 @@
 
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
-from n2d.noise.refine import discount_texture, refine_noise
+from n2d.noise.refine import UNDERSTATED, discount_texture, doubt_noise, refine_noise
 from n2d.noise.simulate import (
     add_correlated_noise,
     add_gaussian_noise,
@@ -13,6 +13,7 @@ from n2d.noise.simulate import (
 from n2d.noise.stabilize import stabilize, unstabilize
 
 __all__ = [
+    "UNDERSTATED",
     "NoiseModel",
     "add_correlated_noise",
     "add_gaussian_noise",
@@ -20,6 +21,7 @@ __all__ = [
     "add_poisson_noise",
     "add_rician_noise",
     "discount_texture",
+    "doubt_noise",
     "estimate_noise",
     "refine_noise",
     "stabilize",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -170,6 +170,33 @@ class NoiseModel:
             offset=scale * self.offset + shift,
             read_noise=scale * self.read_noise,
             correlation=self.correlation,
+        )
+
+    def louder(self, factor) -> NoiseModel:
+        """Give noise of the same kind with another standard deviation.
+
+        Parameters
+        ----------
+        factor : float
+            Factor of the standard deviation at every intensity; at least 0.
+
+        Returns
+        -------
+        noise : NoiseModel
+            With `level` and `read_noise` times `factor`, `gain` times its square.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> noise = NoiseModel(level=5.0, gain=2.0, read_noise=3.0)
+        >>> noise.louder(2).variance(10) == 4 * noise.variance(10)
+        np.True_
+        """
+        return replace(
+            self,
+            level=factor * self.level,
+            gain=factor**2 * self.gain,
+            read_noise=factor * self.read_noise,
         )
 
     def reach(self, threshold=0.1) -> tuple[int, int]:

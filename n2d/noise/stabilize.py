@@ -17,9 +17,9 @@ from n2d.noise.model import NoiseModel
 # standard deviation nearest to 1 at 0 to 3 photons and read noise of 0 to 2 photons.
 _TANGENT_BELOW = 0.6
 
-# Nor does the root go on for more than so many standard deviations of the read noise
-# below the offset: no noise reaches farther, and where a pixel is darker than any
-# photon model can explain, the root's slope would tear it away from its neighbours.
+# No noise makes a pixel darker than the offset by more than so many standard deviations
+# of the read noise, and a photon's worth. Pixels that are, were not understood: they
+# are mapped as if the noise of the whole image were theirs, and stay near the others.
 _DARKEST_READ = 4.0
 
 # The table of the inverse ends at this many photons; beyond, its first terms in
@@ -38,12 +38,6 @@ def _as_real(values, name: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def _end_of_root(gain: float, read: float) -> float:
-    """Squared root at the dark end, where the tangent takes over."""
-    v0 = read**2 + 0.375 * gain**2
-    return min(v0, max(_TANGENT_BELOW * gain**2, v0 - _DARKEST_READ * gain * read))
-
-
 def _start_of_tangent(gain: float, read: float) -> tuple[float, float, float]:
     """Describe the tangent that continues the root at the dark end.
 
@@ -57,7 +51,7 @@ def _start_of_tangent(gain: float, read: float) -> tuple[float, float, float]:
         Derivative of the transform there.
     """
     v0 = read**2 + 0.375 * gain**2
-    v_edge = _end_of_root(gain, read)
+    v_edge = min(v0, _TANGENT_BELOW * gain**2)
     if v_edge == 0:  # a gain so small that its square is nil
         return -math.inf, -math.inf, 1.0
     edge = (v_edge - v0) / gain
@@ -69,7 +63,7 @@ def _forward(x: np.ndarray, gain: float, read: float) -> np.ndarray:
     v0 = read**2 + 0.375 * gain**2
     if v0 == 0:
         return x  # no noise: there is nothing to stabilise
-    v_edge = _end_of_root(gain, read)
+    v_edge = min(v0, _TANGENT_BELOW * gain**2)
     v = gain * x
     v += v0
     below = v < v_edge
@@ -101,8 +95,10 @@ def stabilize(image, noise):
     Returns
     -------
     stabilized : ndarray of float64
-        Same shape, dimensionless, 0 at ``noise.offset``. Strictly increasing with a
-        continuous derivative; far below the offset it goes on as a straight line.
+        Same shape, dimensionless, 0 at ``noise.offset``. Strictly increasing.
+        What is darker than noise can make a pixel (by 4 `read_noise` and a `gain` below
+        the offset) goes on as a straight line, of slope ``1 / level`` where that is
+        less steep; all else has a continuous derivative.
         Without photon noise it is ``(image - offset) / read_noise``, without any
         noise ``image - offset``.
 
@@ -144,8 +140,13 @@ def stabilize(image, noise):
     image = _as_real(image, "image")
     shape = image.shape
     above = np.atleast_1d(image) - noise.offset
+    result = _forward(above, noise.gain, noise.read_noise)
+    darkest, at_darkest, slope = _darkest(noise)
+    beyond = above < darkest
+    if beyond.any():
+        result[beyond] = at_darkest + (above[beyond] - darkest) * slope
     # Indexing with () turns what came in as a number into a number.
-    return _forward(above, noise.gain, noise.read_noise).reshape(shape)[()]
+    return result.reshape(shape)[()]
 
 
 def unstabilize(stabilized, noise, *, unbiased=True):
@@ -166,9 +167,9 @@ def unstabilize(stabilized, noise, *, unbiased=True):
     Returns
     -------
     image : ndarray of float64
-        Intensities in the units of `noise`, same shape. Strictly increasing with a
-        continuous derivative, not clipped: below the mean of no light it goes on as a
-        straight line.
+        Intensities in the units of `noise`, same shape. Strictly increasing, not
+        clipped: below the mean of no light it goes on as a straight line, and far below
+        along that of `stabilize`.
 
     Raises
     ------
@@ -209,14 +210,41 @@ def unstabilize(stabilized, noise, *, unbiased=True):
     _check_noise(noise)
     stabilized = _as_real(stabilized, "stabilized")
     d = np.atleast_1d(stabilized)
+    _, at_darkest, slope = _darkest(noise)
+    explained = np.maximum(d, at_darkest)
     if noise.gain == 0:
-        result = d * (noise.read_noise or 1.0)
+        result = explained * (noise.read_noise or 1.0)
     elif unbiased:
-        result = _unbiased_inverse(d, noise.gain, noise.read_noise)
+        result = _unbiased_inverse(explained, noise.gain, noise.read_noise)
     else:
-        result = _algebraic_inverse(d, noise.gain, noise.read_noise)
+        result = _algebraic_inverse(explained, noise.gain, noise.read_noise)
+    beyond = d < at_darkest
+    if beyond.any():
+        result[beyond] += (d[beyond] - at_darkest) / slope
     result += noise.offset
     return result.reshape(stabilized.shape)[()]
+
+
+def _darkest(noise: NoiseModel) -> tuple[float, float, float]:
+    """Describe the line on which pixels lie that are too dark for the model.
+
+    Returns
+    -------
+    darkest : float
+        Intensity above the offset where it starts, below 0.
+    at_darkest : float
+        The transform there.
+    slope : float
+        Derivative of the transform below.
+    """
+    gain, read = noise.gain, noise.read_noise
+    darkest = -(_DARKEST_READ * read + gain)
+    v = max(read**2 + 0.375 * gain**2 + gain * darkest, _TANGENT_BELOW * gain**2)
+    if gain == 0 or noise.level**2 <= v:
+        # The model's own slope there, 1 / sqrt(v), is no steeper.
+        return -math.inf, -math.inf, 1.0
+    at_darkest = float(_forward(np.array([darkest]), gain, read)[0])
+    return darkest, at_darkest, 1 / noise.level
 
 
 def _check_noise(noise) -> None:
