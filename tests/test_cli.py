@@ -229,6 +229,22 @@ def test_a_folder_is_made_for_a_path_that_ends_in_a_slash(tmp_path, tiff):
     assert (tmp_path / "new" / "folder" / "image.tif").is_file()
 
 
+@pytest.mark.parametrize("name", ["result.tif", "result.PNG"])
+def test_several_inputs_do_not_go_into_what_looks_like_one_file(tmp_path, tiff, name):
+    other = tmp_path / "b.tif"
+    other.write_bytes(tiff.read_bytes())
+    result = run("denoise", tiff, other, "-o", tmp_path / name)
+    assert result.exit_code == 2
+    text = "".join(result.stderr.split())
+    assert "--output" in text
+    assert f"{name}/" in text
+    assert not (tmp_path / name).exists()
+    assert run("denoise", tiff, other, "-o", f"{tmp_path / name}/").exit_code == 0
+    folder = str(tmp_path / name)  # which exists now, and is taken as it is
+    assert run("denoise", tiff, other, "-o", folder, "--overwrite").exit_code == 0
+    assert sorted(os.listdir(folder)) == ["b.tif", "image.tif"]
+
+
 def test_debug_shows_a_traceback(tmp_path):
     source = tmp_path / "none.tif"
     result = run("denoise", source, "-o", tmp_path / "out.tif", "--debug")

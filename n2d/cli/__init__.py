@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from n2d import __version__
+from n2d.cli.compare import compare
 from n2d.cli.demo import demo
 from n2d.cli.denoise import denoise
 from n2d.cli.info import info
+from n2d.cli.tune import tune
 
 app = typer.Typer(
     name="n2d",
@@ -21,7 +23,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(denoise)
+app.command()(compare)
 app.command()(demo)
+app.command()(tune)
 app.command()(info)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
+from n2d.cli.config import ConfigError, read_config
 from n2d.cli.planning import PlanError, plan_outputs
 from n2d.cli.reporting import (
     FAILED,
@@ -26,6 +27,7 @@ class DataType(StrEnum):
 
 
 def denoise(
+    context: typer.Context,
     inputs: Annotated[
         list[Path],
         typer.Argument(metavar="INPUT", help="TIFF, PNG or JPEG files."),
@@ -39,21 +41,21 @@ def denoise(
             help="A file, or a folder (made if it ends in /, or for several inputs).",
         ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Parameters from `n2d tune`; options given here go before them.",
+        ),
+    ] = None,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
     learning_rate: options.LearningRateOption = None,
-    channel_axis: Annotated[
-        int | None,
-        typer.Option(
-            "--channel-axis",
-            metavar="AXIS",
-            help="The file's axis that holds channels to denoise together.  "
-            "[default: what the file says]",
-        ),
-    ] = None,
+    channel_axis: options.ChannelAxisOption = None,
     dtype: Annotated[
         DataType,
         typer.Option(
@@ -93,13 +95,15 @@ def denoise(
         device=device,
         quiet=quiet,
     )
-    if data_range is not None:
-        if not data_range[0] < data_range[1]:
-            raise typer.BadParameter(
-                f"{data_range[0]:g} is not below {data_range[1]:g}.",
-                param_hint="--data-range",
-            )
+    if options.checked_data_range(data_range) is not None:
         parameters["data_range"] = data_range
+    if config is not None:
+        try:
+            tuned = read_config(config)
+        except ConfigError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
+        given = options.given_parameters(context)
+        parameters |= {k: v for k, v in tuned.items() if k not in given}
     try:
         jobs = plan_outputs(inputs, output, overwrite=overwrite)
     except PlanError as error:
@@ -178,37 +182,32 @@ def denoise_file(
     """
     import numpy as np
 
-    from n2d.cli.axes import split_opacity, to_images
+    from n2d.cli.loading import load_image
     from n2d.cli.rounding import convert
-    from n2d.io import check_output, read_image, write_image
+    from n2d.io import check_output, write_image
 
     def say(text):
         if not quiet:
             typer.echo(text, err=True)
 
     start = time.perf_counter()
-    image = read_image(source)
+    loaded = load_image(source, channel_axis)
+    image = loaded.file
     wanted = image.data.dtype if dtype == DataType.same else np.dtype(np.float32)
     check_output(
         target, wanted, image.axes, shape=image.data.shape, overwrite=overwrite
     )
-    data, axes, join = image.data, image.axes, lambda array: array
-    if image.alpha:
-        data, axes, join = split_opacity(data, axes)
-    declared = next((axes.index(letter) for letter in "SC" if letter in axes), None)
-    X, axis, back = to_images(
-        data, axes, declared if channel_axis is None else channel_axis
-    )
-    say(f"{source}: {_describe(image, X, axis, channel_axis)}")
+    say(f"{source}: {loaded.description}")
     for note in image.notes:
         typer.echo(f"note: {source}: {note}", err=True)
 
     # The heaviest import, and not needed for files that cannot be read.
     from n2d import Noise2DetailDenoiser
 
-    estimator = Noise2DetailDenoiser(channel_axis=axis, **parameters)
-    result, n_clipped = convert(back(estimator.fit_transform(X)), wanted)
-    write_image(target, join(result), like=image, overwrite=overwrite)
+    estimator = Noise2DetailDenoiser(channel_axis=loaded.channel_axis, **parameters)
+    denoised = loaded.restore(estimator.fit_transform(loaded.X))
+    result, n_clipped = convert(denoised, wanted)
+    write_image(target, loaded.join(result), like=image, overwrite=overwrite)
     if n_clipped:
         typer.echo(
             f"note: {target}: {n_clipped:,} of {result.size:,} values were beyond "
@@ -216,18 +215,3 @@ def denoise_file(
             err=True,
         )
     say(f"{target}: written in {time.perf_counter() - start:.1f} s")
-
-
-def _describe(image, X, axis, asked):
-    """Say what a file holds and how it is taken."""
-    text = f"{' x '.join(map(str, image.data.shape))}, {image.data.dtype}"
-    if image.axes != "YX":
-        text += f", axes {image.axes}"
-    if axis is not None:
-        source = "as the file says" if asked is None else "as --channel-axis says"
-        text += f"; {X.shape[axis]} channels together, {source}"
-    if image.alpha:
-        text += "; opacity kept as it is"
-    if X.ndim == (3 if axis is None else 4):
-        text += f"; {X.shape[0]} images, one network and scale for all"
-    return text

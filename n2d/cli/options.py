@@ -1,6 +1,7 @@
 """Options that several commands share, and their way to the estimator's parameters."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -62,6 +63,32 @@ LearningRateOption = Annotated[
         help="Highest learning rate.  [default: auto]",
     ),
 ]
+ChannelAxisOption = Annotated[
+    int | None,
+    typer.Option(
+        "--channel-axis",
+        metavar="AXIS",
+        help="The file's axis that holds channels to denoise together.  "
+        "[default: what the file says]",
+    ),
+]
+CleanOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--clean",
+        metavar="CLEAN",
+        help="The clean image, to be compared with; it takes no part in denoising.",
+    ),
+]
+PixelRangeOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--data-range",
+        metavar="LOW HIGH",
+        help="The smallest and largest value that the data could have, for PSNR and "
+        "SSIM.  [default: those of the type, for integer files]",
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(
@@ -84,6 +111,53 @@ QuietOption = Annotated[
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="Show a traceback with an error.")
 ]
+
+
+def checked_data_range(data_range):
+    """Return the two numbers of `--data-range`, or None.
+
+    Parameters
+    ----------
+    data_range : tuple of two floats or None
+        As given.
+
+    Returns
+    -------
+    tuple of two floats or None
+        As given.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the first is not below the second.
+    """
+    if data_range is not None and not data_range[0] < data_range[1]:
+        raise typer.BadParameter(
+            f"{data_range[0]:g} is not below {data_range[1]:g}.",
+            param_hint="--data-range",
+        )
+    return data_range
+
+
+def given_parameters(context):
+    """Name the estimator's parameters that the command line sets itself.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of a command that has the options of this module.
+
+    Returns
+    -------
+    set of str
+        Names of parameters of `n2d.Noise2DetailDenoiser`.
+    """
+    names = {"factors": "downsampling_factors", "seed": "random_state"}
+    return {
+        names.get(name, name)
+        for name in context.params
+        if context.get_parameter_source(name).name == "COMMANDLINE"
+    }
 
 
 def estimator_parameters(
@@ -143,6 +217,24 @@ def estimator_parameters(
     }
 
 
+def are_factors(values):
+    """Whether values are downsampling factors: different whole numbers of 2 or more.
+
+    Parameters
+    ----------
+    values : sequence
+        Of anything; empty will do.
+
+    Returns
+    -------
+    bool
+        Whether stage 2 can take them.
+    """
+    return all(type(v) is int and v >= 2 for v in values) and (
+        len(set(values)) == len(values)
+    )
+
+
 def _parse_factors(text):
     if text.strip().lower() == "auto":
         return None
@@ -152,7 +244,7 @@ def _parse_factors(text):
         factors = tuple(int(part) for part in text.split(","))
     except ValueError:
         factors = (0,)
-    if min(factors) < 2 or len(set(factors)) < len(factors):
+    if not are_factors(factors):
         raise typer.BadParameter(
             f"{text!r} is no list of different whole numbers of 2 or more; write, for "
             "example, 2,4, or none to switch stage 2 off.",

@@ -12,7 +12,9 @@ def plan_outputs(inputs, output, *, overwrite=False):
     """Pair every input with the file that is written for it.
 
     `output` is a folder if there are several inputs, if it ends in a slash or if it
-    is one; files in it are called as the inputs are. The folder is made.
+    is one; files in it are called as the inputs are. The folder is made. For several
+    inputs it must not be called like an image file, which is a slip, unless it exists
+    or ends in a slash.
 
     Parameters
     ----------
@@ -32,14 +34,19 @@ def plan_outputs(inputs, output, *, overwrite=False):
     ------
     PlanError
         If the output is one of the inputs and `overwrite` is not set, if two inputs
-        would be written to one file, or if the folder is a file or cannot be made.
+        would be written to one file, if several would be written to something called
+        like one image file, or if the folder is a file or cannot be made.
     """
-    is_folder = (
-        len(inputs) > 1
-        or output.endswith(("/", os.sep))
-        or output in (os.curdir, os.pardir)
-        or Path(output).is_dir()
-    )
+    from n2d.io import SUFFIXES  # heavy, and not needed for --help
+
+    is_folder = is_meant_as_folder(output)
+    if len(inputs) > 1 and not is_folder:
+        if Path(output).suffix.lower() in SUFFIXES and not Path(output).exists():
+            raise PlanError(
+                f"{output} is called like one image file, but there are {len(inputs)} "
+                f"inputs; name a folder, or write {output}/ if it is to be called so"
+            )
+        is_folder = True
     if is_folder:
         pairs = [(path, Path(output) / path.name) for path in inputs]
     else:
@@ -61,6 +68,32 @@ def plan_outputs(inputs, output, *, overwrite=False):
             )
     _make_folder(Path(output) if is_folder else Path(output).parent, is_folder)
     return pairs
+
+
+def is_meant_as_folder(output):
+    """Whether a path is one of a folder, as it is written or as it is found.
+
+    Parameters
+    ----------
+    output : str
+        A path that may not exist yet.
+
+    Returns
+    -------
+    bool
+        True if it ends in a slash, is ``.`` or ``..``, or exists as a folder.
+
+    Examples
+    --------
+    >>> from n2d.cli.planning import is_meant_as_folder
+    >>> is_meant_as_folder("new/"), is_meant_as_folder("new.tif")
+    (True, False)
+    """
+    return (
+        output.endswith(("/", os.sep))
+        or output in (os.curdir, os.pardir)
+        or Path(output).is_dir()
+    )
 
 
 def _make_folder(folder, wanted):

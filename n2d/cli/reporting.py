@@ -35,6 +35,13 @@ def complain(message, *, debug=False):
     typer.echo(f"error: {message}", err=True)
 
 
+def tell(notes, *, quiet=False):
+    """Print lines to stderr; of a quiet run only those that begin with "note: "."""
+    for note in notes:
+        if not quiet or note.startswith("note: "):
+            typer.echo(note, err=True)
+
+
 @contextlib.contextmanager
 def clean_ending(*, debug=False):
     """End the process with a clear message and exit code, whatever happens.

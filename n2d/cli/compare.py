@@ -1,0 +1,262 @@
+"""`n2d compare`: denoisers side by side on a user's own images."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2d.cli import options
+from n2d.cli.planning import is_meant_as_folder
+from n2d.cli.reporting import (
+    FAILED,
+    clean_ending,
+    complain,
+    tell,
+    warnings_in_one_line,
+)
+from n2d.cli.tables import aligned
+
+# A few seconds each for 512 x 512 pixels, three times of which are for the score, and
+# without any extra; BM3D takes a minute in all.
+DEFAULT_METHODS = ("n2d", "vst-nlm", "vst-tv", "gaussian", "median")
+
+TABLES = ("results.csv", "summary.md")
+_DPI = 200
+
+
+def compare(
+    image: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGE",
+            help="A TIFF, PNG or JPEG file; a folder of such; or a folder with "
+            "subfolders noisy/ and clean/ of files with the same names.",
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FOLDER", help="Where files go.")
+    ],
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            "--clean",
+            metavar="CLEAN",
+            help="The clean image or, for a folder, a folder of clean images.",
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            metavar="NAME,NAME,...",
+            help="Which denoisers, also with parameters: n2d,gaussian:blur=3. May be "
+            "given several times. A wrong name lists all there are, such as vst-bm3d "
+            f"(slower; an extra).  [default: {','.join(DEFAULT_METHODS)}]",
+        ),
+    ] = None,
+    channel_axis: options.ChannelAxisOption = None,
+    data_range: options.PixelRangeOption = None,
+    plane: Annotated[
+        int,
+        typer.Option(
+            "--plane", metavar="N", min=0, help="Which image of a stack is drawn."
+        ),
+    ] = 0,
+    inset: Annotated[
+        tuple[int, int, int, int] | None,
+        typer.Option(
+            "--inset",
+            metavar="TOP LEFT HEIGHT WIDTH",
+            help="The part to enlarge, in pixels.  [default: where most happens]",
+        ),
+    ] = None,
+    figure: Annotated[
+        bool, typer.Option("--figure/--no-figure", help="Whether to draw figures.")
+    ] = True,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "auto",
+    overwrite: options.OverwriteOption = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+):
+    """Compare denoisers on images, with or without clean ones.
+
+    Writes results.csv (a line per image and method), summary.md (means) and a figure
+    for each image: all on one grey scale, with a part enlarged and what was removed.
+    PSNR and SSIM need clean images; the self-supervised score (higher is better, of
+    one image only) and the seconds do not.
+    """
+    from n2d.cli.inputs import InputError, find_images, read_case, unread_case
+    from n2d.comparison import compare as compare_images
+
+    options.checked_data_range(data_range)
+    chosen = _chosen_methods(methods, seed=seed, device=device)
+    if Path(output).exists() and not is_meant_as_folder(output):
+        raise typer.BadParameter(
+            f"{output} is a file; name a folder.", param_hint="--output"
+        )
+    failed = False
+    with clean_ending(debug=debug):
+        try:
+            files = find_images(image, clean)
+        except InputError as error:
+            raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
+        folder = Path(output)
+        _prepare(folder, files, figure=figure, overwrite=overwrite)
+        rows = []
+        for name, paths in files.items():
+            with warnings_in_one_line():
+                settled, notes = None, []
+                try:
+                    case, settled, notes = read_case(
+                        name,
+                        *paths,
+                        channel_axis=channel_axis,
+                        data_range=data_range,
+                        plane=plane,
+                    )
+                except Exception as error:  # one bad file must not stop the others
+                    case = unread_case(name, paths[0], error)
+                tell(notes, quiet=quiet)
+                rows += compare_images(
+                    chosen(settled),
+                    [case],
+                    folder,
+                    score=True,
+                    isolate=False,
+                    fresh=True,
+                    callback=None if quiet else _report,
+                    on_case=_drawer(folder, settled, plane, inset, overwrite)
+                    if figure
+                    else None,
+                )
+        typer.echo(aligned(_table(rows)))
+        for error in _errors(rows):
+            complain(error)
+            failed = True
+        if not quiet:
+            typer.echo(f"tables{' and figures' * figure} are in {folder}", err=True)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _chosen_methods(texts, *, seed, device):
+    """Return a function that makes the denoisers for data of a given range."""
+    from n2d import denoiser_registry
+    from n2d.comparison import parse_methods
+
+    def make(data_range=None):
+        return parse_methods(
+            DEFAULT_METHODS if texts is None else texts,
+            denoiser_registry(),
+            data_range=data_range,
+            random_state=seed,
+            device=device,
+        )
+
+    try:
+        make()
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--methods") from error
+    return make
+
+
+def _prepare(folder, files, *, figure, overwrite):
+    """Make the folder, and raise before anything is computed where writing would fail.
+
+    A table that is to be replaced goes: rows of another comparison are none of this.
+    """
+    from n2d.io import check_target
+
+    if figure and find_spec("matplotlib") is None:
+        raise ImportError(
+            "figures need Matplotlib: pip install 'noise2detail[plot]', or go without "
+            "by --no-figure"
+        )
+    targets = [folder / name for name in TABLES]
+    if figure:
+        targets += [_figure_path(folder, name) for name in files]
+    sources = {path.resolve() for pair in files.values() for path in pair if path}
+    folder.mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        if target.resolve() in sources:
+            raise ValueError(f"--output {folder}: {target} is an input; name another")
+        check_target(target, overwrite=overwrite)
+    (folder / TABLES[0]).unlink(missing_ok=True)
+
+
+def _figure_path(folder, name):
+    return folder / f"{name}.png"
+
+
+def _report(row):
+    """Say on stderr how a run went."""
+    if row["error"]:
+        return  # said at the end, where it is not overlooked
+    numbers = [
+        text
+        for key, text in (
+            ("psnr", "{:.2f} dB"),
+            ("ssim", "SSIM {:.3f}"),
+            ("score", "score {:.4f}"),
+            ("seconds", "{:.1f} s"),
+        )
+        if row[key] is not None
+        for text in [text.format(row[key])]
+    ]
+    typer.echo(f"{row['case']}, {row['method']}: {', '.join(numbers)}", err=True)
+
+
+def _table(rows):
+    """Means per method over all images, as cells."""
+    from n2d.comparison.summary import tabulate
+
+    header, *lines = tabulate(rows)
+    single = len({row["case"] for row in rows}) == 1
+    first = 3 if single else 2
+    return [[line[1], *line[first:]] for line in (header, *lines)]
+
+
+def _errors(rows):
+    """One line for every run that failed, or for all runs of an unreadable image."""
+    for case in dict.fromkeys(row["case"] for row in rows):
+        failed = [row for row in rows if row["case"] == case]
+        if len({row["error"] for row in failed}) == 1 and len(failed) > 1:
+            failed = [failed[0] | {"method": "all methods"}]
+        for row in failed:
+            if row["error"]:
+                yield f"{case}, {row['method']}: {row['error']}"
+
+
+def _drawer(folder, data_range, plane, inset, overwrite):
+    """Return what draws a case once all methods are through with it."""
+    from n2d.comparison import plot_comparison
+    from n2d.io import atomic_write
+
+    def draw(case, rows, estimates):
+        stacked = case.noisy.ndim == (2 if case.channel_axis is None else 3) + 1
+
+        def one(array):
+            return array[plane] if stacked else array
+
+        axis = case.channel_axis
+        figure = plot_comparison(
+            one(case.noisy),
+            {name: one(estimate) for name, estimate in estimates.items()},
+            None if case.clean is None else one(case.clean),
+            data_range=None if case.clean is None else case.data_range,
+            channel_axis=axis - 1 if stacked and axis is not None else axis,
+            inset=inset,
+            titles={row["method"]: _title(row) for row in rows},
+        )
+        with atomic_write(_figure_path(folder, case.name), overwrite=overwrite) as path:
+            figure.savefig(path, format="png", dpi=_DPI)
+
+    return draw
+
+
+def _title(row):
+    score = "" if row["score"] is None else f"score {row['score']:.3f}, "
+    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+    return f"{score}{seconds}"

@@ -1,0 +1,223 @@
+"""`n2d tune`: parameters chosen on the image itself, for `n2d denoise --config`."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2d.cli import options
+from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
+from n2d.cli.tables import aligned
+
+
+def tune(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="A TIFF, PNG or JPEG file.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the chosen parameters go, as JSON.  "
+            "[default: IMAGE.n2d.json, in the current folder]",
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="Which denoiser, also with fixed parameters: nlm:patch_size=7. A "
+            "wrong name lists all there are.",
+        ),
+    ] = "n2d",
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            metavar="PARAMETER=VALUE,...",
+            help="What to search, such as detail_max_iter=0,100,400, or "
+            "'downsampling_factors=(),(2,4)'. May be given several times; all "
+            "combinations are tried.  [default: a few for every method]",
+        ),
+    ] = None,
+    clean: options.CleanOption = None,
+    channel_axis: options.ChannelAxisOption = None,
+    data_range: options.PixelRangeOption = None,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "auto",
+    overwrite: options.OverwriteOption = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+):
+    """Choose a denoiser's parameters on an image, without a clean one.
+
+    Tries all combinations of a grid, prints a table, the best first, and writes the
+    parameters of the highest self-supervised score to a file that `n2d denoise
+    --config FILE` takes. A clean image, if there is one, adds PSNR to the table, and
+    takes no part in the choice.
+    """
+    options.checked_data_range(data_range)
+    name = method.partition(":")[0].strip()
+    searched = _checked_grid(method, name, grid)
+    target = Path(f"{image.stem}.n2d.json") if output is None else output
+
+    with clean_ending(debug=debug), warnings_in_one_line():
+        from n2d.cli.config import write_config
+        from n2d.cli.inputs import read_case
+        from n2d.io import check_target
+
+        check_target(target, overwrite=overwrite)
+        case, limits, notes = read_case(
+            image.stem, image, clean, channel_axis=channel_axis, data_range=data_range
+        )
+        tell(notes, quiet=quiet)
+        denoiser = _make(
+            method,
+            data_range=limits,
+            random_state=seed,
+            device=device,
+            channel_axis=case.channel_axis,
+        )
+        results = _search(denoiser, searched, case, quiet=quiet)
+        typer.echo(aligned(_table(results)))
+        parameters = _changed_parameters(
+            name, denoiser.set_params(**results[0]["parameters"])
+        )
+        search = {"image": image.name, "grid": searched, "results": results}
+        write_config(target, name, parameters, search, overwrite=overwrite)
+        if not quiet:
+            typer.echo(f"{target}: {_how_to_use(name, target)}", err=True)
+
+
+def _how_to_use(name, path):
+    from n2d.cli.config import N2D_METHODS
+
+    if name in N2D_METHODS:
+        return f"the best parameters, for n2d denoise --config {path}"
+    return f"the best parameters, for n2d.denoiser_registry()[{name!r}]"
+
+
+def _make(text, **settings):
+    """Make the one denoiser that `--method` names."""
+    from n2d import denoiser_registry
+    from n2d.comparison import parse_methods
+
+    methods = parse_methods([text], denoiser_registry(), **settings)
+    if len(methods) > 1:
+        raise ValueError(f"{text!r} names {len(methods)} methods; name one")
+    return next(iter(methods.values()))
+
+
+def _checked_grid(method, name, texts):
+    """Return the grid, or end with a word on the option that makes no sense."""
+    from n2d.cli.grids import default_grid, parse_grid
+
+    try:
+        known = _make(method).get_params()
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--method") from error
+    try:
+        return parse_grid(texts, name, known) if texts else default_grid(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--grid") from error
+
+
+def _search(denoiser, grid, case, *, quiet):
+    """Fit every setting of a grid, and return what came of each, the best first.
+
+    Parameters
+    ----------
+    denoiser : denoiser
+        Cloned for every setting.
+    grid : dict of str to list
+        Values by parameter.
+    case : Case
+        The image.
+    quiet : bool
+        Whether to go without a progress bar.
+
+    Returns
+    -------
+    list of dict
+        "parameters", "score", "psnr" (None without a clean image) and "seconds" of
+        fitting.
+    """
+    from sklearn.model_selection import GridSearchCV, ParameterGrid
+    from tqdm import tqdm
+
+    from n2d.metrics import psnr
+    from n2d.model_selection import SingleImageSplit
+
+    with tqdm(total=len(ParameterGrid(grid)), unit="setting", disable=quiet) as bar:
+
+        def judge(fitted, X, y=None):
+            numbers = {"score": fitted.score(X)}
+            if case.clean is not None:
+                numbers["psnr"] = psnr(case.clean, fitted.transform(X), case.data_range)
+            bar.update()
+            return numbers
+
+        search = GridSearchCV(
+            denoiser,
+            grid,
+            scoring=judge,
+            cv=SingleImageSplit(),
+            refit=False,
+            error_score="raise",
+        ).fit(case.noisy)
+    table = search.cv_results_
+    results = [
+        {
+            "parameters": parameters,
+            "score": float(score),
+            "psnr": None if decibels is None else float(decibels),
+            "seconds": round(float(seconds), 3),
+        }
+        for parameters, score, decibels, seconds in zip(
+            table["params"],
+            table["mean_test_score"],
+            table.get("mean_test_psnr", [None] * len(table["params"])),
+            table["mean_fit_time"],
+            strict=True,
+        )
+    ]
+    if not all(math.isfinite(result["score"]) for result in results):
+        raise ValueError("the self-supervised score is not finite on this image")
+    # Of equal scores, that of the setting named first.
+    return sorted(results, key=lambda result: -result["score"])
+
+
+def _table(results):
+    """The settings and what came of them, as cells."""
+    names = list(results[0]["parameters"])
+    header = [*(name.rpartition("__")[2] for name in names), "score"]
+    with_psnr = results[0]["psnr"] is not None
+    header += ["PSNR (dB)"] * with_psnr + ["fit (s)"]
+    lines = [header]
+    for result in results:
+        line = [str(result["parameters"][name]) for name in names]
+        line.append(f"{result['score']:.4f}")
+        line += [f"{result['psnr']:.2f}"] if with_psnr else []
+        lines.append([*line, f"{result['seconds']:.1f}"])
+    return lines
+
+
+def _changed_parameters(name, denoiser):
+    """Parameters in which a denoiser differs from the one that the file is read for."""
+    from n2d import Noise2DetailDenoiser
+    from n2d.cli.config import N2D_METHODS, NOT_TUNABLE
+
+    # `n2d denoise` starts from the estimator's own defaults, whatever the name.
+    default = Noise2DetailDenoiser() if name in N2D_METHODS else _make(name)
+    defaults = default.get_params()
+    return {
+        key: value
+        for key, value in denoiser.get_params().items()
+        if key.rpartition("__")[2] not in NOT_TUNABLE
+        and not hasattr(value, "get_params")
+        and value != defaults.get(key)
+    }
