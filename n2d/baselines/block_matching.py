@@ -1,12 +1,19 @@
 """BM3D, by whichever of two packages is installed."""
 
+from contextlib import contextmanager
+from threading import Lock
+
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from n2d.baselines._classical import WhiteNoiseDenoiser, mirrored
 
 # Blocks have 8 pixels a side, and `bm3d` needs some to spare.
 _SMALLEST = 16
+
+# Some of numba's thread pools end the process if two threads use them at once.
+_NUMBA = Lock()
 
 _INSTALL = {
     "bm3d": "pip install 'noise2detail[bm3d]' (for non-commercial use only)",
@@ -147,4 +154,30 @@ def _run_bmnd(image):
     """Denoise an image (H, W) with noise of standard deviation 1."""
     import bmnd
 
-    return bmnd.bmnd(image, bmnd.BM3DProfile(), sigma=1.0)
+    with _NUMBA, _threads_as_before():
+        return bmnd.bmnd(image, bmnd.BM3DProfile(), sigma=1.0)
+
+
+@contextmanager
+def _threads_as_before():
+    """Give numba no more threads than OpenMP may use, and change neither for good.
+
+    Where numba uses OpenMP, each of its parallel loops sets the number of threads for
+    whatever else uses the same library, such as PyTorch.
+    """
+    import numba
+
+    openmp = [
+        library["num_threads"]
+        for library in threadpool_info()
+        if library["user_api"] == "openmp"
+    ]
+    # Without a limit this only restores, in the end, what was set at the start. Even
+    # asking numba for its number of threads would be too early outside.
+    with threadpool_limits(limits=None):
+        before = numba.get_num_threads()
+        numba.set_num_threads(max(1, min([before, *openmp])))
+        try:
+            yield
+        finally:
+            numba.set_num_threads(before)

