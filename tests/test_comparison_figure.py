@@ -87,6 +87,17 @@ def test_many_images_are_wrapped_and_rows_are_filled_evenly(images):
     assert height > 2 * 3 * width / 4 * 40 / 60
 
 
+def test_long_names_are_broken_at_their_parameters(images):
+    _, noisy, _ = images
+    name = "n2d-random:max_iter=100,detail_max_iter=400,init=random"
+    figure = plot_comparison(noisy, {name: noisy / 2})
+    for title in (figure.axes[1].get_title(), figure.axes[5].get_title()):
+        lines = title.split("\n")
+        assert len(lines) > 1
+        assert max(map(len, lines)) <= 30
+        assert "".join(lines).endswith(name)
+
+
 def test_the_scales_are_written_in_the_picture(images):
     clean, noisy, estimates = images
     figure = plot_comparison(noisy, estimates, clean, data_range=255, limits=(0, 100))

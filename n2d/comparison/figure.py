@@ -1,12 +1,14 @@
 """A picture of a comparison: same grey limits, an enlarged part, what was removed."""
 
 import math
+import re
 
 import numpy as np
 
 from n2d.metrics import psnr, ssim
 
 _COLUMN_INCHES = 2.4
+_LETTERS = 30  # that fit above a column
 # Leaves single hot or dead pixels out of the grey limits.
 _PERCENTILES = (0.1, 99.9)
 # Of the residuals' sizes: what is beyond is noise at its strongest, and the rest, where
@@ -125,7 +127,7 @@ def plot_comparison(
             ax.set_axis_off()
         places += list(axes.T)
     for (name, image), column in zip(images.items(), places, strict=False):
-        title = [name]
+        title = [_wrapped(name)]
         if clean is not None and data_range is not None and name != "clean":
             original = noisy if name == "noisy" else estimates[name]
             title.append(_quality(clean, original, data_range, channel_axis))
@@ -144,7 +146,8 @@ def plot_comparison(
             column[2].imshow(
                 residuals[name], cmap="gray", vmin=-largest or -1, vmax=largest or 1
             )
-            column[2].set_title(f"noisy \N{MINUS SIGN} {name}", fontsize=9)
+            title = _wrapped(f"noisy \N{MINUS SIGN} {name}")
+            column[2].set_title(title, fontsize=9)
         else:
             # What is black and white belongs to a picture that one can judge.
             scales = [
@@ -226,6 +229,16 @@ def _inset(image, inset):
         candidates, key=lambda c: grey[c[0] : c[0] + height, c[1] : c[1] + width].var()
     )
     return top, left, height, width
+
+
+def _wrapped(name):
+    """Break a name with many parameters at its commas and colons."""
+    lines = [""]
+    for part in re.findall(r"[^,:]+[,:]*|[,:]+", name):
+        if lines[-1] and len(lines[-1] + part) > _LETTERS:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _quality(clean, estimate, data_range, channel_axis):
