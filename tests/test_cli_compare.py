@@ -189,6 +189,21 @@ def test_of_a_stack_one_plane_is_drawn_and_all_are_judged(tmp_path):
     assert "--plane 3: there are planes 0 to 2" in result.stderr
 
 
+def test_a_part_to_enlarge_that_is_none_is_named_before_anything_is_computed(
+    images, tmp_path, monkeypatch
+):
+    def compute(*_, **__):
+        raise AssertionError("nothing may be computed")
+
+    monkeypatch.setattr(GaussianDenoiser, "fit", compute)
+    methods = ("--methods", "gaussian")
+    options = (*methods, "--inset", 30, 0, 8, 8)
+    result = run(images[0], *options, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "--inset 30 0 8 8" in result.stderr
+    assert "32 x 40" in result.stderr
+
+
 def test_colour_is_known_from_the_file_and_opacity_left_out(tmp_path):
     noisy, _ = pair((32, 4, 40))
     Image.fromarray(noisy.swapaxes(1, 2)).save(tmp_path / "photo.png")

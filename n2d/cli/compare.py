@@ -60,7 +60,10 @@ def compare(
     plane: Annotated[
         int,
         typer.Option(
-            "--plane", metavar="N", min=0, help="Which image of a stack is drawn."
+            "--plane",
+            metavar="N",
+            min=0,
+            help="Which image of a stack is drawn, with a PSNR of its own.",
         ),
     ] = 0,
     inset: Annotated[
@@ -88,6 +91,7 @@ def compare(
     one image only) and the seconds do not.
     """
     from n2d.cli.inputs import InputError, find_images, read_case, unread_case
+    from n2d.cli.view import View
     from n2d.comparison import compare as compare_images
 
     options.checked_data_range(data_range)
@@ -110,14 +114,11 @@ def compare(
                 settled, notes = None, []
                 try:
                     case, settled, notes = read_case(
-                        name,
-                        *paths,
-                        channel_axis=channel_axis,
-                        data_range=data_range,
-                        plane=plane,
+                        name, *paths, channel_axis=channel_axis, data_range=data_range
                     )
+                    view = View(case, plane, inset)
                 except Exception as error:  # one bad file must not stop the others
-                    case = unread_case(name, paths[0], error)
+                    case, view = unread_case(name, paths[0], error), None
                 tell(notes, quiet=quiet)
                 rows += compare_images(
                     chosen(settled),
@@ -127,9 +128,7 @@ def compare(
                     isolate=False,
                     fresh=True,
                     callback=None if quiet else _report,
-                    on_case=_drawer(folder, settled, plane, inset, overwrite)
-                    if figure
-                    else None,
+                    on_case=_drawer(folder, view, overwrite) if figure else None,
                 )
         typer.echo(aligned(_table(rows)))
         for error in _errors(rows):
@@ -229,34 +228,14 @@ def _errors(rows):
                 yield f"{case}, {row['method']}: {row['error']}"
 
 
-def _drawer(folder, data_range, plane, inset, overwrite):
+def _drawer(folder, view, overwrite):
     """Return what draws a case once all methods are through with it."""
-    from n2d.comparison import plot_comparison
     from n2d.io import atomic_write
 
     def draw(case, rows, estimates):
-        stacked = case.noisy.ndim == (2 if case.channel_axis is None else 3) + 1
-
-        def one(array):
-            return array[plane] if stacked else array
-
-        axis = case.channel_axis
-        figure = plot_comparison(
-            one(case.noisy),
-            {name: one(estimate) for name, estimate in estimates.items()},
-            None if case.clean is None else one(case.clean),
-            data_range=None if case.clean is None else case.data_range,
-            channel_axis=axis - 1 if stacked and axis is not None else axis,
-            inset=inset,
-            titles={row["method"]: _title(row) for row in rows},
-        )
-        with atomic_write(_figure_path(folder, case.name), overwrite=overwrite) as path:
-            figure.savefig(path, format="png", dpi=_DPI)
+        picture = view.plot(rows, estimates)
+        target = _figure_path(folder, case.name)
+        with atomic_write(target, overwrite=overwrite) as path:
+            picture.savefig(path, format="png", dpi=_DPI)
 
     return draw
-
-
-def _title(row):
-    score = "" if row["score"] is None else f"score {row['score']:.3f}, "
-    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
-    return f"{score}{seconds}"

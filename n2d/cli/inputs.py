@@ -73,7 +73,7 @@ def find_images(image, clean=None):
     return files
 
 
-def read_case(name, path, clean_path, *, channel_axis, data_range, plane=0):
+def read_case(name, path, clean_path, *, channel_axis, data_range):
     """Read an image, with its clean version if there is one, as a case to compare on.
 
     Parameters
@@ -88,8 +88,6 @@ def read_case(name, path, clean_path, *, channel_axis, data_range, plane=0):
         The axis of the files' arrays that holds channels; None: what they say.
     data_range : tuple of two floats or None
         The (low, high) values that the data could have; None: those of an integer type.
-    plane : int, default=0
-        The image of a stack that shall be drawn.
 
     Returns
     -------
@@ -117,9 +115,6 @@ def read_case(name, path, clean_path, *, channel_axis, data_range, plane=0):
     if data_range is not None:
         low, high = data_range
         notes.append(f"{path}: data range {low:g} to {high:g} ({origin})")
-    n_planes = loaded.X.shape[0] if loaded.is_stack else 1
-    if plane >= n_planes:
-        raise ValueError(f"--plane {plane}: there are planes 0 to {n_planes - 1}")
     case = Case(
         name,
         loaded.X,
