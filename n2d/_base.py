@@ -25,8 +25,8 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     An image may be a data frame: rows are rows, columns are columns. Its column names
-    are kept as ``feature_names_in_``, must be the same in `transform`, and come out
-    again: ``get_feature_names_out`` maps them one to one.
+    are kept as ``feature_names_in_``, must be the same in `transform` if it gets a data
+    frame, too, and come out again: ``get_feature_names_out`` maps them one to one.
     ``set_output(transform="pandas")`` makes one grey image of the width seen in `fit`
     come back as a data frame; stacks, lists and images with channels don't fit into
     one and are refused.
@@ -52,7 +52,10 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ------
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
+        TypeError, ValueError
+            If X is unsuitable; the message names what is wrong.
         """
+        self._images_to_transform(X)  # complains of X before anything is computed
         from n2d.model_selection import self_supervised_score
 
         return self_supervised_score(self, X)
@@ -90,7 +93,8 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"X has {images.n_channels} channel(s), but {type(self).__name__} was "
                 f"fitted with {expected}; check channel_axis={self.channel_axis}"
             )
-        _check_feature_names(self, X, reset=False)
+        if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
+            _check_feature_names(self, X, reset=False)
         container = _get_output_config("transform", self)["dense"]
         if container != "default" and not self._fits_into_a_frame(images):
             raise ValueError(
@@ -106,6 +110,9 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             and len(shape) == 2
             and shape[1] == getattr(self, "n_features_in_", None)
         )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_n_channels")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

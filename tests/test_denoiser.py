@@ -1,4 +1,7 @@
-"""The estimator and the function, as their users see them."""
+"""The estimator and the function, as their users see them.
+
+What it has in common with other denoisers is in test_estimators.py.
+"""
 
 import io
 import pickle
@@ -9,13 +12,8 @@ from contextlib import redirect_stderr
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from n2d import Noise2DetailDenoiser, datasets, denoise_noise2detail, noise
 from n2d._arrays import Images, sample_windows
@@ -39,112 +37,7 @@ def noisy_image(*shape, seed=0, dtype=np.float64):
     return (100 * rng.random(shape) + 20).astype(dtype)
 
 
-# -- scikit-learn's own checks -----------------------------------------------------
-
-_ROWS = "takes a row for a sample; a row of an image is no sample"
-ROW_IS_A_SAMPLE = {
-    "check_n_features_in_after_fitting": f"{_ROWS}, other widths are welcome",
-    "check_transformer_general": f"{_ROWS}, other widths are welcome",
-    "check_methods_sample_order_invariance": f"{_ROWS}, their order is the image",
-    "check_methods_subset_invariance": f"{_ROWS}, neighbours matter",
-}
-
-
-@parametrize_with_checks(
-    [denoiser(solver) for solver in SOLVERS],
-    expected_failed_checks=lambda estimator: ROW_IS_A_SAMPLE,
-)
-def test_scikit_learn(estimator, check):
-    check(estimator)
-
-
-# -- shapes, dtypes, layouts -------------------------------------------------------
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    height=st.integers(1, 37),
-    width=st.integers(1, 37),
-    n=st.integers(0, 2),
-    channels=st.integers(0, 3),
-    first=st.booleans(),
-    dtype=st.sampled_from(["?", "u1", ">u2", "i2", "f2", "f4", ">f8"]),
-    solver=st.sampled_from(list(SOLVERS)),
-)
-def test_any_shape_and_dtype(height, width, n, channels, first, dtype, solver):
-    shape = (height, width)
-    if channels:
-        shape = (channels, *shape) if first else (*shape, channels)
-    X = noisy_image(*(((n, *shape)) if n else shape), dtype=dtype)
-    before = X.copy()
-    axis = None if not channels else (-3 if first else -1)
-    estimator = denoiser(channel_axis=axis, solver=solver)
-    result = estimator.fit_transform(X)
-    assert result.shape == X.shape
-    assert result.dtype == np.result_type(X.dtype, np.float32)
-    assert np.isfinite(result).all()
-    assert isinstance(estimator.n_iter_, int)
-    assert estimator.n_iter_ >= 1
-    np.testing.assert_array_equal(X, before)
-    np.testing.assert_array_equal(result, clone(estimator).fit(X).transform(X))
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_layout_and_byte_order_do_not_matter(solver, tmp_path):
-    X = noisy_image(31, 47, dtype=np.uint16)
-    expected = denoiser(solver=solver).fit_transform(X)
-    on_disk = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", X.dtype, X.shape)
-    on_disk[:] = X
-    on_disk.flush()
-    same = {
-        "Fortran": np.asfortranarray(X),
-        "big-endian": X.astype(">u2"),
-        "strided": np.repeat(np.repeat(X, 2, 0), 3, 1)[::2, ::3],
-        "read-only memory map": np.load(tmp_path / "x.npy", mmap_mode="r"),
-    }
-    for name, other in same.items():
-        result = denoiser(solver=solver).fit_transform(other)
-        np.testing.assert_array_equal(result, expected, err_msg=name)
-    # A list of Python's integers is an array of int64, so its result is float64.
-    result = denoiser(solver=solver).fit_transform(X.tolist())
-    np.testing.assert_array_equal(result.astype(np.float32), expected)
-
-
-def test_channel_axis_does_not_matter():
-    X = noisy_image(16, 20, 3)
-    expected = denoiser(channel_axis=-1).fit_transform(X)
-    first = denoiser(channel_axis=0).fit_transform(np.moveaxis(X, -1, 0))
-    middle = denoiser(channel_axis=1).fit_transform(np.moveaxis(X, -1, 1))
-    np.testing.assert_array_equal(np.moveaxis(first, 0, -1), expected)
-    np.testing.assert_array_equal(np.moveaxis(middle, 1, -1), expected)
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_a_stack_is_its_images(solver):
-    X = noisy_image(3, 21, 26)
-    estimator = denoiser(solver=solver).fit(X)
-    stack = estimator.transform(X)
-    as_list = estimator.transform(list(X))
-    for i in range(3):
-        np.testing.assert_array_equal(estimator.transform(X[i]), stack[i])
-        np.testing.assert_array_equal(as_list[i], stack[i])
-    np.testing.assert_array_equal(denoiser(solver=solver).fit_transform(list(X)), stack)
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_a_list_of_different_sizes_and_dtypes(solver):
-    X = [noisy_image(9, 30), noisy_image(24, 7, dtype=np.uint8)]
-    results = denoiser(solver=solver).fit_transform(X)
-    assert [r.shape for r in results] == [(9, 30), (24, 7)]
-    assert [r.dtype for r in results] == [np.float64, np.float32]
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (31, 47), (2, 3, 5)])
-@pytest.mark.parametrize(("value", "dtype"), [(0, "u2"), (7, "i4"), (-3.25e5, "f8")])
-def test_constant_images_come_back_unchanged(solver, shape, value, dtype):
-    X = np.full(shape, value, dtype)
-    np.testing.assert_array_equal(denoiser(solver=solver).fit_transform(X), X)
+# -- intensities -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -162,29 +55,6 @@ def test_a_stack_with_a_dead_frame():
     X[1] = 0
     result = denoiser(max_iter=20).fit_transform(X)
     assert np.isfinite(result).all()
-
-
-# -- intensities -------------------------------------------------------------------
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    a=st.floats(1e-3, 1e4),
-    b=st.floats(-1e4, 1e4),
-    solver=st.sampled_from(list(SOLVERS)),
-)
-def test_equivariance(a, b, solver):
-    X = noisy_image(20, 28)
-    expected = a * denoiser(solver=solver).fit_transform(X) + b
-    result = denoiser(solver=solver).fit_transform(a * X + b)
-    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4 * a * np.ptp(X))
-
-
-def test_large_offsets_are_no_problem():
-    X = np.random.default_rng(0).integers(0, 50, (24, 24))
-    expected = denoiser().fit_transform(X)
-    result = denoiser().fit_transform(X + 2**40)
-    np.testing.assert_allclose(result - 2**40, expected, atol=1e-3)
 
 
 def test_the_scale_is_one_for_all_images_and_is_kept():
@@ -268,15 +138,6 @@ def test_gain_floor_on_the_bundled_scene(model, floor):
         "blurred": lambda: noise.add_correlated_noise(clean, 0.1, 0.7, rng=rng),
     }[model]()
     assert gain(noisy, clean, denoise_noise2detail(noisy, rng=0)) > floor
-
-
-def test_gain_floor_of_the_random_start():
-    clean = datasets.fluorescence_cells((128, 128)).astype(float)
-    noisy = noise.add_gaussian_noise(clean, 0.1, rng=1)
-    denoised = denoise_noise2detail(
-        noisy, init="random", max_iter=150, detail_max_iter=0, rng=0
-    )
-    assert gain(noisy, clean, denoised) > 5.0
 
 
 def gain(noisy, clean, denoised):
@@ -457,18 +318,6 @@ def test_verbose_draws_a_bar_on_stderr(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nan_and_infinity_are_refused(solver, bad):
-    X = noisy_image(20, 20)
-    fitted = denoiser(solver=solver).fit(X)
-    X[3, 4] = bad
-    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
-        denoiser(solver=solver).fit(X)
-    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
-        fitted.transform(X)
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -503,31 +352,7 @@ def test_bad_parameters_are_named(parameters, message):
         estimator.transform(noisy_image(8, 8))
 
 
-def test_a_colour_image_that_was_not_declared_is_pointed_out():
-    X = noisy_image(40, 36, 3)
-    with pytest.warns(UserWarning, match="stack of 40 grey .* set channel_axis=-1"):
-        denoiser().fit(X)
-    denoiser(channel_axis=-1).fit(X)  # without a warning
-
-
-def test_another_number_of_channels_is_refused():
-    estimator = denoiser(channel_axis=-1).fit(noisy_image(8, 8, 3))
-    with pytest.raises(ValueError, match=r"X has 2 channel\(s\), .* fitted with 3"):
-        estimator.transform(noisy_image(8, 8, 2))
-
-
 # -- scikit-learn habits -----------------------------------------------------------
-
-
-def test_pickle_and_clone():
-    X = noisy_image(20, 24)
-    estimator = denoiser(downsampling_factors=(2,)).fit(X)
-    restored = pickle.loads(pickle.dumps(estimator))
-    np.testing.assert_array_equal(restored.transform(X), estimator.transform(X))
-    copy = clone(estimator)
-    assert copy.get_params() == estimator.get_params()
-    with pytest.raises(NotFittedError):
-        copy.transform(X)
 
 
 def test_a_model_that_names_a_missing_device_runs_on_the_cpu_with_a_warning():
@@ -537,13 +362,6 @@ def test_a_model_that_names_a_missing_device_runs_on_the_cpu_with_a_warning():
     estimator.device = "cuda:99"  # as after loading a model from another machine
     with pytest.warns(RuntimeWarning, match="cuda:99.* using the CPU"):
         np.testing.assert_array_equal(estimator.transform(X), expected)
-
-
-def test_in_a_pipeline():
-    X = noisy_image(20, 24)
-    expected = denoiser().fit_transform(X)
-    pipeline = make_pipeline(denoiser())
-    np.testing.assert_array_equal(pipeline.fit_transform(X), expected)
 
 
 @pytest.mark.gpu

@@ -151,6 +151,8 @@ class ZSN2NDenoiser(ImageDenoiser):
             detail_max_iter=0,
             **{name: getattr(self, name) for name in _PARAMETERS},
         )
+        # What the result is wrapped in is settled by this estimator alone.
+        denoiser.set_output(transform="default")
         denoiser.fit(X, callback=callback)
         self._remember(X, Images(X, self.channel_axis))
         self.denoiser_ = denoiser
