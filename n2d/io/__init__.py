@@ -13,8 +13,8 @@ from n2d.io._atomic import atomic_write, check_target
 from n2d.io._image import ImageFile, ImageFileError
 
 __all__ = [
-    "ImageFile",
     "SUFFIXES",
+    "ImageFile",
     "ImageFileError",
     "atomic_write",
     "check_output",
