@@ -14,6 +14,8 @@ from n2d.core.prior import N_LAGS, PriorNetwork
 from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
 from n2d.core.stages import Estimates
 
+_SURELY_CORRELATED = 0.3
+
 
 @dataclass
 class LearnedStages:
@@ -29,6 +31,9 @@ class LearnedStages:
         then x.
     weights : dict of int to float
         Weight of every stage 2 estimate p_r in the mixture; d1 has the rest.
+    told_level : float, default=1
+        Standard deviation of the noise that the network is told where it is white; it
+        is told 1 where neighbours are correlated by `_SURELY_CORRELATED` or more.
     n_views : int, default=1
         Over how many of the eight flips and transposes of an image d1 is averaged.
     """
@@ -36,6 +41,7 @@ class LearnedStages:
     networks: tuple
     correlation: torch.Tensor
     weights: dict
+    told_level: float = 1.0
     n_views: int = 1
 
     @property
@@ -105,7 +111,10 @@ class LearnedStages:
 
     def _denoise(self, noisy, correlation):
         n, c, h, w = noisy.shape
+        neighbours = correlation[:, :, 0].abs().amax(1)  # (C,)
+        white = (1 - neighbours / _SURELY_CORRELATED).clamp(min=0)
+        level = 1 - (1 - self.told_level) * white
         estimate = self.networks[0](
-            noisy.reshape(n * c, 1, h, w), 1.0, correlation.repeat(n, 1, 1)
+            noisy.reshape(n * c, 1, h, w), level.repeat(n), correlation.repeat(n, 1, 1)
         )
         return estimate.reshape(n, c, h, w)
