@@ -1,6 +1,17 @@
 """Choosing among denoisers and their parameters, with or without clean images."""
 
 from n2d.model_selection.score import self_supervised_score
+from n2d.model_selection.scorers import (
+    DenoisingScorer,
+    get_scorer,
+    get_scorer_names,
+)
 from n2d.model_selection.split import SingleImageSplit
 
-__all__ = ["SingleImageSplit", "self_supervised_score"]
+__all__ = [
+    "DenoisingScorer",
+    "SingleImageSplit",
+    "get_scorer",
+    "get_scorer_names",
+    "self_supervised_score",
+]

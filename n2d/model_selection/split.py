@@ -7,8 +7,13 @@ class SingleImageSplit:
     """Fit on everything, judge on everything, once.
 
     scikit-learn's searches split X along axis 0, which would cut a single image into
-    rows. The score of a denoiser is self-supervised and needs no held-out image, so a
-    lone image, or a stack that shares one fit, is judged as a whole.
+    rows (or, with ``channel_axis=0``, into channels). The score of a denoiser is
+    self-supervised and needs no held-out image, so a lone image, or a stack that shares
+    one fit, is judged as a whole.
+
+    For stacks and for lists of images, of any sizes, the ordinary ``cv=3`` works, too:
+    it holds whole images out. An image alone in a list, ``[image]``, needs this class
+    as the bare image does.
 
     Examples
     --------
