@@ -13,7 +13,7 @@ from n2d._intensity import Intensities, decorrelating_rotation
 from n2d.core import stages
 from n2d.core.learned import LearnedStages
 from n2d.core.mixture import correlated_noise, smallest_risk
-from n2d.core.network import random_network
+from n2d.core.network import Correction, random_network
 from n2d.core.prior import load_prior
 from n2d.core.sampling import random_crops
 from n2d.core.training import Progress, TrainingCancelled
@@ -141,15 +141,9 @@ def fit_from_random(windows, data_range, plan):
     tensors = [plan.tensor(intensities.forward(window)) for window in windows]
     paper = plan.solver == "paper"
     generator = plan.generator()
-    networks = [
-        random_network(
-            len(windows[0]),
-            plan.hidden_channels,
-            "zeros" if paper else "replicate",
-            generator,
-        ).to(plan.device)
-        for _ in range(2 if plan.detail_steps else 1)
-    ]
+    networks = [_network(len(windows[0]), plan, generator)]
+    if plan.detail_steps:
+        networks.append(_network(len(windows[0]), plan, generator))
     schedule = {
         "factors": plan.factors,
         "detail_steps": plan.detail_steps,
@@ -165,10 +159,18 @@ def fit_from_random(windows, data_range, plan):
         )
     networks = tuple(network.requires_grad_(False) for network in networks)
     trained = stages.TrainedStages(networks, plan.factors, clamp=paper)
+    early = (len(losses[0]), len(losses[1])) != (plan.n_steps, plan.detail_steps)
     losses = [*losses[0], *losses[1]]
     mixture = dict.fromkeys((1, *plan.factors), 1 / (1 + len(plan.factors)))
-    return Fitted(
-        trained, networks, intensities, losses, None, "schedule ended", mixture
+    stopped = "held-out loss settled" if early else "schedule ended"
+    return Fitted(trained, networks, intensities, losses, None, stopped, mixture)
+
+
+def _network(n_channels, plan, generator):
+    """An untrained network on the device."""
+    padding_mode = "zeros" if plan.solver == "paper" else "replicate"
+    return random_network(n_channels, plan.hidden_channels, padding_mode, generator).to(
+        plan.device
     )
 
 
@@ -270,10 +272,7 @@ def _parts(trained, windows, intensities, plan, generator):
     unit = replace(intensities, data_range=(0.0, 1.0))
     parts = [[], [], [], []]
     with torch.no_grad():
-        for window in windows:
-            noisy = plan.tensor(intensities.forward(window))[None]
-            probe = correlated_noise(noisy.shape[1:], trained.correlation, generator)
-            probe = probe.to(plan.device)[None]
+        for noisy, probe in _probes(trained, windows, intensities, plan, generator):
             estimate = trained.partial_denoising(noisy)
             probed = trained.partial_denoising(noisy + _PROBE * probe)
             response = (probed - estimate) / _PROBE
@@ -359,21 +358,45 @@ def _keeping_the_mean(trained, windows, intensities, plan):
 
 
 def _recover_detail(trained, windows, intensities, plan):
-    """Train stage 3 on top of the learned start; return its losses."""
+    """Train stage 3 on top of the learned start; return its losses.
+
+    Stein's unbiased risk judges it, since what is left of the noise in d2 is the same
+    noise as in y, and the loss falls where h learns to bring it back.
+    """
     generator = plan.generator()
-    noisy = [plan.tensor(intensities.forward(window)) for window in windows]
-    smooth = [trained.estimates(y[None]).stage2[0] for y in noisy]
-    detail = random_network(
-        len(windows[0]), plan.hidden_channels, "replicate", generator
-    ).to(plan.device)
+    n_channels = len(windows[0])
+    detail = Correction(_network(n_channels, plan, generator))
+    sample = _sample(windows, generator)
+    parts = [
+        (y, *(trained.estimates(x).stage2 for x in (y, y + _PROBE * probe)), probe)
+        for y, probe in _probes(trained, sample, intensities, plan, generator)
+    ]  # each (1, C, h, w)
+
+    def risk():
+        total = 0.0
+        for y, smooth, probed, probe in parts:
+            estimate, moved = detail(smooth), detail(probed)
+            response = (moved - estimate) / _PROBE
+            total += ((estimate - y).square() + 2 * response * probe).sum().item()
+        return total
+
     losses = stages.recover_detail(
         detail,
-        smooth,
-        noisy,
+        [smooth[0] for _, smooth, _, _ in parts],
+        [y[0] for y, _, _, _ in parts],
         plan.detail_steps,
         learning_rate=plan.learning_rate,
         generator=generator,
         callback=plan.callback,
+        judge=risk,
     )
     trained.networks = (*trained.networks, detail.requires_grad_(False))
     return losses
+
+
+def _probes(trained, windows, intensities, plan, generator):
+    """Yield what the networks see of each window, (1, C, h, w), and noise like its."""
+    for window in windows:
+        noisy = plan.tensor(intensities.forward(window))[None]
+        probe = correlated_noise(noisy.shape[1:], trained.correlation, generator)
+        yield noisy, probe.to(plan.device)[None]

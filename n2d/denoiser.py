@@ -69,7 +69,7 @@ class Noise2DetailDenoiser(ImageDenoiser):
         may use. ``"auto"``: (2, 4), and none with the learned start, which knows
         correlated noise.
     detail_max_iter : int or "auto", default="auto"
-        Optimizer steps of stage 3; 0 switches it off. ``"auto"``: 2,000 with
+        Optimizer steps of stage 3, at most; 0 switches it off. ``"auto"``: 2,000 with
         ``solver="paper"``, 400 with random and 0 with synthetic weights, which lose
         no detail that this stage could bring back.
     learning_rate : float or "auto", default="auto"
@@ -102,7 +102,8 @@ class Noise2DetailDenoiser(ImageDenoiser):
         One value for every step, stage 1 first: the loss before it, or, with the
         learned start, how much the round changed the measured noise.
     stop_reason_ : str
-        Why `fit` stopped: "schedule ended", "noise settled", "max_iter reached" or
+        Why `fit` stopped: "schedule ended", "held-out loss settled" (a stage stopped
+        early, started from random weights), "noise settled", "max_iter reached" or
         "no noise found".
     data_range_ : tuple of two floats
         The (low, high) values that are mapped to 0 and 1.
@@ -408,7 +409,8 @@ class Noise2DetailDenoiser(ImageDenoiser):
         -------
         sklearn.utils.Bunch
             ``stage1``, partially denoised; ``stage2_factors``, a dict with an estimate
-            for every downsampling factor; ``stage2``, their mean with stage 1;
+            for every downsampling factor; ``stage2``, mixed of these and stage 1 by the
+            weights of `mixture_`;
             ``stage3``, which is what `transform` returns. Each like the result of
             `transform`.
         """

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2d.core.losses import detail_loss, partial_denoising_loss
-from n2d.core.network import DenoisingNetwork, random_network
+from n2d.core.network import Correction, DenoisingNetwork, random_network
 from n2d.core.sampling import (
     pair_downsample,
     pixel_shuffle_from_batch,
@@ -258,3 +258,45 @@ def test_tiles_cover_the_image_once_and_see_all_they_depend_on(
         window = image[top:bottom, left:right]
         np.testing.assert_array_equal(tile.crop(window), image[rows, columns])
     assert (covered == 1).all()
+
+
+# -- stopping by a judge -----------------------------------------------------------
+
+
+def train_towards_one(n_steps, judge):
+    """Train a single weight, from 0, on (w - 1)^2."""
+    weight = torch.nn.Parameter(torch.zeros(()))
+    optimizer = torch.optim.SGD([weight], lr=0.005)
+    losses = train(
+        lambda _: (weight - 1) ** 2,
+        optimizer,
+        n_steps,
+        stage="any",
+        judge=judge(weight),
+    )
+    return weight.item(), losses
+
+
+def test_training_stops_where_the_judge_has_seen_the_best_and_returns_it():
+    weight, losses = train_towards_one(1000, lambda w: lambda: (w - 0.4) ** 2)
+    # w after n steps is 1 - 0.99^n: 0.33 after 40, 0.45 after 60 steps.
+    assert weight == pytest.approx(1 - 0.99**60, abs=1e-5)
+    assert len(losses) == 160
+
+
+def test_no_step_is_kept_where_none_helps():
+    weight, losses = train_towards_one(1000, lambda w: lambda: w**2)
+    assert weight == 0
+    assert len(losses) == 100
+
+
+def test_the_last_weights_are_judged_too():
+    weight, losses = train_towards_one(50, lambda w: lambda: (w - 1) ** 2)
+    assert weight == pytest.approx(1 - 0.99**50, abs=1e-5)
+    assert len(losses) == 50
+
+
+def test_a_correction_starts_as_the_identity():
+    network = random_network(2, 6, "replicate", torch.Generator().manual_seed(0))
+    images = random_images(1, 2, 8, 8)
+    assert torch.equal(Correction(network)(images), images)

@@ -24,6 +24,10 @@ DETAIL_RECOVERY = "detail recovery"
 _CROP_SIDE = 48
 _CROPS_PER_STEP = 2
 
+# What is held out to judge by: this part of the images, and so many crops of it.
+_HELD_OUT = 4
+_CROPS_HELD_OUT = 8
+
 
 @dataclass
 class Estimates:
@@ -256,7 +260,8 @@ def run_crops(
     Returns
     -------
     losses : tuple of two lists of float
-        The losses of stages 1 and 3 before each step.
+        The losses of stages 1 and 3 before each step; fewer where a stage ended early,
+        because its loss on a held-out part of the windows did not fall any more.
     """
     f, *detail = networks
     schedule = {
@@ -279,7 +284,7 @@ def run_crops(
     return losses1, losses3
 
 
-def recover_detail(h, smooth, noisy, n_steps, **schedule):
+def recover_detail(h, smooth, noisy, n_steps, *, judge=None, **schedule):
     """Train the network of stage 3 on random crops.
 
     Parameters
@@ -289,7 +294,9 @@ def recover_detail(h, smooth, noisy, n_steps, **schedule):
     smooth, noisy : sequence of torch.Tensor of shape (C, h, w)
         d2 and y, window by window; even sides.
     n_steps : int
-        Number of steps.
+        Number of steps, at most.
+    judge : callable, optional
+        See `n2d.core.training.train`; by default the loss on held-out crops.
     **schedule
         ``learning_rate``, ``generator`` and ``callback`` of `run_crops`.
 
@@ -306,15 +313,34 @@ def recover_detail(h, smooth, noisy, n_steps, **schedule):
         lambda pair: detail_loss(h, *pair.chunk(2, dim=1)),
         n_steps,
         stage=DETAIL_RECOVERY,
+        judge=judge,
         **schedule,
     )
 
 
 def _train_on_crops(
-    network, windows, loss, n_steps, *, stage, learning_rate, generator, callback
+    network,
+    windows,
+    loss,
+    n_steps,
+    *,
+    stage,
+    learning_rate,
+    generator,
+    callback,
+    judge=None,
 ):
     """Adam with a learning rate that rises linearly and falls like a cosine."""
-    side = min(_CROP_SIDE, *(n for window in windows for n in window.shape[-2:]))
+    if judge is None:
+        windows, held_out = _held_out(windows)
+        if held_out:
+            side = _crop_side(held_out)
+            crops = random_crops(held_out, side, _CROPS_HELD_OUT, generator)
+
+            def judge():
+                return loss(crops)
+
+    side = _crop_side(windows)
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _one_cycle(step, n_steps)
@@ -326,7 +352,31 @@ def _train_on_crops(
         stage=stage,
         schedule=schedule,
         callback=callback,
+        judge=judge,
     )
+
+
+def _crop_side(windows):
+    side = min(_CROP_SIDE, *(n for window in windows for n in window.shape[-2:]))
+    return side - side % 2
+
+
+def _held_out(windows):
+    """Split windows (C, h, w) in a part to train on and one to judge by.
+
+    The latter is a strip of each window, its lower or right end; it is empty where
+    windows are too small to be cut.
+    """
+    trained, held_out = [], []
+    for window in windows:
+        axis = -2 if window.shape[-2] >= window.shape[-1] else -1
+        length = window.shape[axis]
+        kept = length - length // _HELD_OUT
+        if length // _HELD_OUT < _CROP_SIDE // 2:
+            return windows, []
+        trained.append(window.narrow(axis, 0, kept))
+        held_out.append(window.narrow(axis, kept, length - kept))
+    return trained, held_out
 
 
 def _one_cycle(step, n_steps, warmup=0.2):

@@ -3,8 +3,14 @@
 import math
 from dataclasses import dataclass
 
+import torch
+
 # Networks that see values around 1 have weights around 1.
 _LARGEST_WEIGHT = 1e3
+
+# The judge is asked every so many steps, and has so many to change its mind.
+_JUDGE_EVERY = 20
+_PATIENCE = 100
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class TrainingDiverged(RuntimeError):
     """The loss became infinite or NaN; the estimator is as it was before."""
 
 
-def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None):
+def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judge=None):
     """Take `n_steps` optimizer steps on a loss.
 
     Parameters
@@ -54,11 +60,16 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None):
         Advanced after every step.
     callback : callable, optional
         Called with a `Progress` after every step; returning True cancels.
+    judge : callable, optional
+        Returns a number that is the lower the better the weights are, on data that they
+        are not trained on. Asked before the first step and now and then; the best
+        weights are kept, those from before the first step included, and training ends
+        early when it has not found better ones for a while.
 
     Returns
     -------
     list of float
-        The loss before each step.
+        The loss before each step taken; fewer than `n_steps` where it ended early.
 
     Raises
     ------
@@ -68,7 +79,10 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None):
         If the loss is not finite, or weights are absurdly large after the last step.
     """
     losses = []
+    best = _Best(optimizer, judge)
     for step in range(n_steps):
+        if step % _JUDGE_EVERY == 0 and best.is_old(step):
+            break
         optimizer.zero_grad(set_to_none=True)
         value = loss(step)
         losses.append(value.item())
@@ -89,10 +103,39 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None):
                 f"cancelled by the callback in stage {stage!r} after step {step + 1} "
                 f"of {n_steps}"
             )
-    parameters = (p for group in optimizer.param_groups for p in group["params"])
-    if not all(bool((p.abs() < _LARGEST_WEIGHT).all()) for p in parameters):
+    best.restore(len(losses))
+    if not all(bool((p.abs() < _LARGEST_WEIGHT).all()) for p in best.parameters):
         raise TrainingDiverged(
             f"the weights of stage {stage!r} have grown beyond {_LARGEST_WEIGHT:g} "
             f"after {n_steps} steps; lower learning_rate"
         )
     return losses
+
+
+class _Best:
+    """The best weights so far."""
+
+    def __init__(self, optimizer, judge):
+        self.parameters = [p for g in optimizer.param_groups for p in g["params"]]
+        self._judge = judge
+        self._value = math.inf
+        self._step, self._kept = 0, None
+
+    def is_old(self, step):
+        """Judge the weights after so many steps; tell if it has been long enough."""
+        if self._judge is None:
+            return False
+        with torch.no_grad():
+            value = float(self._judge())
+        if value < self._value:
+            self._value, self._step = value, step
+            self._kept = [p.detach().clone() for p in self.parameters]
+        return step - self._step >= _PATIENCE
+
+    def restore(self, step):
+        """Judge the last weights, too, and take up the best."""
+        self.is_old(step)
+        if self._kept is not None:
+            with torch.no_grad():
+                for parameter, kept in zip(self.parameters, self._kept, strict=True):
+                    parameter.copy_(kept)
