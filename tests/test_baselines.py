@@ -135,6 +135,13 @@ def test_the_cost_of_fitting_does_not_grow_with_the_image():
         assert 0 < huge.n_read < 2**19
 
 
+@for_white_noise
+def test_pixels_without_neighbours_are_left_as_they_are(estimator):
+    X = np.array([1.0, 7.0]).reshape(2, 1, 1)
+    for denoiser in (estimator, VarianceStabilizedDenoiser(estimator)):
+        np.testing.assert_array_equal(clone(denoiser).fit_transform(X), X)
+
+
 # -- one by one --------------------------------------------------------------------
 
 

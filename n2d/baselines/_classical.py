@@ -103,10 +103,7 @@ class ClassicalDenoiser(ImageDenoiser):
         """Measure the noise, or take it from `sigma`: one model for every channel."""
         n_channels = len(windows[0])
         if isinstance(self.sigma, str):
-            return tuple(
-                discount_texture(estimate_noise([window[c] for window in windows]))
-                for c in range(n_channels)
-            )
+            return measured_noise(windows)
         try:
             sigmas = np.broadcast_to(np.asarray(self.sigma, float), (n_channels,))
         except (TypeError, ValueError):
@@ -159,6 +156,28 @@ class WhiteNoiseDenoiser(ClassicalDenoiser):
     def _denoise_unit(self, values):
         """Denoise an image (C, H, W) whose noise has standard deviation 1."""
         raise NotImplementedError
+
+
+def measured_noise(windows):
+    """Measure the noise of every channel.
+
+    Parameters
+    ----------
+    windows : list of ndarray of shape (C, h, w)
+        Noisy images, or parts of them.
+
+    Returns
+    -------
+    tuple of NoiseModel
+        One for every channel.
+    """
+    if all(window[0].size == 1 for window in windows):
+        # Pixels without neighbours: nothing tells noise from signal.
+        return tuple(NoiseModel(0.0) for _ in windows[0])
+    return tuple(
+        discount_texture(estimate_noise([window[c] for window in windows]))
+        for c in range(len(windows[0]))
+    )
 
 
 def mirrored(values, least):

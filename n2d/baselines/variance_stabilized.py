@@ -8,7 +8,8 @@ from sklearn.utils._param_validation import HasMethods
 
 from n2d._arrays import sample_windows
 from n2d._base import ImageDenoiser
-from n2d.noise import discount_texture, estimate_noise, stabilize, unstabilize
+from n2d.baselines._classical import measured_noise
+from n2d.noise import stabilize, unstabilize
 
 # The noise is measured on so many pixels at most, in windows of this side.
 _MAX_PIXELS = 512**2
@@ -121,10 +122,7 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
             max_pixels=_MAX_PIXELS,
             multiple=1,
         )
-        noise = tuple(
-            discount_texture(estimate_noise([window[c] for window in windows]))
-            for c in range(images.n_channels)
-        )
+        noise = measured_noise(windows)
         by_channel, denoiser = self._prepared()
         stabilized = [_stabilized(window, noise) for window in windows]
         if by_channel:
