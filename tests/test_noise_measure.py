@@ -175,3 +175,7 @@ def test_cost_does_not_grow_with_the_image():
 def test_bad_images_are_named(image, error, message):
     with pytest.raises(error, match=message):
         nz.estimate_noise(image)
+
+
+def test_single_pixels_tell_of_no_noise():
+    assert nz.estimate_noise([np.array([[1.0]]), np.array([[5.0]])]).level == 0

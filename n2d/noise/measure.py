@@ -240,6 +240,8 @@ def _level_of_differences(windows: list[np.ndarray]) -> float:
         for axis in (0, 1)
     ]
     differences = np.abs(np.concatenate(differences))
+    if not differences.size:  # single pixels, which tell nothing
+        return 0.0
     return float(np.median(differences) / np.sqrt(2 * _MEDIAN))
 
 

@@ -1,0 +1,143 @@
+"""What each ingredient of the default gives: leave one out, or put one in.
+
+    python benchmarks/ingredients.py --data DIR
+
+Every variant differs from the default in one thing and runs over whole sets; the table
+has the mean PSNR of each group and how much the variant is above the default. Expected
+before it was run: stabilisation is worth 0.3 dB or more on confocal and two-photon
+images, the told correlation several dB on wide-field images and CT, doubt only at light
+noise, and what is off by default within 0.05 dB of nothing.
+"""
+
+import argparse
+import os
+from collections import defaultdict
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from data_sets import DATA_SETS, cropped, data_set_folder
+from machine import describe_machine
+
+from n2d import Noise2DetailDenoiser, _solvers
+from n2d.metrics import psnr
+from n2d.noise import NoiseModel, estimate_noise
+
+# set, noises, the part of its groups' names that counts, side of crops or None
+SETS = (
+    ("fmd_dev", (), None),
+    ("ct", (), None),
+    ("kodak_grey", ("gaussian25", "gaussian2"), 256),
+)
+
+
+def without_gain(image):
+    """Measure noise that does not depend on intensity."""
+    noise = estimate_noise(image)
+    return replace(noise, gain=0.0, read_noise=noise.level)
+
+
+def without_correlation(image):
+    """Measure noise as if neighbours were independent."""
+    noise = estimate_noise(image)
+    return replace(noise, correlation=np.zeros_like(noise.correlation))
+
+
+def unchanged(noise, *_):
+    """Do not think twice."""
+    return noise
+
+
+def no_shift(trained, windows, intensities, plan):
+    """Do not correct the mean."""
+    return intensities
+
+
+def plain_noise(image):
+    """Level of differences of neighbours, by scikit-image."""
+    from skimage.restoration import estimate_sigma
+
+    levels = [estimate_sigma(window) for window in image]
+    return NoiseModel(level=float(np.mean(levels)))
+
+
+# name -> (parameters of the estimator, what is replaced in n2d._solvers)
+VARIANTS = {
+    "default": ({}, {}),
+    "level by scikit-image, white": ({}, {"estimate_noise": plain_noise}),
+    "without stabilisation": ({}, {"estimate_noise": without_gain}),
+    "without told correlation": ({}, {"estimate_noise": without_correlation}),
+    "without measuring again": ({}, {"refine_noise": unchanged}),
+    "without doubt": ({}, {"doubt_noise": unchanged}),
+    "without discounting texture": ({}, {"discount_texture": unchanged}),
+    "white noise told as measured": ({}, {"_TOLD_LEVEL": 1.0}),
+    "without keeping the mean": ({}, {"_keeping_the_mean": no_shift}),
+    "one view instead of four": ({}, {"_VIEWS": 1}),
+    "eight views": ({}, {"_VIEWS": 8}),
+    "with p_2 and p_3 in the mixture": ({"downsampling_factors": (2, 3)}, {}),
+    "with 100 steps of stage 3": ({"detail_max_iter": 100}, {}),
+}
+
+
+def group_of(case, noise):
+    """Name of the column that a case counts for."""
+    kind = case.name.partition("_")[0]
+    return kind if kind in ("Confocal", "TwoPhoton", "WideField") else noise or "CT"
+
+
+def cases(data):
+    """Yield (group, case) of all sets."""
+    for name, noises, crop in SETS:
+        folder = data_set_folder(data, name)
+        for noise in noises or ("",):
+            for case in DATA_SETS[name].cases(folder, *([(noise,)] if noise else [])):
+                yield (
+                    group_of(case, noise),
+                    case if crop is None else cropped(case, crop),
+                )
+
+
+def main():
+    """Run all variants and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--data", default=os.environ.get("N2D_DATA"))
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    results = defaultdict(lambda: defaultdict(list))
+    for group, case in cases(arguments.data):
+        for name, (parameters, replaced) in VARIANTS.items():
+            with ExitStack() as stack:
+                for attribute, value in replaced.items():
+                    stack.enter_context(patch.object(_solvers, attribute, value))
+                denoiser = Noise2DetailDenoiser(random_state=0, **parameters)
+                estimate = denoiser.fit_transform(case.noisy)
+            results[name][group].append(psnr(case.clean, estimate, case.data_range))
+        print(group, case.name, flush=True)
+    groups = list(results["default"])
+    default = {group: np.mean(results["default"][group]) for group in groups}
+    sizes = [f"{group} ({len(results['default'][group])})" for group in groups]
+    lines = [
+        f"| variant | {' | '.join(sizes)} |",
+        f"| --- |{' ---: |' * len(groups)}",
+        f"| default | {' | '.join(f'{default[group]:.2f}' for group in groups)} |",
+    ]
+    for name in list(VARIANTS)[1:]:
+        gains = [np.mean(results[name][group]) - default[group] for group in groups]
+        lines.append(f"| {name} | {' | '.join(f'{gain:+.2f}' for gain in gains)} |")
+    text = [
+        "# Ingredients",
+        f"Made with `benchmarks/ingredients.py`, on: {describe_machine(1)}. Mean PSNR "
+        "in dB, and what each variant adds to it.",
+        "\n".join(lines),
+    ]
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "ingredients.md").write_text("\n\n".join(text) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
