@@ -2,7 +2,8 @@
 
 A model that knows the noise by intensity alone is not enough to tell denoisers apart:
 one that leaves the noise in where there is more of it would seem to remove it. In CT,
-where the noise varies over the image, non-local means looks best by 5 dB then.
+where the noise varies over the image, non-local means then seems best, which is 4.6 dB
+worse than the best.
 """
 
 import hashlib

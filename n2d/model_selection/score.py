@@ -61,10 +61,14 @@ def self_supervised_score(denoiser, X, *, channel_axis="auto"):
     as in CT, from place to place. The first term
     alone would favour leaving the noise in. The second one says how much of the noise
     comes through: it punishes that, and leaves what blurs with its residual. For small
-    e this is Stein's unbiased risk estimate [2]_; but at e = 0.3 it holds for denoisers
-    that decide and jump, too, where the small change of Stein's estimate misleads, by
-    10 dB for total variation on CT. ``benchmarks/choosing.py`` compares the two with
-    others.
+    e this is Stein's unbiased risk estimate [2]_; but with e = 0.3 it holds for
+    denoisers that decide and jump, too, which have no derivative to speak of: medians,
+    thresholds, stopping rules.
+
+    Where 8 images and 17 settings of `Noise2DetailDenoiser` were tried, the setting of
+    the highest score was 0.09 dB below the best one on average and 0.4 dB at worst;
+    among 15 denoisers, 0.05 and 0.15 dB. On 8 more images, on which nothing was
+    decided: 0.08 and 0.35 dB, 0.11 and 0.78 dB (``benchmarks/choosing.py``).
 
     The result is divided by the variance of the noise, and does not change with gain
     and offset of X if the denoiser does not. It is deterministic: the noise that is
@@ -108,7 +112,7 @@ def self_supervised_score(denoiser, X, *, channel_axis="auto"):
     if noise.variance == 0:
         change = [d - y for d, y in zip(denoised, noisy, strict=True)]
         power = sum(float(np.sum((y - y.mean()) ** 2)) for y in noisy)
-        return -_total(change, change) / (power or 1.0)
+        return 0.0 - _total(change, change) / (power or 1.0)
 
     n_pixels = sum(plane[0].size for plane in noisy)
     n_probes = min(_MOST_PROBES, -(-_PROBED_PIXELS // n_pixels))
