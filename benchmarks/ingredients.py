@@ -10,6 +10,7 @@ noise, and what is off by default within 0.05 dB of nothing.
 """
 
 import argparse
+import csv
 import os
 from collections import defaultdict
 from contextlib import ExitStack
@@ -26,11 +27,13 @@ from n2d import Noise2DetailDenoiser, _solvers
 from n2d.metrics import psnr
 from n2d.noise import NoiseModel, estimate_noise
 
-# set, noises, the part of its groups' names that counts, side of crops or None
+# set, noises, side of crops or None
 SETS = (
     ("fmd_dev", (), None),
     ("ct", (), None),
     ("kodak_grey", ("gaussian25", "gaussian2"), 256),
+    ("kodak", ("gaussian25",), 256),
+    ("histology", ("gaussian25",), 256),
 )
 
 
@@ -51,9 +54,9 @@ def unchanged(noise, *_):
     return noise
 
 
-def no_shift(trained, windows, intensities, plan):
-    """Do not correct the mean."""
-    return intensities
+def channels_apart(windows):
+    """Leave the channels of a colour image as they are."""
+    return None
 
 
 def plain_noise(image):
@@ -74,18 +77,17 @@ VARIANTS = {
     "without doubt": ({}, {"doubt_noise": unchanged}),
     "without discounting texture": ({}, {"discount_texture": unchanged}),
     "white noise told as measured": ({}, {"_TOLD_LEVEL": 1.0}),
-    "without keeping the mean": ({}, {"_keeping_the_mean": no_shift}),
+    "channels not rotated": ({}, {"decorrelating_rotation": channels_apart}),
     "one view instead of four": ({}, {"_VIEWS": 1}),
-    "eight views": ({}, {"_VIEWS": 8}),
     "with p_2 and p_3 in the mixture": ({"downsampling_factors": (2, 3)}, {}),
-    "with 100 steps of stage 3": ({"detail_max_iter": 100}, {}),
 }
 
 
-def group_of(case, noise):
+def group_of(set_name, case, noise):
     """Name of the column that a case counts for."""
-    kind = case.name.partition("_")[0]
-    return kind if kind in ("Confocal", "TwoPhoton", "WideField") else noise or "CT"
+    if set_name == "fmd_dev":
+        return case.name.partition("_")[0]
+    return f"{set_name} {noise}".strip()
 
 
 def cases(data):
@@ -95,7 +97,7 @@ def cases(data):
         for noise in noises or ("",):
             for case in DATA_SETS[name].cases(folder, *([(noise,)] if noise else [])):
                 yield (
-                    group_of(case, noise),
+                    group_of(name, case, noise),
                     case if crop is None else cropped(case, crop),
                 )
 
@@ -113,30 +115,34 @@ def main():
             with ExitStack() as stack:
                 for attribute, value in replaced.items():
                     stack.enter_context(patch.object(_solvers, attribute, value))
-                denoiser = Noise2DetailDenoiser(random_state=0, **parameters)
+                denoiser = Noise2DetailDenoiser(
+                    channel_axis=case.channel_axis, random_state=0, **parameters
+                )
                 estimate = denoiser.fit_transform(case.noisy)
             results[name][group].append(psnr(case.clean, estimate, case.data_range))
         print(group, case.name, flush=True)
     groups = list(results["default"])
     default = {group: np.mean(results["default"][group]) for group in groups}
     sizes = [f"{group} ({len(results['default'][group])})" for group in groups]
-    lines = [
-        f"| variant | {' | '.join(sizes)} |",
-        f"| --- |{' ---: |' * len(groups)}",
-        f"| default | {' | '.join(f'{default[group]:.2f}' for group in groups)} |",
-    ]
+    table = [["variant", *sizes], ["default", *(f"{default[g]:.2f}" for g in groups)]]
     for name in list(VARIANTS)[1:]:
         gains = [np.mean(results[name][group]) - default[group] for group in groups]
-        lines.append(f"| {name} | {' | '.join(f'{gain:+.2f}' for gain in gains)} |")
+        table.append([name, *(f"{gain:+.2f}" for gain in gains)])
     text = [
         "# Ingredients",
         f"Made with `benchmarks/ingredients.py`, on: {describe_machine(1)}. Mean PSNR "
         "in dB, and what each variant adds to it.",
-        "\n".join(lines),
+        "\n".join(
+            f"| {' | '.join(line)} |"
+            for line in (table[0], ["---"] * len(table[0]), *table[1:])
+        ),
     ]
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "ingredients.md").write_text("\n\n".join(text) + "\n")
-    print("\n".join(lines))
+    # The same for the documentation.
+    with open(arguments.output / "ingredients.csv", "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(table)
+    print(text[-1])
 
 
 if __name__ == "__main__":

@@ -259,3 +259,12 @@ def test_detail_recovery_does_no_harm(blur):
         )
     ]
     assert errors[1] < 1.05 * errors[0]
+
+
+def test_no_pattern_at_the_positions_of_a_grid():
+    # Folding by 2 and phase images could leave one: four positions along each axis.
+    noisy = np.random.default_rng(0).normal(100, 10, (256, 256))
+    denoised = Noise2DetailDenoiser().fit_transform(noisy)
+    phases = denoised.reshape(64, 4, 64, 4).mean(axis=(0, 2))
+    assert phases.std() < 0.05
+    assert abs(denoised.mean() - noisy.mean()) < 0.01

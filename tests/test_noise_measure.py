@@ -6,7 +6,7 @@ from skimage import data
 
 from n2d import noise as nz
 from n2d.datasets import fluorescence_cells
-from n2d.noise import measure
+from n2d.noise import blocks
 
 SCENES = {
     "cells": 255.0 * fluorescence_cells((384, 384), rng=0),
@@ -154,8 +154,8 @@ def test_windows_and_lists():
 def test_cost_does_not_grow_with_the_image():
     noisy = np.zeros((2048, 2048), np.float32)
     noisy += np.random.default_rng(0).standard_normal(noisy.shape, np.float32)
-    blocks = measure._sample_blocks([noisy])
-    assert len(blocks) == measure._MAX_BLOCKS
+    sampled = blocks.sample_blocks([noisy])
+    assert len(sampled) == blocks._MAX_BLOCKS
     assert nz.estimate_noise(noisy).level == pytest.approx(1, rel=0.03)
 
 
