@@ -13,6 +13,8 @@ _FEWEST_PIXELS = 400
 _FEWEST_PHOTONS = 2
 
 
+_MOST_CORRELATED = 0.9
+
 # Neighbours as correlated as this are so by blur: texture alone does not get there.
 _SURELY_NOISE = 0.45
 
@@ -70,8 +72,7 @@ def discount_texture(noise: NoiseModel) -> NoiseModel:
     explained = np.abs(shorter)[:, None] ** lags**2
     correlation = np.where(told > 0, np.minimum(told, explained), told)
     correlation[:, 0] = shorter
-    share = np.prod((1 - neighbours) / (1 - shorter))
-    return replace(noise.louder(np.sqrt(share)), correlation=correlation)
+    return _with_correlation(noise, correlation)
 
 
 def doubt_noise(noise: NoiseModel, denoised, removed, probe, response) -> NoiseModel:
@@ -93,7 +94,7 @@ def doubt_noise(noise: NoiseModel, denoised, removed, probe, response) -> NoiseM
     Returns
     -------
     noise : NoiseModel
-        Of a lower level, or `noise` itself.
+        Of a lower level and less correlated, or the same.
 
     See Also
     --------
@@ -115,8 +116,22 @@ def doubt_noise(noise: NoiseModel, denoised, removed, probe, response) -> NoiseM
     if power is None:
         return noise
     rise = UNDERSTATED * (np.sqrt(max(power, 0.0)) - 1) / (1 - UNDERSTATED)
-    believed = _BELIEF + _BELIEF_PER_RISE * rise
-    return noise.louder(float(np.clip(believed, _LEAST_BELIEF, 1.0)))
+    believed = float(np.clip(_BELIEF + _BELIEF_PER_RISE * rise, _LEAST_BELIEF, 1.0))
+    # The less of it is noise, the less of the correlation is the noise's.
+    kept = (believed - _LEAST_BELIEF) / (1 - _LEAST_BELIEF)
+    return _with_correlation(noise.louder(believed), kept * noise.correlation)
+
+
+def _with_correlation(noise, correlation):
+    """Take correlation for texture's: shorter, and a level that is as much lower.
+
+    The finest, diagonal frequencies, where texture is weakest, keep their power.
+    """
+    before, after = (
+        np.clip(c[:, 0], 0, _MOST_CORRELATED) for c in (noise.correlation, correlation)
+    )
+    share = np.prod((1 - before) / (1 - after))
+    return replace(noise.louder(np.sqrt(share)), correlation=correlation)
 
 
 def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> NoiseModel:
