@@ -266,3 +266,9 @@ def test_single_image_split_is_once_everything():
         assert train.tolist() == test.tolist() == list(range(len(X)))
     assert splitter.get_n_splits() == 1
     assert repr(splitter) == "SingleImageSplit()"
+
+
+def test_a_dead_frame_in_a_stack_is_scored_without_a_warning():
+    stack = np.random.default_rng(0).poisson(200, (3, 31, 47)).astype(np.uint16)
+    stack[1] = 0
+    assert np.isfinite(GaussianDenoiser(blur=1.0).fit(stack).score(stack))

@@ -129,11 +129,18 @@ class LocalNoise:
                 result[(*here, slice(tile.left, tile.left + columns))] = values
         seen = residual**2 + probe * passed
         around = (0, _AROUND, _AROUND)
-        floor = 1e-12 * expected.max() + np.finfo(float).tiny
-        ratio = gaussian_filter(seen, around) / np.maximum(
-            gaussian_filter(expected, around), floor
+        nearby = gaussian_filter(expected, around)
+        # A dead frame has no noise by intensity: nothing to correct.
+        ratio = np.divide(
+            gaussian_filter(seen, around),
+            nearby,
+            out=np.ones_like(nearby),
+            where=nearby > 1e-12 * max(nearby.max(), self._variance_scale()),
         )
         return np.sqrt(expected * np.clip(ratio, 1 / _LARGEST_RATIO, _LARGEST_RATIO))
+
+    def _variance_scale(self):
+        return max(model.level**2 for model in self._noise)
 
     def _denoised(self, noisy):
         """Apply stage 1 to pixel values (C, h, w)."""
