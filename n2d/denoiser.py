@@ -13,12 +13,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from n2d._arrays import sample_windows
 from n2d._base import ImageDenoiser
+from n2d._fingerprint import input_fingerprint
 from n2d._progress import reporting
 from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.core.stages import Estimates
 from n2d.core.tiling import padded_side, tiles
+from n2d.model_file import SavedAsFile
 
 # What "auto" stands for: the published schedule, and ours.
 _AUTO = {
@@ -34,7 +36,7 @@ _TRAINING_WINDOW = 96
 _TILE = 512
 
 
-class Noise2DetailDenoiser(ImageDenoiser):
+class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     """Denoise images without training data, by Noise2Detail.
 
     A tiny network tells noise from signal, in three stages: partial denoising,
@@ -113,6 +115,8 @@ class Noise2DetailDenoiser(ImageDenoiser):
         estimated risk; else they are equal.
     downsampling_factors_ : tuple of int
         The factors in the mixture.
+    input_fingerprint_ : dict
+        What `fit` saw: "n_images", "shape", "dtype", "sha256" of the pixels it read.
     n_features_in_ : int
         Length of the second axis of X in `fit`; later inputs may have any size.
 
@@ -271,6 +275,7 @@ class Noise2DetailDenoiser(ImageDenoiser):
         self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
         self.stop_reason_ = fitted.stopped
+        self.input_fingerprint_ = input_fingerprint(images, windows)
         self.data_range_ = data_range
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
@@ -456,7 +461,7 @@ class Noise2DetailDenoiser(ImageDenoiser):
         image.write(self._intensities.backward(values), tile.top, tile.left)
 
     def __getstate__(self):
-        state = super().__getstate__()
+        state = dict(super().__getstate__())  # not the estimator's own
         if state.get("_stages") is not None:  # on the CPU, to load anywhere
             state["_stages"] = copy.deepcopy(self._stages).to("cpu")
             state["networks_"] = state["_stages"].networks

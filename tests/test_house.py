@@ -36,8 +36,15 @@ MAY_IMPORT = {
     "_intensity": ({"noise"}, {"numpy"}),
     "_solvers": ({"_intensity", "core", "noise"}, {"numpy", "torch"}),
     "_base": ({"_arrays", "model_selection"}, {"sklearn"}),
+    "_fingerprint": (set(), {"numpy"}),
+    # safetensors by its NumPy side; a file is written by `io`, whole or not at all
+    "model_file": (
+        {"_intensity", "core", "io", "model_file", "noise"},
+        {"numpy", "safetensors", "sklearn", "torch"},
+    ),
     "denoiser": (
-        {"_arrays", "_base", "_intensity", "_progress", "_solvers", "core", "noise"},
+        {"_arrays", "_base", "_fingerprint", "_intensity", "_progress", "_solvers"}
+        | {"core", "model_file", "noise"},
         None,
     ),
     "functional": ({"_arrays", "core", "denoiser", "noise"}, None),

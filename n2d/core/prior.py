@@ -192,7 +192,9 @@ def read_prior(path):
     """
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        # Cloned, to lie as PyTorch aligns memory, like every copy of them to come: a
+        # few bytes off, kernels sum up in another order.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     with torch.device("meta"):  # where building it draws no random numbers
         network = PriorNetwork(**json.loads(metadata["config"]))
     network.load_state_dict(tensors, assign=True)

@@ -1,0 +1,314 @@
+"""The file itself: tensors and a JSON document, in one safetensors file.
+
+A safetensors file is the length of its header (8 bytes), the header (JSON: where each
+tensor is, and metadata), and the tensors' bytes. Here the metadata is one text, the
+document; and the last tensor, and so the last 32 bytes, is the SHA-256 digest of all
+the bytes before it. It finds what is damaged or was edited; it is no signature, since
+whoever means to can compute it anew. That is why every value is checked as well.
+"""
+
+import hashlib
+import json
+import math
+import os
+import stat
+
+import numpy as np
+import safetensors.numpy
+
+from n2d import __version__
+
+FORMAT = "n2d model"
+FORMAT_VERSION = 1
+
+_METADATA = "n2d_model"
+_CHECKSUM = "sha256"
+_DIGEST = hashlib.sha256().digest_size
+# Of a model with 5,000 hidden channels; the default has 0.4 megabytes.
+LARGEST_FILE = 2**30
+LARGEST_HEADER = 2**24
+_ITEM_SIZES = {"F32": 4, "F64": 8, "U8": 1}
+_BLOCK = 2**20
+
+
+class ModelFileError(ValueError):
+    """A file is no model that can be loaded, or a model cannot be written to a file.
+
+    The message names the file and says what to do.
+    """
+
+
+def pack(document, tensors):
+    """Put a document and tensors into the bytes of a model file.
+
+    Parameters
+    ----------
+    document : dict
+        Anything JSON can hold, all numbers finite.
+    tensors : dict of str to ndarray
+        Of dtype float32 or float64.
+
+    Returns
+    -------
+    bytes
+        The file's content.
+
+    Raises
+    ------
+    ModelFileError
+        If a number is not finite, or there is too much for a file.
+    """
+    head = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "n2d_version": __version__,
+    }
+    try:
+        text = json.dumps(head | document, allow_nan=False)
+    except ValueError as error:  # so many digits, or NaN
+        raise ModelFileError(
+            f"this model cannot be saved: {error}; is a parameter infinite or NaN?"
+        ) from error
+    # The format puts the types with the largest items first: bytes come last.
+    checksum = {_CHECKSUM: np.zeros(_DIGEST, np.uint8)}
+    tensors = {k: np.ascontiguousarray(v) for k, v in (tensors | checksum).items()}
+    content = safetensors.numpy.save(tensors, {_METADATA: text})
+    if len(content) > LARGEST_FILE:
+        raise ModelFileError(
+            f"this model has {len(content):,} bytes, and a model file has at most "
+            f"{LARGEST_FILE:,}; use fewer hidden_channels"
+        )
+    body = content[:-_DIGEST]
+    return body + hashlib.sha256(body).digest()
+
+
+def read_model(path):
+    """Read a model file and check all that can be checked without knowing models.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to read.
+
+    Returns
+    -------
+    document : dict
+        What `pack` got, besides "format", "format_version" and "n2d_version".
+    tensors : dict of str to ndarray
+        What `pack` got; all values are finite.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, no model file, or of a newer format.
+    OSError
+        If it is missing or may not be read.
+    """
+    # Asked first: to open a named pipe would wait for someone who writes.
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise ModelFileError(f"{path}: is no regular file; give a model file")
+    with open(path, "rb") as file:
+        try:
+            return unpack(file, os.fstat(file.fileno()).st_size)
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from error
+
+
+def unpack(file, size):
+    """Take the document and the tensors out of a model file's content.
+
+    Nothing is believed: no more is read or allocated than there are bytes.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading, at its start.
+    size : int
+        Its length in bytes.
+
+    Returns
+    -------
+    document : dict
+        As `read_model` gives it.
+    tensors : dict of str to ndarray
+        As `read_model` gives them.
+
+    Raises
+    ------
+    ModelFileError
+        If the content is damaged, of something else, or of a newer format. The message
+        does not name the file.
+    """
+    header, start = _header(file, size)
+    document = _document(header)
+    _check_table(header, size - start)
+    file.seek(0)
+    if _digest(file, size - _DIGEST) != file.read(_DIGEST):
+        raise ModelFileError(
+            "is damaged: the checksum does not fit the content; get another copy, or "
+            "fit the model again"
+        )
+    file.seek(0)
+    try:
+        tensors = safetensors.numpy.load(file.read(size))
+    except Exception as error:  # of a kind that is private to the library
+        raise _damaged(f"safetensors says {error}") from error
+    del tensors[_CHECKSUM]
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise _damaged(f"{name[:80]!r} has values that are not finite")
+    return document, {name: np.array(tensor) for name, tensor in tensors.items()}
+
+
+def writer(document):
+    """Name what a document says to be written by, for messages.
+
+    Parameters
+    ----------
+    document : dict
+        As read.
+
+    Returns
+    -------
+    str
+        Short and printable.
+    """
+    version = document.get("n2d_version")
+    if isinstance(version, str) and version.isprintable() and len(version) < 40:
+        return f"n2d {version}"
+    return "an unknown n2d"
+
+
+def _damaged(reason):
+    return ModelFileError(
+        f"is damaged ({reason}); get another copy, or fit the model again"
+    )
+
+
+def _foreign(reason):
+    return ModelFileError(
+        f"is no n2d model file ({reason}); n2d fit and Noise2DetailDenoiser.save "
+        "write such files"
+    )
+
+
+def _header(file, size):
+    """Return the header, as it is, and where the tensors begin."""
+    beginning = file.read(9)
+    if size == 0:
+        raise _foreign("it is empty")
+    # A safetensors header is a JSON object, and nothing else begins like that.
+    if beginning[8:] != b"{":
+        kind = "pickles are never read" if beginning[:1] == b"\x80" else "other content"
+        raise _foreign(kind)
+    length = int.from_bytes(beginning[:8], "little")
+    if length > LARGEST_HEADER:
+        raise _foreign(f"its header claims {length:,} bytes")
+    if size > LARGEST_FILE:
+        raise _foreign(f"it has {size:,} bytes")
+    if 8 + length > size:
+        raise _damaged(f"it ends after {size:,} bytes, within its header")
+    file.seek(8)
+    return _parsed(file.read(length), "its header"), 8 + length
+
+
+def _parsed(text, what):
+    """Parse a JSON object, strictly: no NaN, no name twice."""
+
+    def once(pairs):
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a name comes twice")
+        return found
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        found = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+    # RecursionError: thousands of brackets.
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"{what} cannot be parsed") from error
+    if not isinstance(found, dict):
+        raise _damaged(f"{what} is no JSON object")
+    return found
+
+
+def _document(header):
+    """Return the document; other software's files and newer formats are refused."""
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or _METADATA not in metadata:
+        raise _foreign("a safetensors file, but of something else")
+    if not isinstance(metadata[_METADATA], str) or len(metadata) > 1:
+        raise _damaged("its metadata is not one text")
+    document = _parsed(metadata[_METADATA], "its document")
+    if document.get("format") != FORMAT:
+        raise _foreign(f"its format is not {FORMAT!r}")
+    version = document.get("format_version")
+    if type(version) is not int or version < 1:
+        raise _damaged("it has no format version")
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"was written by {writer(document)}, in version {version} of the format; "
+            f"this is n2d {__version__}, which reads up to version {FORMAT_VERSION}. "
+            "Update n2d: pip install --upgrade noise2detail"
+        )
+    return document
+
+
+def _check_table(header, n_bytes):
+    """Check that the tensors of a header fill the rest of the file, without a gap."""
+    table = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    parts = []
+    for name, entry in table.items():
+        if not isinstance(entry, dict) or entry.keys() != {
+            "dtype",
+            "shape",
+            "data_offsets",
+        }:
+            raise _damaged(f"no table entry for {name[:80]!r}")
+        shape, offsets, dtype = (
+            entry[key] for key in ("shape", "data_offsets", "dtype")
+        )
+        if (
+            not (isinstance(dtype, str) and dtype in _ITEM_SIZES)
+            or not _are_counts(shape)
+            or not _are_counts(offsets)
+            or len(offsets) != 2
+            or len(shape) > 8
+            or offsets[1] - offsets[0] != math.prod(shape) * _ITEM_SIZES[dtype]
+        ):
+            raise _damaged(f"{name[:80]!r} has no size that makes sense")
+        parts.append((*offsets, name))
+    end = 0
+    for begin, stop, name in sorted(parts):
+        if begin != end:
+            raise _damaged(f"{name[:80]!r} does not follow what is before it")
+        end = stop
+    if end != n_bytes:
+        raise _damaged(f"it has {n_bytes:,} bytes of data, not the {end:,} it claims")
+    if (
+        not parts
+        or max(parts)[2] != _CHECKSUM
+        or table[_CHECKSUM]["shape"] != [_DIGEST]
+        or [name for name, e in table.items() if e["dtype"] == "U8"] != [_CHECKSUM]
+    ):
+        raise _damaged("it does not end in a checksum")
+
+
+def _are_counts(values):
+    return isinstance(values, list) and all(
+        type(value) is int and 0 <= value <= LARGEST_FILE for value in values
+    )
+
+
+def _digest(file, size):
+    """Compute the digest of the next `size` bytes of a file."""
+    digest = hashlib.sha256()
+    while size > 0:
+        block = file.read(min(_BLOCK, size))
+        if not block:
+            break
+        digest.update(block)
+        size -= len(block)
+    return digest.digest()

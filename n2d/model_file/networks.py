@@ -1,0 +1,107 @@
+"""Networks as a few numbers and named tensors, and back."""
+
+import numpy as np
+import torch
+
+from n2d.core.network import Correction, DenoisingNetwork
+from n2d.core.prior import PriorNetwork
+
+# Wide enough for every network that fits into a file, and cheap to try.
+_MOST_CHANNELS = 2**14
+_PADDING = ("zeros", "replicate")
+
+
+def describe_network(network):
+    """Turn a network into what a document can hold, and tensors.
+
+    Parameters
+    ----------
+    network : DenoisingNetwork, Correction or PriorNetwork
+        A fitted network, on any device.
+
+    Returns
+    -------
+    description : dict
+        What it takes to build it.
+    tensors : dict of str to ndarray of float32
+        Its weights.
+    """
+    if isinstance(network, PriorNetwork):
+        description = dict(network.config)
+    else:
+        inner = network.network if isinstance(network, Correction) else network
+        description = {
+            "in_channels": inner.in_channels,
+            "hidden_channels": inner.hidden_channels,
+            "padding_mode": inner.layers[0].padding_mode,
+        }
+    state = network.state_dict()
+    # How weights lie in memory decides which kernel runs, and so the last bits.
+    description["channels_last"] = any(
+        weight.ndim == 4 and not weight.is_contiguous() for weight in state.values()
+    )
+    tensors = {name: weight.detach().cpu().numpy() for name, weight in state.items()}
+    return {"kind": type(network).__name__, **description}, tensors
+
+
+def build_network(fields, tensors, in_channels):
+    """Build a network from its description and weights.
+
+    Parameters
+    ----------
+    fields : Fields
+        The description.
+    tensors : dict of str to ndarray
+        The weights.
+    in_channels : int
+        Of the images.
+
+    Returns
+    -------
+    torch.nn.Module
+        On the CPU, for inference.
+
+    Raises
+    ------
+    ModelFileError
+        If something does not fit.
+    """
+    kind = fields.choice(
+        "kind", ["DenoisingNetwork", "Correction", PriorNetwork.__name__]
+    )
+    channels_last = fields.choice("channels_last", (False, True))
+    hidden_channels = fields.integer("hidden_channels", 1, _MOST_CHANNELS)
+    if kind == "PriorNetwork":
+        config = {
+            "dilations": fields.integers("dilations", 1, 256),
+            "n_passes": fields.integer("n_passes", 1, 256),
+            "condition_channels": fields.integer(
+                "condition_channels", 1, _MOST_CHANNELS
+            ),
+        }
+        if len(config["dilations"]) % 2:
+            raise fields.wrong("dilations", "of even length")
+    else:
+        fields.integer("in_channels", in_channels, in_channels)
+        padding_mode = fields.choice("padding_mode", _PADDING)
+    fields.end()
+    with torch.device("meta"):  # no memory, no random numbers
+        if kind == "PriorNetwork":
+            network = PriorNetwork(hidden_channels, **config)
+        else:
+            network = DenoisingNetwork(in_channels, hidden_channels, padding_mode)
+        if kind == "Correction":
+            network = Correction(network)
+    network = network.to(torch.float32)  # whatever the default is
+    expected = {
+        name: (np.dtype(np.float32), tuple(weight.shape))
+        for name, weight in network.state_dict().items()
+    }
+    if expected != {name: (t.dtype, t.shape) for name, t in tensors.items()}:
+        raise fields.wrong("", f"a {kind} with the weights that this needs")
+    # Cloned, to lie as PyTorch aligns memory: that, too, can change the last bits.
+    weights = {n: torch.from_numpy(tensor).clone() for n, tensor in tensors.items()}
+    network.load_state_dict(weights, assign=True)
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,377 @@
+"""What `fit` has settled, as a document and tensors, and back."""
+
+import math
+
+import numpy as np
+import torch
+
+from n2d._intensity import Intensities
+from n2d.core.learned import LearnedStages
+from n2d.core.network import Correction, DenoisingNetwork
+from n2d.core.prior import N_LAGS, PriorNetwork
+from n2d.core.stages import TrainedStages
+from n2d.model_file.container import ModelFileError, writer
+from n2d.model_file.fields import Fields, is_number
+from n2d.model_file.networks import build_network, describe_network
+from n2d.noise import NoiseModel
+
+_MOST_CHANNELS = 2**14
+_MOST_LAGS = 64
+_LARGEST_ALIGNMENT = 2**14
+
+
+def describe(estimator):
+    """Turn a fitted estimator into what a model file holds.
+
+    Parameters
+    ----------
+    estimator : Noise2DetailDenoiser
+        Fitted.
+
+    Returns
+    -------
+    document : dict
+        Parameters, attributes and what the tensors belong to; JSON can hold it.
+    tensors : dict of str to ndarray
+        Weights and other arrays by name.
+    """
+    intensities, stages = estimator._intensities, estimator._stages
+    names = getattr(estimator, "feature_names_in_", None)
+    noise = estimator.noise_
+    if noise is not None:
+        noise = _each(noise) if isinstance(noise, tuple) else _noise(noise)
+    tensors = {"loss_curve": np.array(estimator.loss_curve_, np.float64)}
+    for name in ("rotation", "shift"):
+        array = getattr(intensities, name)
+        if array is not None:
+            tensors[f"intensities.{name}"] = np.asarray(array, np.float64)
+    networks = []
+    for i, network in enumerate(estimator.networks_):
+        description, weights = describe_network(network)
+        networks.append(description)
+        tensors |= {f"networks.{i}.{name}": t for name, t in weights.items()}
+    if isinstance(stages, LearnedStages):
+        tensors["stages.correlation"] = stages.correlation.detach().cpu().numpy()
+    document = {
+        "estimator": type(estimator).__name__,
+        "parameters": {
+            name: _parameter(name, value)
+            for name, value in estimator.get_params(deep=False).items()
+        },
+        "input": estimator.input_fingerprint_,
+        "n_channels": int(estimator._n_channels),
+        "n_features_in": getattr(estimator, "n_features_in_", None),
+        "feature_names_in": None if names is None else list(names),
+        "data_range": _floats(estimator.data_range_),
+        "noise": noise,
+        "mixture": _pairs(estimator.mixture_),
+        "stop_reason": estimator.stop_reason_,
+        "intensities": {
+            "data_range": _floats(intensities.data_range),
+            "noise": None if intensities.noise is None else _each(intensities.noise),
+        },
+        "networks": networks,
+        "stages": _describe_stages(stages),
+    }
+    return document, tensors
+
+
+def _parameter(name, value):
+    """Return a constructor parameter as JSON can hold it."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (tuple, list)):
+        return [_parameter(name, item) for item in value]
+    if isinstance(value, np.random.RandomState):
+        return None
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ModelFileError(
+        f"a model file cannot hold {name}={value!r}; set_params({name}=...) to a "
+        "number, a text, a tuple of numbers or None"
+    )
+
+
+def _floats(values):
+    return [float(value) for value in values]
+
+
+def _pairs(weights):
+    return [[int(factor), float(weight)] for factor, weight in weights.items()]
+
+
+def _each(models):
+    return [_noise(model) for model in models]
+
+
+def _noise(model):
+    return {
+        "level": model.level,
+        "gain": model.gain,
+        "offset": model.offset,
+        "read_noise": model.read_noise,
+        "correlation": model.correlation.tolist(),
+    }
+
+
+def _describe_stages(stages):
+    if stages is None:
+        return None
+    if isinstance(stages, TrainedStages):
+        factors = [int(factor) for factor in stages.factors]
+        return {"kind": "trained", "factors": factors, "clamp": bool(stages.clamp)}
+    return {
+        "kind": "learned",
+        "weights": _pairs(stages.weights),
+        "told_level": float(stages.told_level),
+        "n_views": int(stages.n_views),
+    }
+
+
+def restore(make, document, tensors):
+    """Make a fitted estimator of what a model file holds.
+
+    Parameters
+    ----------
+    make : callable
+        The estimator's class.
+    document : dict
+        As read; every value of it is checked.
+    tensors : dict of str to ndarray
+        As read.
+
+    Returns
+    -------
+    Noise2DetailDenoiser
+        Fitted, on the CPU.
+
+    Raises
+    ------
+    ModelFileError
+        If something is missing, unknown, or does not fit; the message does not name
+        the file.
+    """
+    fields, tensors = Fields(document), dict(tensors)
+    for name in ("format", "format_version", "n2d_version"):
+        fields.take(name)
+    estimator = _unfitted(make, fields, document)
+
+    n_channels = fields.integer("n_channels", 1, _MOST_CHANNELS)
+    state = {"_n_channels": n_channels}
+    state["input_fingerprint_"] = _input(Fields(fields.take("input"), "input"))
+    state |= _features(fields)
+    state["data_range_"] = fields.interval("data_range")
+    state["noise_"] = fields.optional("noise", lambda name: _models(fields, name, None))
+    if isinstance(state["noise_"], NoiseModel) and n_channels > 1:
+        raise fields.wrong("noise", f"a list of {n_channels}, one for every channel")
+    if isinstance(state["noise_"], tuple) and len(state["noise_"]) != n_channels:
+        raise fields.wrong("noise", f"a list of {n_channels}, one for every channel")
+    state["mixture_"] = fields.weights("mixture")
+    factors = tuple(factor for factor in state["mixture_"] if factor > 1)
+    if 1 not in state["mixture_"] or math.lcm(1, *factors) > _LARGEST_ALIGNMENT:
+        raise fields.wrong("mixture", "the weights of 1 and of small factors")
+    state["downsampling_factors_"] = factors
+    state["stop_reason_"] = fields.text("stop_reason")
+
+    intensities = Fields(fields.take("intensities"), "intensities")
+    state["_intensities"] = _intensities(intensities, tensors, n_channels)
+    state["networks_"] = _networks(fields, tensors, n_channels)
+    state["_stages"] = fields.optional(
+        "stages", lambda name: _stages(Fields(fields.take(name), name), tensors, state)
+    )
+    curve = _array(fields, tensors, "loss_curve", np.float64, ndim=1)
+    if not curve.size:
+        raise fields.wrong("loss_curve", "at least one value")
+    state["loss_curve_"] = curve.tolist()
+    state["n_iter_"] = curve.size
+    fields.end()
+    if tensors:
+        raise fields.wrong("", f"without the tensor {min(tensors)[:80]!r}")
+    vars(estimator).update(state)
+    return estimator
+
+
+def _unfitted(make, fields, document):
+    """Make the estimator with its parameters, which a check follows."""
+    if fields.text("estimator") != make.__name__:
+        raise ModelFileError(
+            f"holds a {document['estimator']!r}, no {make.__name__}; load it with the "
+            "class that saved it"
+        )
+    parameters = fields.take("parameters")
+    Fields(parameters, "parameters")
+    unknown = parameters.keys() - make().get_params().keys()
+    if unknown:
+        raise ModelFileError(
+            f"has a parameter {min(unknown)[:80]!r} that this n2d does not know; it "
+            f"was written by {writer(document)}. Update n2d: pip install --upgrade "
+            "noise2detail"
+        )
+    for name, value in parameters.items():
+        if isinstance(value, dict) or (
+            isinstance(value, list)
+            and not (len(value) <= 64 and all(type(v) in (int, float) for v in value))
+        ):
+            raise fields.wrong(f"parameters.{name}", "a value or a few numbers")
+    estimator = make(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
+    )
+    try:
+        estimator._validate_params()
+        if estimator.device != "auto":
+            torch.device(estimator.device)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(
+            f"holds no usable model: its parameters are refused ({reason}); fit the "
+            "model again"
+        ) from error
+    return estimator
+
+
+def _input(fields):
+    found = {
+        "n_images": fields.integer("n_images", 1, 2**62),
+        "shape": fields.optional("shape", lambda m: fields.integers(m, 1, 2**62)),
+        "dtype": fields.optional("dtype", fields.text),
+        "sha256": fields.text("sha256", 64),
+    }
+    fields.end()
+    return found
+
+
+def _features(fields):
+    """Return what scikit-learn remembers of the columns; nothing after a list."""
+    state = {}
+    n_features = fields.optional(
+        "n_features_in", lambda name: fields.integer(name, 1, 2**62)
+    )
+    if n_features is not None:
+        state["n_features_in_"] = n_features
+    names = fields.take("feature_names_in")
+    if names is not None:
+        if (
+            not isinstance(names, list)
+            or len(names) != n_features
+            or not all(isinstance(name, str) for name in names)
+        ):
+            raise fields.wrong("feature_names_in", f"a list of {n_features} texts")
+        state["feature_names_in_"] = np.array(names, dtype=object)
+    return state
+
+
+def _models(fields, member, n_channels):
+    """Take noise models: a tuple, or one where no number of channels is asked for."""
+    value = fields.take(member)
+    where = ".".join(filter(None, (fields.name, member)))
+    if isinstance(value, dict) and n_channels is None:
+        return _model(Fields(value, where))
+    most = n_channels or _MOST_CHANNELS
+    if not isinstance(value, list) or not (n_channels or 1) <= len(value) <= most:
+        raise fields.wrong(member, "a noise model for every channel")
+    return tuple(_model(Fields(item, where)) for item in value)
+
+
+def _model(fields):
+    values = {name: fields.number(name) for name in ("level", "gain", "offset")}
+    values["read_noise"] = fields.number("read_noise")
+    rows = fields.each("correlation", 2, 2)
+    fields.end()
+    if not all(
+        isinstance(row, list)
+        and 1 <= len(row) == len(rows[0]) <= _MOST_LAGS
+        and all(map(is_number, row))
+        for row in rows
+    ):
+        raise fields.wrong("correlation", "two rows of numbers")
+    try:
+        return NoiseModel(**values, correlation=rows)
+    except (ValueError, TypeError) as error:
+        raise fields.wrong("", f"a noise model, but {error}") from error
+
+
+def _intensities(fields, tensors, n_channels):
+    found = Intensities(
+        fields.interval("data_range"),
+        fields.optional("noise", lambda name: _models(fields, name, n_channels)),
+        *(
+            _array(fields, tensors, f"intensities.{name}", np.float64, shape=shape)
+            if f"intensities.{name}" in tensors
+            else None
+            for name, shape in (
+                ("rotation", (n_channels, n_channels)),
+                ("shift", (n_channels,)),
+            )
+        ),
+    )
+    fields.end()
+    if found.noise and len({model.correlation.shape for model in found.noise}) > 1:
+        raise fields.wrong("noise", "known at the same distances for every channel")
+    return found
+
+
+def _networks(fields, tensors, n_channels):
+    networks = []
+    for i, item in enumerate(fields.each("networks", 1, 2)):
+        prefix = f"networks.{i}."
+        weights = {
+            name.removeprefix(prefix): tensors.pop(name)
+            for name in list(tensors)
+            if name.startswith(prefix)
+        }
+        networks.append(
+            build_network(Fields(item, f"networks.{i}"), weights, n_channels)
+        )
+    return tuple(networks)
+
+
+def _stages(fields, tensors, state):
+    """Return the stages, with the networks that have been built."""
+    networks, intensities = state["networks_"], state["_intensities"]
+    kinds = [type(network) for network in networks]
+    if fields.choice("kind", ("trained", "learned")) == "trained":
+        if kinds not in ([DenoisingNetwork], [DenoisingNetwork] * 2):
+            raise fields.wrong("", "stages that fit their networks")
+        factors = fields.integers("factors", 2, _LARGEST_ALIGNMENT)
+        found = TrainedStages(networks, factors, fields.choice("clamp", (False, True)))
+    else:
+        if kinds not in ([PriorNetwork], [PriorNetwork, Correction]):
+            raise fields.wrong("", "stages that fit their networks")
+        if intensities.noise is None:
+            raise fields.wrong("", "with the noise that the network is told")
+        n_lags = intensities.noise[0].correlation.shape[1]
+        if n_lags < N_LAGS:
+            raise fields.wrong(
+                "", f"with the noise's correlation at {N_LAGS} distances"
+            )
+        shape = (len(intensities.noise), 2, n_lags)
+        correlation = _array(
+            fields, tensors, "stages.correlation", np.float32, shape=shape
+        )
+        weights = fields.weights("weights")
+        factors = tuple(weights)
+        found = LearnedStages(
+            networks,
+            torch.from_numpy(correlation).clone(),
+            weights,
+            told_level=fields.number("told_level", 0.0, 10.0),
+            n_views=fields.integer("n_views", 1, 8),
+        )
+    if factors != state["downsampling_factors_"]:
+        raise fields.wrong("", "stages of the factors that are mixed")
+    fields.end()
+    return found
+
+
+def _array(fields, tensors, name, dtype, *, shape=None, ndim=None):
+    array = tensors.pop(name, None)
+    if (
+        array is None
+        or array.dtype != dtype
+        or (shape is not None and array.shape != shape)
+        or (ndim is not None and array.ndim != ndim)
+    ):
+        wanted = f"of shape {shape}" if shape is not None else f"with {ndim} axis"
+        # The tensors' names are whole: no object is around them.
+        raise Fields({}).wrong(name, f"a tensor of {np.dtype(dtype)} {wanted}")
+    return array
