@@ -5,9 +5,13 @@ time. Only what is asked for is read, so that memory maps and other array-likes 
 read on indexing never need to fit into memory. NumPy only.
 """
 
+import math
+import mmap
 import numbers
 
 import numpy as np
+
+from n2d._rounding import convert
 
 
 class Image:
@@ -77,13 +81,31 @@ class Image:
         return values
 
     def write(self, values, top, left):
-        """Put a window (C, h, w) into the array, converted to its dtype."""
+        """Put a window (C, h, w) into the array, converted to its dtype.
+
+        For an integer type it is rounded, and clipped to what the type can hold.
+        """
         _, height, width = values.shape
+        values, _ = convert(values, self._array.dtype)
         window = self._window(slice(top, top + height), slice(left, left + width))
         if self._channel_axis is None:
             self._array[window] = values[0]
         else:
             self._array[window] = np.moveaxis(values, 0, self._channel_axis)
+
+    def let_go(self):
+        """Give the memory back that a memory map has taken for what is on disk.
+
+        The operating system would do so when memory gets short; until then the process
+        looks, and is counted, as if it held the whole file.
+        """
+        array, private = self._array, False
+        while isinstance(array, np.ndarray):
+            # What was written to a copy-on-write map is nowhere else.
+            private |= getattr(array, "mode", None) == "c"
+            array = array.base
+        if isinstance(array, mmap.mmap) and not private and hasattr(array, "madvise"):
+            array.madvise(mmap.MADV_DONTNEED)
 
     def _window(self, rows, columns):
         """Index of a window in the user's array."""
@@ -112,6 +134,8 @@ class Images:
         images, of any sizes; a nested list of numbers is one array.
     channel_axis : int or None
         Axis of X, or of every array of a list, that holds the channels.
+    name : str, default="X"
+        How error messages call X.
 
     Raises
     ------
@@ -122,28 +146,28 @@ class Images:
         not fit, or if the images differ in their number of channels.
     """
 
-    def __init__(self, X, channel_axis=None):
+    def __init__(self, X, channel_axis=None, name="X"):
         self._X = X
         self._channel_axis = channel_axis
         self.is_list = isinstance(X, (list, tuple)) and any(map(_is_array, X))
         if self.is_list:
-            self.arrays = [_as_array(item, f"X[{i}]") for i, item in enumerate(X)]
+            self.arrays = [_as_array(item, f"{name}[{i}]") for i, item in enumerate(X)]
             self._images = []
             for i, array in enumerate(self.arrays):
-                name = f"X[{i}]"
-                axis, stacked = _settle_axes(array, channel_axis, name)
+                item_name = f"{name}[{i}]"
+                axis, stacked = settle_axes(array, channel_axis, item_name)
                 if stacked:
                     raise ValueError(
-                        f"{name} has {array.ndim} axes, but every array of a list is "
-                        f"one image of {array.ndim - 1}; pass a stack as one array"
+                        f"{item_name} has {array.ndim} axes, but every array of a list "
+                        f"is one image of {array.ndim - 1}; pass a stack as one array"
                     )
-                self._images.append(Image(array, axis, name=name))
+                self._images.append(Image(array, axis, name=item_name))
         else:
-            array = _as_array(X, "X")
+            array = _as_array(X, name)
             self.arrays = [array]
-            axis, stacked = _settle_axes(array, channel_axis, "X")
+            axis, stacked = settle_axes(array, channel_axis, name)
             places = [(i,) for i in range(array.shape[0])] if stacked else [()]
-            self._images = [Image(array, axis, place) for place in places]
+            self._images = [Image(array, axis, place, name) for place in places]
         channels = {image.shape[0] for image in self._images}
         if len(channels) > 1:
             raise ValueError(
@@ -169,6 +193,24 @@ class Images:
     def __getitem__(self, i):
         return self._images[i]
 
+    @property
+    def result_dtypes(self):
+        """The data type that the result of every array has by default."""
+        return [np.result_type(array.dtype, np.float32) for array in self.arrays]
+
+    @property
+    def n_result_bytes(self):
+        """How much memory the results take."""
+        return sum(
+            math.prod(array.shape) * dtype.itemsize
+            for array, dtype in zip(self.arrays, self.result_dtypes, strict=True)
+        )
+
+    @property
+    def are_lazy(self):
+        """Whether there are Dask arrays among the arrays."""
+        return any(hasattr(array, "__dask_graph__") for array in self.arrays)
+
     def empty_like(self):
         """Return new images of X's shapes and of the dtype that results have.
 
@@ -178,11 +220,39 @@ class Images:
             Of dtype ``np.result_type(X.dtype, np.float32)``; `result` gives the array.
         """
         outputs = [
-            np.empty(array.shape, np.result_type(array.dtype, np.float32))
-            for array in self.arrays
+            np.empty(array.shape, dtype)
+            for array, dtype in zip(self.arrays, self.result_dtypes, strict=True)
         ]
         X = outputs[0] if not self.is_list else type(self._X)(outputs)
         return Images(X, self._channel_axis)
+
+    def outputs_in(self, out):
+        """Return the images of an array, or a list of arrays, to write results to.
+
+        Parameters
+        ----------
+        out : array-like, or list or tuple of array-likes
+            Of X's shape, or shapes.
+
+        Returns
+        -------
+        Images
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `out` cannot be written to, is X itself, or has another shape.
+        """
+        if self.is_list and not isinstance(out, (list, tuple)):
+            raise ValueError("X is a list, so out must be a list of arrays, too")
+        arrays = list(out) if self.is_list else [out]
+        if len(arrays) != len(self.arrays):
+            raise ValueError(
+                f"out has {len(arrays)} arrays, but X has {len(self.arrays)}"
+            )
+        for array, source in zip(arrays, self.arrays, strict=True):
+            _check_writable(array, source)
+        return Images(out, self._channel_axis)
 
     @property
     def result(self):
@@ -237,6 +307,47 @@ def sample_windows(images, rng, *, side, max_pixels, multiple):
     return windows
 
 
+def _check_writable(array, source):
+    """Raise where results for `source` cannot be written to `array`."""
+    if not (_reads_lazily(array) and hasattr(array, "__setitem__")):
+        raise TypeError(
+            "out must be an array that can be written to, such as a NumPy array, a "
+            f"memory map or a Zarr array, got {type(array).__name__}"
+        )
+    if hasattr(array, "__dask_graph__"):
+        raise TypeError(
+            "out must not be a Dask array: transform a Dask array, and write the lazy "
+            "result with its own to_zarr or store"
+        )
+    if tuple(array.shape) != tuple(source.shape):
+        raise ValueError(
+            f"out has shape {tuple(array.shape)}, but X has {tuple(source.shape)}"
+        )
+    if np.dtype(array.dtype).kind not in "biuf":
+        raise TypeError(f"out must hold numbers, got dtype {array.dtype}")
+    if not getattr(getattr(array, "flags", None), "writeable", True):
+        raise ValueError("out is read-only")
+    if _are_one(array, source):
+        raise ValueError(
+            "out must not be X itself, or share memory with it: tiles are denoised "
+            "from pixels around them, which would be denoised already"
+        )
+
+
+def _are_one(array, source):
+    """Whether two arrays are known to be the same, in memory or on disk."""
+    if array is source:
+        return True
+    if isinstance(array, np.ndarray) and isinstance(source, np.ndarray):
+        if np.may_share_memory(array, source):
+            return True
+    for place in ("filename", "store_path"):  # of a memory map, of a Zarr array
+        here = getattr(array, place, None)
+        if here is not None and here == getattr(source, place, None):
+            return True
+    return False
+
+
 def _is_array(item):
     return hasattr(item, "shape") and getattr(item, "ndim", 0) > 0
 
@@ -265,6 +376,11 @@ def _as_array(X, name):
             f"'.toarray()' to convert it to a dense array"
         )
     array = X if isinstance(X, np.ndarray) or _reads_lazily(X) else np.asarray(X)
+    if any(n != n for n in array.shape):  # as for a Dask array after a selection
+        raise ValueError(
+            f"{name} does not know its own shape, {array.shape}; call its "
+            "compute_chunk_sizes() first"
+        )
     dtype = np.dtype(array.dtype)
     if dtype.kind == "O":
         array = _numbers(np.asarray(array), name)
@@ -293,8 +409,31 @@ def _numbers(array, name):
         raise TypeError(f"{name} must hold numbers: {error}") from error
 
 
-def _settle_axes(array, channel_axis, name):
-    """Return the channel axis within one image, and whether there is a stack."""
+def settle_axes(array, channel_axis, name="X"):
+    """Find out which axes of an array are which.
+
+    Parameters
+    ----------
+    array : array-like
+        Images, as a user gave them.
+    channel_axis : int or None
+        The axis of the channels.
+    name : str, default="X"
+        How error messages call the array.
+
+    Returns
+    -------
+    axis : int or None
+        The channel axis within one image.
+    stacked : bool
+        Whether axis 0 holds images.
+
+    Raises
+    ------
+    ValueError
+        If the array has the wrong number of axes, or no pixel, or `channel_axis` does
+        not fit.
+    """
     n_axes = 2 if channel_axis is None else 3
     if array.ndim not in (n_axes, n_axes + 1):
         one, many = ("(H, W)", "(n, H, W)") if n_axes == 2 else ("3 axes", "4 axes")

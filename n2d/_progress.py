@@ -1,4 +1,6 @@
-"""Progress of a training on the terminal."""
+"""Progress on the terminal."""
+
+import math
 
 from tqdm import tqdm
 
@@ -19,8 +21,15 @@ class ProgressBar:
         if progress.stage != self._stage:
             self.__exit__()
             self._stage = progress.stage
-            self._bar = tqdm(total=progress.total, desc=progress.stage, unit="step")
-        self._bar.set_postfix(loss=f"{progress.loss:.3g}", refresh=False)
+            trains = not math.isnan(progress.loss)  # or else counts pixels
+            self._bar = tqdm(
+                total=progress.total,
+                desc=progress.stage,
+                unit="step" if trains else "px",
+                unit_scale=not trains,
+            )
+        if not math.isnan(progress.loss):
+            self._bar.set_postfix(loss=f"{progress.loss:.3g}", refresh=False)
         self._bar.update(progress.step - self._bar.n)
 
     def __exit__(self, *exception):

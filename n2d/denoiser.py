@@ -14,12 +14,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from n2d._arrays import sample_windows
 from n2d._base import ImageDenoiser
 from n2d._fingerprint import input_fingerprint
+from n2d._memory import check_room
 from n2d._progress import reporting
 from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
+from n2d._tiled import TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
-from n2d.core.stages import Estimates
-from n2d.core.tiling import padded_side, tiles
+from n2d.core.tiling import padded_side
 from n2d.model_file import SavedAsFile
 
 # What "auto" stands for: the published schedule, and ours.
@@ -33,7 +34,6 @@ _AUTO_FACTORS = (2, 4)
 # The fast solver learns from so many pixels at most: all of a 512 x 512 image.
 _MAX_TRAINING_PIXELS = 512**2
 _TRAINING_WINDOW = 96
-_TILE = 512
 
 
 class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
@@ -372,34 +372,55 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
-    def transform(self, X):
+    def transform(self, X, *, out=None, callback=None):
         """Denoise images with what `fit` has learned.
 
         The result is a local function of the pixels and of nothing else: each image of
-        a stack comes out as it would alone, however the images are tiled.
+        a stack comes out as it would alone, however the images are tiled. Tiles, their
+        size settled by the memory there is, are spread over PyTorch's threads.
 
         Parameters
         ----------
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
+            Memory maps, Zarr arrays and what else reads on indexing are read by tiles.
+        out : array-like, or list of array-likes, optional
+            Where to write the result, tile by tile: an array of X's shape that takes
+            ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
+            an integer type values are rounded, and clipped to what it can hold.
+        callback : callable, optional
+            Called after every tile with an `n2d.core.training.Progress` that counts
+            pixels. Returning True cancels.
 
         Returns
         -------
         ndarray, or list of ndarray
             Denoised, of the shape of X and dtype
-            ``np.result_type(X.dtype, np.float32)``.
+            ``np.result_type(X.dtype, np.float32)``; or `out`. For a Dask array it is a
+            lazy one of the same chunks, computed where and when Dask is asked to.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         TypeError, ValueError
-            If X is unsuitable; the message names what is wrong.
+            If X or `out` is unsuitable; the message names what is wrong.
+        MemoryError
+            If there is no room for the result, or not even for a small tile.
+        n2d.core.training.TrainingCancelled
+            If `callback` returned True; what is done by then is in `out`.
         """
         images = self._images_to_transform(X)
-        outputs = images.empty_like()
-        for i, tile, estimates in self._denoised_tiles(images):
-            self._write(outputs[i], tile, estimates.stage3)
+        if out is None and images.are_lazy:
+            from n2d._dask import lazily_denoised  # an extra
+
+            return lazily_denoised(
+                self._tile_denoiser(), X, self.channel_axis, self.device
+            )
+        outputs = self._new_outputs(images) if out is None else images.outputs_in(out)
+        for i, tile, (estimate,) in self._denoised_tiles(images, ["stage3"], callback):
+            outputs[i].write(estimate, tile.top, tile.left)
+            outputs[i].let_go()
         return outputs.result
 
     def transform_stages(self, X):
@@ -420,45 +441,38 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             `transform`.
         """
         images = self._images_to_transform(X)
-        outputs = Bunch(
-            stage1=images.empty_like(),
-            stage2_factors={r: images.empty_like() for r in self.downsampling_factors_},
-            stage2=images.empty_like(),
-            stage3=images.empty_like(),
-        )
-        for i, tile, estimates in self._denoised_tiles(images):
-            for stage in ("stage1", "stage2", "stage3"):
-                self._write(outputs[stage][i], tile, getattr(estimates, stage))
-            for r, estimate in estimates.stage2_factors.items():
-                self._write(outputs.stage2_factors[r][i], tile, estimate)
-        results = {
-            stage: outputs[stage].result for stage in ("stage1", "stage2", "stage3")
-        }
-        factors = {r: output.result for r, output in outputs.stage2_factors.items()}
+        names = ["stage1", "stage2", "stage3", *self.downsampling_factors_]
+        outputs = [self._new_outputs(images, len(names)) for _ in names]
+        for i, tile, estimates in self._denoised_tiles(images, names):
+            for output, estimate in zip(outputs, estimates, strict=True):
+                output[i].write(estimate, tile.top, tile.left)
+        results = dict(zip(names, (output.result for output in outputs), strict=True))
+        factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
 
-    def _denoised_tiles(self, images):
-        """Yield (image's number, tile, `Estimates` of the tile's window)."""
-        device = usable_device(self.device, fall_back=True)
-        trained = None if self._stages is None else self._stages.to(device)
-        geometry = {
-            "side": _TILE,
-            "reach": 0 if trained is None else trained.reach,
-            "multiple": 1 if trained is None else trained.alignment,
-        }
-        for i, image in enumerate(images):
-            for tile in tiles(*image.shape[1:], **geometry):
-                values = self._intensities.forward(image.read(*tile.window))
-                noisy = torch.from_numpy(values)[None].to(device)  # (1, C, h, w)
-                if trained is None:
-                    yield i, tile, Estimates(noisy, {}, noisy, noisy)
-                else:
-                    yield i, tile, trained.estimates(noisy)
+    def _new_outputs(self, images, n_copies=1):
+        """Make arrays for results, if there is room for them."""
+        check_room(
+            n_copies * images.n_result_bytes,
+            "the result",
+            "pass out=, an array on disk",
+        )
+        return images.empty_like()
 
-    def _write(self, image, tile, estimate):
-        """Write a tile's part of an estimate, in the units of X."""
-        values = tile.crop(estimate[0]).cpu().numpy()
-        image.write(self._intensities.backward(values), tile.top, tile.left)
+    def _tile_denoiser(self):
+        return TileDenoiser(self._stages, self._intensities)
+
+    def _denoised_tiles(self, images, names, callback=None):
+        """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
+        with contextlib.ExitStack() as stack:
+            yield from denoised_tiles(
+                self._tile_denoiser(),
+                images,
+                usable_device(self.device, fall_back=True),
+                n_threads=torch.get_num_threads(),
+                names=names,
+                callback=reporting(callback, self.verbose, stack),
+            )
 
     def __getstate__(self):
         state = dict(super().__getstate__())  # not the estimator's own

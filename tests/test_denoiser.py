@@ -117,7 +117,7 @@ def test_tiles_change_nothing(monkeypatch, solver, factors):
     X = noisy_image(83, 101)
     estimator = denoiser(solver=solver, downsampling_factors=factors).fit(X)
     whole = estimator.transform(X)
-    monkeypatch.setattr("n2d.denoiser._TILE", 16)
+    monkeypatch.setattr("n2d._tiled._LARGEST_TILE", 16)
     tiled = estimator.transform(X)
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-6 * np.ptp(X))
 

@@ -22,12 +22,19 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
     "noise": ({"noise"}, {"numpy", "scipy"}),
-    "_arrays": (set(), {"numpy"}),
+    "_rounding": (set(), {"numpy"}),
+    "_memory": (set(), {"psutil"}),
+    "_arrays": ({"_rounding"}, {"numpy"}),
+    "_tiled": ({"_intensity", "_memory", "core"}, {"threadpoolctl", "torch"}),
+    "_dask": ({"_arrays", "_tiled", "core"}, {"dask", "numpy", "torch"}),
     "_progress": (set(), {"tqdm"}),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
-    "io": ({"io"}, {"numpy", "PIL", "tifffile", "zarr"}),
+    "io": (
+        {"io"},
+        {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
+    ),
     "pretraining": (
         {"_arrays", "core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
@@ -43,7 +50,17 @@ MAY_IMPORT = {
         {"numpy", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {"_arrays", "_base", "_fingerprint", "_intensity", "_progress", "_solvers"}
+        {
+            "_arrays",
+            "_base",
+            "_dask",
+            "_memory",
+            "_tiled",
+            "_fingerprint",
+            "_intensity",
+            "_progress",
+            "_solvers",
+        }
         | {"core", "model_file", "noise"},
         None,
     ),

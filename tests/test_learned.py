@@ -67,7 +67,7 @@ def test_channels_are_denoised_one_by_one():
 def test_phases_are_told_the_correlation_at_their_distance():
     seen = []
 
-    def network(noisy, level, told):
+    def network(noisy, level, told, rim):
         seen.append(told)
         return noisy
 

@@ -12,7 +12,7 @@ import torch
 
 from n2d.core.prior import N_LAGS, PriorNetwork
 from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
-from n2d.core.stages import Estimates
+from n2d.core.stages import ACTIVATIONS, Estimates
 
 _SURELY_CORRELATED = 0.3
 
@@ -55,6 +55,15 @@ class LearnedStages:
         start, *detail = self.networks
         return start.reach * max(1, *self.weights, 1) + sum(h.reach for h in detail)
 
+    @property
+    def bytes_per_pixel(self):
+        """Memory that an image needs while it is denoised, without itself."""
+        start, *detail = self.networks
+        # The start works on images folded by 2, channel by channel.
+        folded = start.config["hidden_channels"] * len(self.correlation) / 4
+        widths = [folded, *(h.network.hidden_channels for h in detail)]
+        return int(4 * ACTIVATIONS * max(widths))
+
     def to(self, device):
         """Move everything to a device."""
         self.networks = tuple(network.to(device) for network in self.networks)
@@ -62,19 +71,25 @@ class LearnedStages:
         return self
 
     @torch.no_grad()
-    def estimates(self, noisy):
+    def estimates(self, noisy, halo=(0, 0, 0, 0)):
         """Denoise images: every estimate from stage 1 to stage 3.
 
         Parameters
         ----------
         noisy : torch.Tensor of shape (N, C, H, W)
             y, with noise of standard deviation 1.
+        halo : tuple of four int, default=(0, 0, 0, 0)
+            How many pixels at the top, bottom, left and right only serve to denoise
+            the others; what they come out as means nothing.
 
         Returns
         -------
         Estimates
         """
-        stage1 = self.partial_denoising(noisy)
+        # Stage 3, where there is one, looks a little beyond what it denoises.
+        further = sum(h.reach for h in self.networks[1:])
+        rim = [max(0, side - further) // 2 * 2 for side in halo]
+        stage1 = self.partial_denoising(noisy, rim)
         refined = {r: self.background_refinement(noisy, r) for r in self.weights}
         stage2 = (1 - sum(self.weights.values())) * stage1
         for r, weight in self.weights.items():
@@ -82,17 +97,24 @@ class LearnedStages:
         stage3 = self.networks[1](stage2) if len(self.networks) > 1 else stage2
         return Estimates(stage1, refined, stage2, stage3)
 
-    def partial_denoising(self, noisy):
-        """Stage 1: d1 = g(y), averaged over views."""
+    def partial_denoising(self, noisy, rim=(0, 0, 0, 0)):
+        """Stage 1: d1 = g(y), averaged over views; g leaves a rim as it is."""
         total = 0
         for view in range(self.n_views):
             # The transposes come last: fewer views still see every direction.
             turn, vertical, horizontal = view & 4, view & 1, view & 2
             flipped = [axis for axis, on in ((-2, vertical), (-1, horizontal)) if on]
             x, correlation = noisy.flip(flipped), self.correlation
+            top, bottom, left, right = rim
+            if vertical:
+                top, bottom = bottom, top
+            if horizontal:
+                left, right = right, left
+            sides = (top, bottom, left, right)
             if turn:
                 x, correlation = x.transpose(-2, -1), correlation.flip(1)
-            estimate = self._denoise(x, correlation[..., :N_LAGS])
+                sides = (left, right, top, bottom)
+            estimate = self._denoise(x, correlation[..., :N_LAGS], sides)
             if turn:
                 estimate = estimate.transpose(-2, -1)
             total = total + estimate.flip(flipped)
@@ -109,12 +131,15 @@ class LearnedStages:
         phases = pixel_unshuffle_to_batch(noisy, factor)  # (N r r, C, H/r, W/r)
         return pixel_shuffle_from_batch(self._denoise(phases, lags), factor)
 
-    def _denoise(self, noisy, correlation):
+    def _denoise(self, noisy, correlation, rim=(0, 0, 0, 0)):
         n, c, h, w = noisy.shape
         neighbours = correlation[:, :, 0].abs().amax(1)  # (C,)
         white = (1 - neighbours / _SURELY_CORRELATED).clamp(min=0)
         level = 1 - (1 - self.told_level) * white
         estimate = self.networks[0](
-            noisy.reshape(n * c, 1, h, w), level.repeat(n), correlation.repeat(n, 1, 1)
+            noisy.reshape(n * c, 1, h, w),
+            level.repeat(n),
+            correlation.repeat(n, 1, 1),
+            rim,
         )
         return estimate.reshape(n, c, h, w)

@@ -24,6 +24,9 @@ DETAIL_RECOVERY = "detail recovery"
 _CROP_SIDE = 48
 _CROPS_PER_STEP = 2
 
+# Feature maps of the widest layer that are in memory at once, as measured.
+ACTIVATIONS = 5
+
 # What is held out to judge by: this part of the images, and so many crops of it.
 _HELD_OUT = 4
 _CROPS_HELD_OUT = 8
@@ -94,24 +97,34 @@ class TrainedStages:
         smoothing = max((one * (r + 1) for r in self.factors), default=one)
         return smoothing + one * (len(self.networks) - 1)
 
+    @property
+    def bytes_per_pixel(self):
+        """Memory that an image needs while it is denoised, without itself."""
+        return 4 * ACTIVATIONS * max(net.hidden_channels for net in self.networks)
+
     def to(self, device):
         """Move the networks to a device."""
         self.networks = tuple(network.to(device) for network in self.networks)
         return self
 
     @torch.no_grad()
-    def estimates(self, noisy):
+    def estimates(self, noisy, halo=(0, 0, 0, 0)):
         """Run the networks over images: every estimate from stage 1 to stage 3.
 
         Parameters
         ----------
         noisy : torch.Tensor of shape (N, C, H, W)
             y; H and W are multiples of `alignment`.
+        halo : tuple of four int, default=(0, 0, 0, 0)
+            How many pixels at the top, bottom, left and right only serve to denoise
+            the others. They are denoised, too: these networks see hardly beyond a
+            pixel.
 
         Returns
         -------
         Estimates
         """
+        del halo
         f, *detail = self.networks
         finish = _unit_range if self.clamp else _unchanged
         stage1, refined, stage2 = smooth_estimates(f, noisy, self.factors, self.clamp)

@@ -29,13 +29,22 @@ class Tile(NamedTuple):
         )
         return values[..., rows, columns]
 
+    @property
+    def halo(self):
+        """Pixels of the window above, below, left and right of the tile."""
+        top, left, height, width = self.window
+        above, before = self.top - top, self.left - left
+        # What a window has beyond the image is no halo, but at most its padding.
+        below, after = height - above - self.height, width - before - self.width
+        return above, max(0, below), before, max(0, after)
+
 
 def padded_side(side, multiple):
     """Round the side of an image up to a multiple."""
     return -(-side // multiple) * multiple
 
 
-def tiles(height, width, *, side, reach, multiple):
+def tiles(height, width, *, side, reach, multiple, region=None):
     """Cover an image with tiles whose windows hold all that they depend on.
 
     Windows start at multiples of `multiple`, so that phase images and half-size images
@@ -52,11 +61,14 @@ def tiles(height, width, *, side, reach, multiple):
         How far away a pixel can still change the result.
     multiple : int
         What both sides of a window have to be multiples of.
+    region : tuple of four int, optional
+        Top, left, height and width of the part of the image to cover; by default all
+        of it.
 
     Yields
     ------
     Tile
-        Row by row; together the tiles cover the image once.
+        Row by row; together the tiles cover the image, or the region, once.
 
     Examples
     --------
@@ -69,18 +81,23 @@ def tiles(height, width, *, side, reach, multiple):
     """
     side = padded_side(side, multiple)
     halo = padded_side(reach, multiple)
-    rows = list(_intervals(height, side, halo, multiple))
-    columns = list(_intervals(width, side, halo, multiple))
-    for top, tile_height, window_top, window_height in rows:
-        for left, tile_width, window_left, window_width in columns:
+    top, left, *extent = (0, 0, height, width) if region is None else region
+    rows = list(_intervals(height, top, extent[0], side, halo, multiple))
+    columns = list(_intervals(width, left, extent[1], side, halo, multiple))
+    for tile_top, tile_height, window_top, window_height in rows:
+        for tile_left, tile_width, window_left, window_width in columns:
             window = (window_top, window_left, window_height, window_width)
-            yield Tile(top, left, tile_height, tile_width, window)
+            yield Tile(tile_top, tile_left, tile_height, tile_width, window)
 
 
-def _intervals(length, side, halo, multiple):
+def _intervals(length, start, extent, side, halo, multiple):
     """Start and length of every tile and of its window, along one axis."""
     padded = padded_side(length, multiple)
-    for start in range(0, length, side):
-        first = max(0, start - halo)
-        last = min(padded, start + side + halo)
-        yield start, min(side, length - start), first, last - first
+    end = start + extent
+    while start < end:
+        # A tile ends at a multiple of the side, wherever the region begins.
+        stop = min(end, (start // side + 1) * side)
+        first = max(0, (start - halo) // multiple * multiple)
+        last = min(padded, padded_side(stop + halo, multiple))
+        yield start, stop - start, first, last - first
+        start = stop

@@ -15,18 +15,20 @@ _PATIENCE = 100
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands, as reported to callbacks.
+    """Where a computation stands, as reported to callbacks.
 
     Attributes
     ----------
     stage : str
-        "partial denoising" or "detail recovery".
+        "partial denoising" or "detail recovery" in a training; "denoising" where what
+        was learned is applied.
     step : int
-        Optimizer steps of this stage that are done, from 1.
+        Optimizer steps of this stage that are done, from 1; pixels, where it is
+        applied.
     total : int
-        Optimizer steps this stage will take at most.
+        Steps this stage will take at most, or all pixels.
     loss : float
-        The loss before the step.
+        The loss before the step; NaN where there is none.
     """
 
     stage: str
@@ -36,7 +38,7 @@ class Progress:
 
 
 class TrainingCancelled(Exception):
-    """A callback asked to stop; the estimator is as it was before."""
+    """A callback asked to stop; the estimator is as it was before the call."""
 
 
 class TrainingDiverged(RuntimeError):

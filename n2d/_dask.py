@@ -1,0 +1,145 @@
+"""Dask arrays in, lazy Dask arrays out: any chunks, the same numbers."""
+
+import hashlib
+import pickle
+from itertools import accumulate
+
+import numpy as np
+import torch
+
+from n2d._arrays import Images, settle_axes
+from n2d._tiled import denoised_tiles
+from n2d.core.device import usable_device
+
+# Chunks are put together to sides of about this many pixels at least: around every
+# chunk a halo is computed twice.
+_SMALLEST_CHUNK = 512
+
+
+def lazily_denoised(denoiser, X, channel_axis, device):
+    """Denoise Dask arrays when and where Dask is asked to.
+
+    Parameters
+    ----------
+    denoiser : TileDenoiser
+        What to apply. It is a node of its own in the graph, so that a cluster sends it
+        to every worker once.
+    X : dask.array.Array, or list or tuple of array-likes
+        Images, as for `Noise2DetailDenoiser.transform`.
+    channel_axis : int or None
+        The axis of the channels.
+    device : str
+        Where each worker computes, as the estimator's parameter.
+
+    Returns
+    -------
+    dask.array.Array, or list or tuple of them
+        With X's chunks, of dtype ``np.result_type(X.dtype, np.float32)``.
+    """
+    import dask.array as da
+    from dask.delayed import delayed
+
+    # By its content, so that the same computation has the same name in Dask.
+    digest = hashlib.sha256(pickle.dumps((denoiser, device))).hexdigest()
+    node = delayed(denoiser, name=f"noise2detail-{digest[:32]}", pure=True)
+
+    def denoised(array):
+        return _denoised_array(da.asarray(array), node, denoiser, channel_axis, device)
+
+    if isinstance(X, (list, tuple)):
+        return type(X)(map(denoised, X))
+    return denoised(X)
+
+
+def _denoised_array(array, node, denoiser, channel_axis, device):
+    """Denoise one Dask array lazily."""
+    import dask.array as da
+
+    axis, stacked = settle_axes(array, channel_axis)
+    channels = None if axis is None else axis + stacked
+    plane = [i for i in range(stacked, array.ndim) if i != channels]
+    # Windows start at multiples of `multiple`, wherever the chunks do.
+    geometry = denoiser.geometry
+    depth = geometry["reach"] + geometry["multiple"] - 1
+
+    chunks = {i: _merged(array.chunks[i], max(_SMALLEST_CHUNK, depth)) for i in plane}
+    if channels is not None:
+        chunks[channels] = (array.shape[channels],)
+    merged = array.rechunk(chunks)
+    depths = {i: depth if len(merged.chunks[i]) > 1 else 0 for i in plane}
+    n_blocks = int(np.prod(merged.numblocks))
+    result = da.map_blocks(
+        _denoised_block,
+        da.overlap.overlap(merged, depths, "none", allow_rechunk=False),
+        dtype=np.result_type(array.dtype, np.float32),
+        chunks=merged.chunks,
+        meta=np.empty((0,) * array.ndim, np.result_type(array.dtype, np.float32)),
+        denoiser=node,
+        plane=tuple(plane),
+        # Where blocks begin and end, along the rows' and the columns' axis.
+        edges=tuple((0, *accumulate(merged.chunks[i])) for i in plane),
+        depth=depth,
+        channel_axis=channels,
+        device=device,
+        # Blocks are what is computed at once; threads that would be left help them.
+        n_threads=max(1, torch.get_num_threads() // n_blocks),
+    )
+    return result.rechunk(array.chunks)
+
+
+def _merged(chunks, least):
+    """Put neighbouring chunks together until each is long enough."""
+    merged, length = [], 0
+    for chunk in chunks:
+        length += chunk
+        if length >= least:
+            merged.append(length)
+            length = 0
+    if length and merged:
+        merged[-1] += length
+    elif length:
+        merged.append(length)
+    return tuple(merged)
+
+
+def _denoised_block(
+    block,
+    *,
+    denoiser,
+    plane,
+    edges,
+    depth,
+    channel_axis,
+    device,
+    n_threads,
+    block_id,
+):
+    """Denoise one block of a Dask array, given with `depth` pixels around it."""
+    multiple = denoiser.geometry["multiple"]
+    kept, region, shape = [slice(None)] * block.ndim, [], list(block.shape)
+    for i, ends in zip(plane, edges, strict=True):
+        start, stop = ends[block_id[i]], ends[block_id[i] + 1]
+        read_from, read_to = max(0, start - depth), min(ends[-1], stop + depth)
+        first = -(-read_from // multiple) * multiple
+        # At the image's own border it is mirrored; elsewhere a window ends aligned.
+        last = read_to if read_to == ends[-1] else read_to // multiple * multiple
+        kept[i] = slice(first - read_from, last - read_from)
+        region.append((start - first, stop - start))
+        shape[i] = stop - start
+    (top, height), (left, width) = region
+
+    images = Images(
+        np.asarray(block)[tuple(kept)], channel_axis, name=f"block {block_id} of X"
+    )
+    result = np.empty(shape, images.result_dtypes[0])
+    outputs = Images(result, channel_axis)
+    found = denoised_tiles(
+        denoiser,
+        images,
+        usable_device(device, fall_back=True),
+        n_threads=min(n_threads, torch.get_num_threads()),
+        regions=[(top, left, height, width)] * len(images),
+    )
+    for i, tile, (estimate,) in found:
+        outputs[i].write(estimate, tile.top - top, tile.left - left)
+    return result

@@ -1,0 +1,139 @@
+"""How much memory there is, and what to do with it: nothing here knows of images."""
+
+import psutil
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None
+
+# Control groups, where containers and batch systems put their limits, of version 2 and
+# 1: the limit, and which line of the statistics counts what cannot be given back.
+_GROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.stat", "anon"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+        "rss",
+    ),
+)
+
+_MESSAGES = (
+    "out of memory",
+    "allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    # oneDNN's words for it
+    "could not create a memory",
+    "could not create a primitive",
+)
+
+
+def available_memory():
+    """Estimate how many bytes this process can still get without swapping.
+
+    Returns
+    -------
+    int
+        The least of what the machine has free, and of what the limits of a container,
+        a batch system or ``ulimit -v`` leave.
+
+    Examples
+    --------
+    >>> from n2d._memory import available_memory
+    >>> available_memory() > 0
+    True
+    """
+    free = [psutil.virtual_memory().available]
+    for limit, statistics, used in _GROUPS:
+        try:
+            with open(limit) as limit_file, open(statistics) as lines:
+                counts = dict(line.split() for line in lines)
+                free.append(int(limit_file.read()) - int(counts[used]))
+        except (OSError, ValueError, KeyError):  # none, or "max"
+            continue
+    if resource is not None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            free.append(limit - psutil.Process().memory_info().vms)
+    return max(0, min(free))
+
+
+def check_room(n_bytes, what, instead):
+    """Raise, before anything is computed, where memory will not do.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What is needed.
+    what : str
+        What for.
+    instead : str
+        What to do about it.
+
+    Raises
+    ------
+    MemoryError
+        If less than `n_bytes` is available.
+
+    Examples
+    --------
+    >>> from n2d._memory import check_room
+    >>> check_room(1000, "the result", "denoise fewer images at a time")
+    """
+    available = available_memory()
+    if n_bytes > available:
+        raise MemoryError(
+            f"{what} would take {in_words(n_bytes)} of memory, but only "
+            f"{in_words(available)} are available; {instead}"
+        )
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that memory is short, in whose words ever.
+
+    Parameters
+    ----------
+    error : Exception
+        From Python, NumPy or PyTorch, on any device.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from n2d._memory import is_out_of_memory
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate ..."))
+    True
+    >>> is_out_of_memory(RuntimeError("shapes do not fit"))
+    False
+    """
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(m in text for m in _MESSAGES)
+
+
+def in_words(n_bytes):
+    """Write a number of bytes as people do.
+
+    Parameters
+    ----------
+    n_bytes : int or float
+        The number.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from n2d._memory import in_words
+    >>> in_words(1_600_000_000), in_words(20_000)
+    ('1.6 GB', '20 kB')
+    """
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.3g} {unit}"
+    return f"{n_bytes:g} bytes"

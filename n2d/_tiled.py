@@ -1,0 +1,323 @@
+"""What `fit` has settled, applied to images of any size, tile by tile."""
+
+import contextlib
+import math
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from n2d._intensity import Intensities
+from n2d._memory import available_memory, in_words, is_out_of_memory
+from n2d.core.learned import LearnedStages
+from n2d.core.stages import Estimates, TrainedStages
+from n2d.core.tiling import tiles
+from n2d.core.training import Progress, TrainingCancelled
+
+DENOISING = "denoising"
+
+# Sides of a tile. Larger ones compute less twice, but their feature maps leave the
+# processor's cache: 512 is the fastest, and smaller ones are for want of memory.
+_LARGEST_TILE = 512
+_SMALLEST_TILE = 32
+
+# What a pixel and its channels take on their way, besides the feature maps.
+_BYTES_PER_VALUE = 64
+
+# Tiles may fill this share of the memory there is, and so many bytes at most.
+_SHARE = 0.5
+_MOST_MEMORY = 2**30
+
+
+@dataclass(frozen=True)
+class TileDenoiser:
+    """Stages and intensities, and how they are applied to parts of images.
+
+    Holds no image, and can be pickled.
+
+    Parameters
+    ----------
+    stages : TrainedStages, LearnedStages or None
+        How to denoise; None: not at all.
+    intensities : Intensities
+        What the stages see of pixel values.
+    """
+
+    stages: TrainedStages | LearnedStages | None
+    intensities: Intensities
+
+    @property
+    def geometry(self):
+        """The reach and the alignment, as `n2d.core.tiling.tiles` takes them."""
+        if self.stages is None:
+            return {"reach": 0, "multiple": 1}
+        return {"reach": self.stages.reach, "multiple": self.stages.alignment}
+
+    def to(self, device):
+        """Return one whose stages are on a device."""
+        if self.stages is None:
+            return self
+        # The stages that move are not those of the estimator.
+        return replace(self, stages=replace(self.stages).to(device))
+
+    def estimates(self, values, tile, device, names=("stage3",)):
+        """Denoise a tile.
+
+        Parameters
+        ----------
+        values : ndarray of shape (C, h, w)
+            Pixel values of the tile's window.
+        tile : Tile
+            What to denoise.
+        device : torch.device
+            Where the stages are.
+        names : sequence of str or int, default=("stage3",)
+            "stage1", "stage2", "stage3", or a downsampling factor of stage 2.
+
+        Returns
+        -------
+        list of ndarray of shape (C, tile.height, tile.width), float64
+            The estimates that were named, in the units of `values`.
+        """
+        noisy = torch.from_numpy(self.intensities.forward(values))[None].to(device)
+        if self.stages is None:
+            found = Estimates(noisy, {}, noisy, noisy)
+        else:
+            found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
+        named = {**vars(found), **found.stage2_factors}
+        return [
+            self.intensities.backward(tile.crop(named[name][0]).cpu().numpy())
+            for name in names
+        ]
+
+    def tile_side(self, n_channels, n_workers, memory=None):
+        """Return the side of the largest tile that there is memory for.
+
+        Parameters
+        ----------
+        n_channels : int
+            Channels of the images.
+        n_workers : int
+            How many tiles are denoised at once.
+        memory : int, optional
+            Bytes that may be filled; by default a share of what is available.
+
+        Returns
+        -------
+        int
+        """
+        if memory is None:
+            memory = min(_MOST_MEMORY, _SHARE * available_memory())
+        needed = _BYTES_PER_VALUE * n_channels
+        if self.stages is not None:
+            needed += self.stages.bytes_per_pixel
+        window = math.isqrt(int(memory / n_workers / needed))
+        side = window - 2 * self.geometry["reach"]
+        return min(_LARGEST_TILE, max(_SMALLEST_TILE, side))
+
+
+def denoised_tiles(
+    denoiser,
+    images,
+    device,
+    *,
+    n_threads,
+    names=("stage3",),
+    regions=None,
+    callback=None,
+):
+    """Denoise images tile by tile, in order, several tiles at once.
+
+    Where memory gets short, tiles are halved, then the CPU is taken.
+
+    Parameters
+    ----------
+    denoiser : TileDenoiser
+        What to apply.
+    images : Images
+        What to apply it to. Windows are read by the calling thread alone.
+    device : torch.device
+        Where to compute.
+    n_threads : int
+        How many threads may compute at once. On the CPU tiles are spread over them,
+        because that wastes less than to share one tile.
+    names : sequence of str or int, default=("stage3",)
+        See `TileDenoiser.estimates`.
+    regions : sequence of tuple of four int, optional
+        For every image, the part that is asked for: top, left, height and width. By
+        default all of it.
+    callback : callable, optional
+        Called with a `Progress` after every tile; returning True cancels.
+
+    Yields
+    ------
+    i : int
+        Number of the image.
+    tile : Tile
+        The part of it that is denoised.
+    estimates : list of ndarray of shape (C, tile.height, tile.width), float64
+        As named.
+
+    Raises
+    ------
+    MemoryError
+        If there is not even memory for the smallest tile.
+    TrainingCancelled
+        If `callback` returned True.
+    """
+    side = denoiser.tile_side(images.n_channels, n_threads)
+    jobs = [
+        (i, tile)
+        for i, image in enumerate(images)
+        for tile in tiles(
+            *image.shape[1:],
+            side=side,
+            region=None if regions is None else regions[i],
+            **denoiser.geometry,
+        )
+    ]
+    n_pixels = sum(tile.height * tile.width for _, tile in jobs)
+    n_workers = min(n_threads, len(jobs)) if device.type == "cpu" else 1
+    run = _Run(denoiser, images, device, names, side)
+    n_done = 0
+    with _workers(n_workers, n_threads // n_workers) as submit:
+        # One tile more than there are workers, so that none waits for the caller.
+        at_once = n_workers + 1 if n_workers > 1 else 1
+        for i, tile, estimates in run.in_order(jobs, submit, at_once):
+            yield i, tile, estimates
+            images[i].let_go()
+            n_done += tile.height * tile.width
+            progress = Progress(DENOISING, n_done, n_pixels, math.nan)
+            if callback is not None and callback(progress):
+                raise TrainingCancelled(
+                    f"cancelled by the callback after {n_done} of {n_pixels} pixels"
+                )
+
+
+class _Run:
+    """One pass over images: where it computes, and how large its tiles are by now."""
+
+    def __init__(self, denoiser, images, device, names, side):
+        self._images = images
+        self._names = names
+        self._side = side
+        self._move(denoiser, device)
+
+    def _move(self, denoiser, device):
+        self._denoiser, self._device = denoiser.to(device), device
+
+    def in_order(self, jobs, submit, at_once):
+        """Denoise all jobs (i, tile), so many at once.
+
+        Yields
+        ------
+        i, tile, estimates
+            See `denoised_tiles`.
+        """
+        waiting, under_way = deque(jobs), deque()
+        while waiting or under_way:
+            while waiting and len(under_way) < at_once:
+                i, tile = waiting.popleft()
+                parts = list(self._split(i, tile))
+                if len(parts) > 1:  # memory has become short since it was planned
+                    waiting.extendleft((i, part) for part in reversed(parts))
+                    continue
+                under_way.append((i, tile, self._start(i, tile, submit)))
+            i, tile, future = under_way.popleft()
+            try:
+                estimates = future.result()
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                # What is under way ends first, and gives its memory back.
+                failed = [(i, tile)]
+                for other, its_tile, future in under_way:
+                    future.exception()
+                    failed.append((other, its_tile))
+                under_way.clear()
+                waiting.extendleft(reversed(failed))
+                self._make_do_with_less(tile, error)
+            else:
+                yield i, tile, estimates
+
+    def _split(self, i, tile):
+        """Tiles of the side that there is memory for, in the place of a tile."""
+        region = (tile.top, tile.left, tile.height, tile.width)
+        return tiles(
+            *self._images[i].shape[1:],
+            side=self._side,
+            region=region,
+            **self._denoiser.geometry,
+        )
+
+    def _start(self, i, tile, submit):
+        try:
+            values = self._images[i].read(*tile.window)
+        except MemoryError as error:
+            failed = Future()
+            failed.set_exception(error)
+            return failed
+        return submit(self._denoiser.estimates, values, tile, self._device, self._names)
+
+    def _make_do_with_less(self, tile, error):
+        """Take smaller tiles, or else the CPU, or else give up."""
+        side = min(self._side, max(tile.height, tile.width))
+        if side > _SMALLEST_TILE:
+            self._side = max(_SMALLEST_TILE, side // 2)
+        elif self._device.type != "cpu":
+            self._move(self._denoiser, torch.device("cpu"))
+            self._side = _LARGEST_TILE
+        else:
+            reach = self._denoiser.geometry["reach"]
+            raise MemoryError(
+                f"not even a tile of {side} x {side} pixels, with {reach} around it, "
+                f"can be denoised in the {in_words(available_memory())} of memory "
+                "that are available. Close other programs, or pass an array that is "
+                "on disk (a memory map, Zarr) and another as out"
+            ) from error
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+@contextlib.contextmanager
+def _workers(n_workers, n_threads_each):
+    """Give a function that submits work to threads, each computing with a few.
+
+    One worker is the calling thread.
+    """
+    if n_workers == 1:
+        with _limited_threads(n_threads_each):
+            yield _at_once
+        return
+    pool = ThreadPoolExecutor(
+        n_workers, "n2d", initializer=_limited_threads, initargs=(n_threads_each,)
+    )
+    try:
+        yield pool.submit
+    finally:
+        # If the caller was interrupted, what is under way is waited for: a second.
+        pool.shutdown(cancel_futures=True)
+
+
+def _limited_threads(n_threads):
+    """Let PyTorch compute with fewer threads in the calling thread, and only there.
+
+    At once; the context manager that is returned ends it.
+    """
+    # PyTorch settles a thread's number when it is first asked for, and would forget
+    # what was set before.
+    if torch.get_num_threads() <= n_threads:
+        return contextlib.nullcontext()
+    return threadpool_limits(n_threads, user_api="openmp")
+
+
+def _at_once(function, *arguments):
+    """Call a function, and give what it returns or raises as a future."""
+    future = Future()
+    try:
+        future.set_result(function(*arguments))
+    except Exception as error:
+        future.set_exception(error)
+    return future
