@@ -32,6 +32,7 @@ _SUBMODULES = {
     "diagnostics",
     "io",
     "metrics",
+    "model_file",
     "model_selection",
     "noise",
 }

@@ -510,7 +510,9 @@ def test_other_classes_are_refused(fitted, tmp_path):
 
     path = tmp_path / "model.n2d"
     fitted["random"].save(path)
-    with pytest.raises(ModelFileError, match="holds a 'Noise2DetailDenoiser', no Ot"):
+    with pytest.raises(
+        ModelFileError, match="holds a 'Noise2DetailDenoiser', no Other"
+    ):
         Other.load(path)
     Other(**RANDOM).fit(KINDS["random"][0]).save(path, overwrite=True)
     assert type(Other.load(path)) is Other

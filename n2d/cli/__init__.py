@@ -11,6 +11,7 @@ from n2d import __version__
 from n2d.cli.compare import compare
 from n2d.cli.demo import demo
 from n2d.cli.denoise import denoise
+from n2d.cli.fit import fit
 from n2d.cli.info import info
 from n2d.cli.tune import tune
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(denoise)
+app.command()(fit)
 app.command()(compare)
 app.command()(demo)
 app.command()(tune)

@@ -1,6 +1,11 @@
-"""`n2d info`: what is installed, and what it would compute on."""
+"""`n2d info`: what is installed, what it would compute on, and what a model holds."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from n2d.cli.reporting import clean_ending
 
 _PACKAGES = (
     "noise2detail",
@@ -17,8 +22,31 @@ _PACKAGES = (
 _OPTIONAL = ("imagecodecs", "matplotlib", "bm3d", "bmnd")
 
 
-def info():
-    """Print versions, device and threads, to go with a bug report."""
+def info(
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MODEL.n2d]", help="A file that n2d fit has written."),
+    ] = None,
+):
+    """Print versions, device and threads, for a bug report; or what a model holds."""
+    if model is None:
+        _installation()
+    else:
+        with clean_ending():
+            _model(model)
+
+
+def _model(path):
+    from n2d import Noise2DetailDenoiser
+    from n2d.cli.model_report import report
+    from n2d.model_file.container import read_model, writer
+
+    denoiser = Noise2DetailDenoiser.load(path)
+    typer.echo(f"{'model':<14}{path}, written by {writer(read_model(path)[0])}")
+    typer.echo(report(denoiser))
+
+
+def _installation():
     import os
     import platform
     from importlib import metadata

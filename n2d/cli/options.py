@@ -89,6 +89,23 @@ PixelRangeOption = Annotated[
         "SSIM.  [default: those of the type, for integer files]",
     ),
 ]
+MappedRangeOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--data-range",
+        metavar="LOW HIGH",
+        help="The values that are mapped to 0 and 1.  [default: the smallest and the "
+        "largest]",
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Parameters from `n2d tune`; options given here go before them.",
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(
