@@ -199,8 +199,8 @@ def _header(file, size):
         raise _foreign("it is empty")
     # A safetensors header is a JSON object, and nothing else begins like that.
     if beginning[8:] != b"{":
-        kind = "pickles are never read" if beginning[:1] == b"\x80" else "other content"
-        raise _foreign(kind)
+        pickled = beginning[:1] == b"\x80"
+        raise _foreign("pickles are never read" if pickled else "it begins otherwise")
     length = int.from_bytes(beginning[:8], "little")
     if length > LARGEST_HEADER:
         raise _foreign(f"its header claims {length:,} bytes")
