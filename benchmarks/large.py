@@ -1,0 +1,334 @@
+"""Large images: memory, seams and throughput.
+
+    python benchmarks/large.py slide [--side 20000] [--folder DIR]
+    python benchmarks/large.py memory
+    python benchmarks/large.py throughput
+
+- `slide`: a uint16 image on disk, larger than memory is wished to grow, fitted and
+  denoised into another file; wall time, peak memory, and the difference to crops that
+  are denoised on their own, across the borders of tiles.
+- `memory`: the peak for 2048 x 2048 pixels in memory, and the curve over 300 images
+  that are fitted and denoised one after the other in one process.
+- `throughput`: megapixels per second of `transform` with one and two threads and on a
+  cluster of two workers, in turns with the bare convolutions of the same network, and
+  what the steps between them take.
+
+Every peak is that of a process of its own. Tables go to OUTPUT/large_*.md.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from machine import describe_machine
+from torch.nn import functional
+
+from n2d import Noise2DetailDenoiser
+from n2d._tiled import TileDenoiser, _limited_threads
+from n2d.core.prior import load_prior
+from n2d.core.tiling import tiles
+from n2d.datasets import fluorescence_cells
+
+BLOCK = 1000
+VIEWS = 4
+
+
+def scene(side):
+    """A square of generated cells, 10 to 300 photons."""
+    return 10 + 290 * fluorescence_cells((side, side))
+
+
+def peak_mb():
+    """The most that this process has had in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def in_new_process(function, *arguments):
+    """Call a function in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+# -- a slide on disk ---------------------------------------------------------------
+
+
+def write_slide(path, side):
+    """Write the image block by block, each with noise of its own."""
+    clean = scene(BLOCK)
+    out = np.memmap(path, np.uint16, "w+", shape=(side, side))
+    for top in range(0, side, BLOCK):
+        for left in range(0, side, BLOCK):
+            rng = np.random.default_rng((top, left))
+            height, width = min(BLOCK, side - top), min(BLOCK, side - left)
+            noisy = rng.poisson(clean) + rng.normal(100, 3, clean.shape)
+            out[top : top + height, left : left + width] = np.rint(
+                noisy[:height, :width]
+            )
+        out.flush()
+
+
+def denoise_slide(folder, side):
+    """Fit and denoise, from file to file; seconds and peak."""
+    X = np.memmap(folder / "noisy.raw", np.uint16, "r", shape=(side, side))
+    out = np.memmap(folder / "denoised.raw", np.float32, "w+", shape=(side, side))
+    before = peak_mb()
+    start = time.perf_counter()
+    denoiser = Noise2DetailDenoiser(random_state=0).fit(X)
+    fitted = time.perf_counter()
+
+    def report(progress):
+        part = progress.step / progress.total
+        if progress.step % 20 == 0 or part == 1:
+            print(f"{part:6.1%} {peak_mb():6.0f} MB", flush=True)
+
+    denoiser.transform(X, out=out, callback=report)
+    out.flush()
+    ended = time.perf_counter()
+    return {
+        "fit s": fitted - start,
+        "transform s": ended - fitted,
+        "before MB": before,
+        "peak MB": peak_mb(),
+        "seam": largest_seam(denoiser, X, out),
+    }
+
+
+def largest_seam(denoiser, X, out):
+    """Largest difference to crops denoised untiled, as a share of X's range."""
+    import n2d._tiled
+
+    n2d._tiled._LARGEST_TILE = 2048
+    side = len(X)
+    rng = np.random.default_rng(0)
+    differences = []
+    for _ in range(4):
+        # Crops that begin where windows may, and lie across several borders of tiles.
+        top, left = rng.integers(0, (side - 1200) // 4, 2) * 4
+        crop = denoiser.transform(np.asarray(X[top : top + 1200, left : left + 1200]))
+        inner = slice(48, -48)
+        tiled = out[top : top + 1200, left : left + 1200][inner, inner]
+        differences.append(np.abs(crop[inner, inner] - tiled).max())
+    return float(max(differences) / np.ptp(X[:BLOCK, :BLOCK]))
+
+
+def slide(arguments):
+    """Measure one large image."""
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        folder, side = Path(folder), arguments.side
+        in_new_process(write_slide, folder / "noisy.raw", side)
+        found = in_new_process(denoise_slide, folder, side)
+    rate = side**2 / 1e6 / found["transform s"]
+    return [
+        f"{side:,} x {side:,} pixels, uint16, memory map to memory map (float32): fit "
+        f"{found['fit s']:.1f} s, transform {found['transform s']:,.0f} s "
+        f"({rate:.2f} megapixels per second).",
+        f"Peak memory {found['peak MB']:,.0f} MB, {found['before MB']:,.0f} MB of it "
+        "before: Python and the libraries.",
+        "Largest difference to four crops of 1,200 x 1,200 pixels that are denoised "
+        f"on their own, without tiles: {found['seam']:.1e} of the range.",
+    ]
+
+
+# -- memory ------------------------------------------------------------------------
+
+
+def denoise_in_memory(side):
+    """Peak before and after an image in memory."""
+    rng = np.random.default_rng(0)
+    X = rng.poisson(np.tile(scene(512), (side // 512,) * 2)).astype(np.uint16)
+    before = peak_mb()
+    Noise2DetailDenoiser(random_state=0).fit_transform(X)
+    return before, peak_mb()
+
+
+def denoise_many(n_images):
+    """Peak after each of many images of 256 x 256 pixels."""
+    clean = scene(256)
+    rng = np.random.default_rng(0)
+    peaks = []
+    for _ in range(n_images):
+        X = rng.poisson(clean).astype(np.uint16)
+        Noise2DetailDenoiser(random_state=0).fit_transform(X)
+        peaks.append(peak_mb())
+    return peaks
+
+
+def memory(arguments):
+    """Measure peaks."""
+    del arguments
+    before, peak = in_new_process(denoise_in_memory, 2048)
+    peaks = in_new_process(denoise_many, 300)
+    shown = [1, 10, 50, 100, 200, 300]
+    lines = ["| images | peak MB |", "| ---: | ---: |"]
+    lines += [f"| {n} | {peaks[n - 1]:.0f} |" for n in shown]
+    return [
+        f"2048 x 2048 pixels, uint16, in memory: peak {peak:.0f} MB, {before:.0f} MB "
+        "before `fit_transform`.",
+        "One image of 256 x 256 pixels after the other, each fitted and denoised:",
+        "\n".join(lines),
+    ]
+
+
+# -- throughput --------------------------------------------------------------------
+
+
+def bare_convolutions(network, side):
+    """An action: the convolutions of all views over one tile, and nothing else."""
+    like = {"memory_format": torch.channels_last}
+    width = network.config["hidden_channels"]
+    folded = torch.randn(1, 4, side // 2 + 2, side // 2 + 2).to(**like)
+    hidden = torch.randn(1, width, side // 2, side // 2).to(**like)
+
+    def action():
+        with torch.no_grad():
+            for _ in range(VIEWS):
+                functional.conv2d(folded, network.first.weight)
+                for _ in range(network.config["n_passes"]):
+                    for layer in network.middle:
+                        layer(hidden)
+                network.last(hidden)
+
+    return action
+
+
+def spread(action, n_times, n_threads):
+    """Run an action several times, spread over threads; seconds."""
+
+    def one(_):
+        action()
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(
+        n_threads, initializer=_limited_threads, initargs=(1,)
+    ) as p:
+        list(p.map(one, range(n_times)))
+    return time.perf_counter() - start
+
+
+def throughput(arguments):
+    """Measure megapixels per second, in turns."""
+    import dask.array as da
+    from distributed import Client, LocalCluster
+
+    side, tile = 2048, 512
+    n_tiles = (side // tile) ** 2
+    rng = np.random.default_rng(0)
+    X = rng.poisson(np.tile(scene(512), (4, 4))).astype(np.uint16)
+    denoiser = Noise2DetailDenoiser(random_state=0).fit(X)
+    bare = bare_convolutions(load_prior().to(memory_format=torch.channels_last), tile)
+    lazy = denoiser.transform(da.from_array(X, chunks=1024))
+
+    def transform(n_threads):
+        torch.set_num_threads(n_threads)
+        start = time.perf_counter()
+        denoiser.transform(X)
+        return time.perf_counter() - start
+
+    def on_cluster(client):
+        start = time.perf_counter()
+        client.compute(lazy).result()
+        return time.perf_counter() - start
+
+    cluster = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+    with cluster, Client(cluster) as client:
+        actions = {
+            "bare convolutions, 1 thread": lambda: spread(bare, n_tiles, 1),
+            "transform, 1 thread": lambda: transform(1),
+            "bare convolutions, 2 threads": lambda: spread(bare, n_tiles, 2),
+            "transform, 2 threads": lambda: transform(2),
+            "Dask, cluster of 2 workers": lambda: on_cluster(client),
+        }
+        times = {name: [] for name in actions}
+        on_cluster(client)
+        for _ in range(arguments.rounds):
+            for name, action in actions.items():
+                times[name].append(action())
+    best = {name: statistics.median(found) for name, found in times.items()}
+    floors = {
+        "transform, 1 thread": "bare convolutions, 1 thread",
+        "transform, 2 threads": "bare convolutions, 2 threads",
+        "Dask, cluster of 2 workers": "bare convolutions, 2 threads",
+    }
+    lines = ["| what | megapixels per second | of the bare convolutions |"]
+    lines.append("| --- | ---: | ---: |")
+    for name, seconds in best.items():
+        share = f"{best[floors[name]] / seconds:.0%}" if name in floors else ""
+        lines.append(f"| {name} | {side**2 / 1e6 / seconds:.3f} | {share} |")
+    return [
+        f"`transform` of {side} x {side} pixels, uint16, four views; medians of "
+        f"{arguments.rounds} runs in turns. Bare: the convolutions of the same network "
+        f"over {n_tiles} tiles of {tile} x {tile}, without halo.",
+        "\n".join(lines),
+        "With one thread, one tile inside the image, in turns:",
+        where_it_goes(denoiser, bare, X, tile, arguments.rounds),
+    ]
+
+
+def where_it_goes(denoiser, bare, X, side, rounds):
+    """What a tile's steps take, one thread."""
+    torch.set_num_threads(1)
+    fitted = TileDenoiser(denoiser._stages, denoiser._intensities)
+    inner = list(tiles(*X.shape, side=side, **fitted.geometry))[5]
+    values = X[inner.window[0] :, inner.window[1] :][None].astype(float)
+    values = values[:, : inner.window[2], : inner.window[3]]
+    seen = torch.from_numpy(fitted.intensities.forward(values))[None]
+    plain = seen[..., :side, :side].contiguous()
+    cropped = inner.crop(seen[0]).numpy()
+    cpu = torch.device("cpu")
+    steps = {
+        "the bare convolutions": bare,
+        "the network on the tile without halo": lambda: fitted.stages.estimates(plain),
+        "the network on the tile with its halo": lambda: fitted.stages.estimates(
+            seen, inner.halo
+        ),
+        "intensities there and back": lambda: (
+            fitted.intensities.forward(values),
+            fitted.intensities.backward(cropped),
+        ),
+        "all of it": lambda: fitted.estimates(values, inner, cpu),
+    }
+    times = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    whole = medians["all of it"]
+    lines = ["| step | seconds | of all |", "| --- | ---: | ---: |"]
+    lines += [f"| {n} | {s:.3f} | {s / whole:.0%} |" for n, s in medians.items()]
+    return "\n".join(lines)
+
+
+def main():
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("what", choices=["slide", "memory", "throughput"])
+    parser.add_argument("--side", type=int, default=20_000)
+    parser.add_argument("--folder", type=Path, help="where the slide is written")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    arguments = parser.parse_args()
+    measure = {"slide": slide, "memory": memory, "throughput": throughput}
+    found = measure[arguments.what](arguments)
+    machine = describe_machine(torch.get_num_threads())
+    text = [
+        f"# Large images: {arguments.what}",
+        f"Made with `benchmarks/large.py {arguments.what}`, on: {machine}.",
+        *found,
+    ]
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    path = arguments.output / f"large_{arguments.what}.md"
+    path.write_text("\n\n".join(text) + "\n")
+    print("\n\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
