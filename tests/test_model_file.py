@@ -49,29 +49,29 @@ def frame(height, width):
 
 # What is fitted to, and the parameters: every way in which a fit can end.
 KINDS = {
-    "learned": (noisy(40, 36), {}),
-    "learned, with stage 3": (noisy(40, 36), {"detail_max_iter": 3}),
-    "learned, mixed": (correlated(48, 48), {"downsampling_factors": (2, 4)}),
-    "learned, RGB": (noisy(40, 36, 3), {"channel_axis": -1}),
+    "learned": (noisy(32, 28), {}),
+    "learned, with stage 3": (noisy(32, 28), {"detail_max_iter": 3}),
+    "learned, mixed": (correlated(40, 40), {"downsampling_factors": (2, 4)}),
+    "learned, RGB": (noisy(32, 28, 3), {"channel_axis": -1}),
     "learned, RGB, all": (
-        noisy(40, 36, 3),
+        noisy(32, 28, 3),
         {"channel_axis": 2, "detail_max_iter": 2, "downsampling_factors": [2]},
     ),
-    "learned, uint16": (noisy(40, 36).astype(np.uint16), {"data_range": (0, 4095)}),
+    "learned, uint16": (noisy(32, 28).astype(np.uint16), {"data_range": (0, 4095)}),
     "learned, stack": (np.stack([noisy(32, 36), noisy(32, 36, seed=1)]), {}),
     "learned, list": ([noisy(32, 36), noisy(40, 20, seed=1)], {}),
-    "learned, no noise": (noisy(40, 36, noise=0), {}),
+    "learned, no noise": (noisy(32, 28, noise=0), {}),
     "learned, flat": (np.full((32, 32), 7.3), {}),
-    "random": (noisy(40, 36), RANDOM),
+    "random": (noisy(32, 28), RANDOM),
     "random, stage 1": (
-        noisy(40, 36),
+        noisy(32, 28),
         {**RANDOM, "detail_max_iter": 0, "downsampling_factors": ()},
     ),
-    "random, RGB": (noisy(40, 36, 3), {**RANDOM, "channel_axis": -1}),
+    "random, RGB": (noisy(32, 28, 3), {**RANDOM, "channel_axis": -1}),
     "random, flat": (np.full((32, 32), 7.3), {**RANDOM, "downsampling_factors": ()}),
-    "paper": (noisy(40, 36), PAPER),
+    "paper": (noisy(32, 28), PAPER),
     "paper, RGB first": (
-        np.moveaxis(noisy(40, 36, 3), 2, 0),
+        np.moveaxis(noisy(32, 28, 3), 2, 0),
         {**PAPER, "channel_axis": 0, "downsampling_factors": (2,)},
     ),
 }
@@ -146,11 +146,10 @@ def test_results_are_the_same_bit_for_bit(kind, fitted, folder):
     X = KINDS[kind][0]
     saved, loaded = fitted[kind], Noise2DetailDenoiser.load(folder / f"{kind}.n2d")
     assert_same(loaded.transform(X), saved.transform(X))
-    if not isinstance(X, list) and kind != "paper, RGB first":
-        other = np.concatenate([X, X, X], axis=-2 if X.ndim == 2 else 1)[..., 5:, :]
-        assert_same(loaded.transform(other), saved.transform(other))
     assert_same(dict(loaded.transform_stages(X)), dict(saved.transform_stages(X)))
-    if "no noise" not in kind and "flat" not in kind:
+    if kind in ("learned", "random"):
+        other = np.concatenate([X, X[3:]])
+        assert_same(loaded.transform(other), saved.transform(other))
         assert loaded.score(X) == saved.score(X)
 
 
@@ -330,7 +329,7 @@ def test_a_file_says_where_it_is_from(fitted, folder):
     assert document["estimator"] == "Noise2DetailDenoiser"
     assert document["parameters"]["data_range"] == [0, 4095]
     assert document["noise"]["level"] == fitted["learned, uint16"].noise_.level
-    assert document["input"]["shape"] == [40, 36]
+    assert document["input"]["shape"] == [32, 28]
     assert document["input"]["dtype"] == "uint16"
 
 

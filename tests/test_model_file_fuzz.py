@@ -21,7 +21,7 @@ from n2d.model_file import ModelFileError
 from n2d.model_file.container import LARGEST_FILE, LARGEST_HEADER, pack
 from n2d.model_file.state import describe
 
-N_FILES = int(os.environ.get("N2D_FUZZ", "250"))
+N_FILES = int(os.environ.get("N2D_FUZZ", "200"))
 ODD_NUMBERS = (0, -1, 1, 3, 255, 2**31, 2**40, 2**63, 2**64 - 1, 10**30)
 
 
