@@ -46,7 +46,8 @@ class SavedAsFile:
         -----
         A `random_state` that is a ``RandomState`` instance is saved as None: its
         state says nothing about this fit. Lists of numbers come back as tuples. What
-        ``set_output`` has chosen is not saved.
+        ``set_output`` has chosen is not saved. A checksum finds whatever was damaged or
+        edited; it is no signature, and does not say who wrote the file.
 
         Examples
         --------
