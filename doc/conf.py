@@ -1,27 +1,81 @@
-"""Sphinx settings: ``nox -s docs`` builds with warnings as errors."""
+"""Sphinx settings: ``nox -s docs`` builds with warnings as errors, offline."""
+
+import re
+import sys
+from pathlib import Path
+
+from sphinx_gallery.sorting import FileNameSortKey
 
 import n2d
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+from gallery_figures import scrape
 
 project = "n2d"
 author = "the n2d developers"
 copyright = "2026, the n2d developers"
 version = release = n2d.__version__
 
+# No intersphinx: it would have to download the inventories of other projects, and the
+# build is to be the same without a network. Names of theirs are shown without a link.
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "myst_parser",  # CHANGELOG.md, CONTRIBUTING.md, benchmarks/README.md
     "numpydoc",
+    "sphinx_gallery.gen_gallery",
+    "benchmark_tables",
+    "native_maths",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_ext", "gallery/*.ipynb"]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+# The included Markdown files begin where their page has a title already.
+suppress_warnings = ["myst.header", "config.cache"]
 autosummary_generate = True
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 default_role = "py:obj"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+html_math_renderer = "mathml"
+
+# Names of this package must lead somewhere; there are no inventories of others.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!n2d\.).*")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "n2d"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["n2d.css"]
+html_theme_options = {
+    "logo": {"text": "n2d"},
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "navigation_with_keys": False,
+}
+html_sidebars = {"index": [], "install": [], "quickstart": [], "changelog": []}
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": rf"{re.escape('plot_')}",
+    "within_subsection_order": FileNameSortKey,
+    "image_scrapers": ("matplotlib", scrape),
+    # The last line of a cell shows a figure in a notebook; here the scraper does.
+    "capture_repr": (),
+    "abort_on_example_error": True,
+    "first_notebook_cell": "%matplotlib inline",
+    "remove_config_comments": True,
+    "download_all_examples": True,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 0,
+    "thumbnail_size": (320, 224),
+}
