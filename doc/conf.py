@@ -30,7 +30,8 @@ extensions = [
     "benchmark_tables",
     "native_maths",
 ]
-exclude_patterns = ["_build", "_ext", "gallery/*.ipynb"]
+exclude_patterns = ["_build", "_ext", "_templates", "gallery/*.ipynb"]
+templates_path = ["_templates"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 # The included Markdown files begin where their page has a title already.
 suppress_warnings = ["myst.header", "config.cache"]
