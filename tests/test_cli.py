@@ -48,6 +48,11 @@ def noisy(shape=(20, 24), dtype=np.uint8, low=60, high=190, seed=0):
     return values.astype(dtype)
 
 
+def visible(folder):
+    """Names in a folder, without the list of what is finished."""
+    return sorted(set(os.listdir(folder)) - {".n2d-finished.jsonl"})
+
+
 @pytest.fixture
 def tiff(tmp_path):
     path = tmp_path / "image.tif"
@@ -157,7 +162,10 @@ def test_channels_are_never_guessed_from_the_shape(tmp_path):
     tifffile.imwrite(tmp_path / "in.tif", array, photometric="minisblack")
     source, target = tmp_path / "in.tif", tmp_path / "out.tif"
     result = run("denoise", source, "-o", target)
-    assert "3 images, one network" in result.stderr
+    assert (
+        "3 planes, denoised in 2-D with one shared fit: 1 fit, 3 planes"
+        in result.stderr
+    )
     stack = tifffile.imread(target)
     expected = Noise2DetailDenoiser(**FEW_STEPS).fit_transform(array)
     np.testing.assert_array_equal(stack, np.rint(expected))
@@ -173,7 +181,8 @@ def test_series_of_several_axes_are_denoised_plane_by_plane(tmp_path):
     metadata = {"axes": "TZYX"}
     tifffile.imwrite(tmp_path / "in.tif", array, imagej=True, metadata=metadata)
     result = run("denoise", tmp_path / "in.tif", "-o", tmp_path / "out.tif")
-    assert "6 images" in result.stderr
+    assert "2 time points x 3 Z planes, denoised in 2-D" in result.stderr
+    assert "1 fit, 6 planes" in result.stderr
     with tifffile.TiffFile(tmp_path / "out.tif") as tif:
         assert tif.series[0].axes == "TZYX"
         written = tif.asarray()
@@ -215,8 +224,12 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, tiff):
     missing = tmp_path / "missing.tif"
     result = run("denoise", bad, tiff, missing, other, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert sorted(os.listdir(tmp_path / "out")) == ["image.tif", "other.png"]
-    assert f"2 of 4 images denoised; failed: {bad}, {missing}" in result.stderr
+    assert visible(tmp_path / "out") == ["image.tif", "other.png"]
+    assert "2 of 4 images denoised" in result.stderr
+    table = [line.split() for line in result.stderr.splitlines()]
+    assert ["2", "done"] in table
+    assert ["2", "failed"] in table
+    assert [f"{bad}:", "is", "damaged,"] in [line[:3] for line in table]
     assert "Traceback" not in result.stderr
     errors = [x for x in result.stderr.splitlines() if x.startswith("error: ")]
     assert len(errors) == 2
@@ -242,7 +255,7 @@ def test_several_inputs_do_not_go_into_what_looks_like_one_file(tmp_path, tiff, 
     assert run("denoise", tiff, other, "-o", f"{tmp_path / name}/").exit_code == 0
     folder = str(tmp_path / name)  # which exists now, and is taken as it is
     assert run("denoise", tiff, other, "-o", folder, "--overwrite").exit_code == 0
-    assert sorted(os.listdir(folder)) == ["b.tif", "image.tif"]
+    assert visible(folder) == ["b.tif", "image.tif"]
 
 
 def test_debug_shows_a_traceback(tmp_path):
@@ -355,7 +368,8 @@ def wait_for(process, *, text):
 def test_an_interrupted_run_leaves_nothing_half_written(tmp_path, tiff, number):
     (tmp_path / "out").mkdir()
     command = ("denoise", tiff, "-o", tmp_path / "out")
-    with start(*command, "--init", "random", "--max-iter", 10**6) as process:
+    options = ("--init", "random", "--max-iter", 10**6, "--verbose")
+    with start(*command, *options) as process:
         wait_for(process, text="loss=")
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)

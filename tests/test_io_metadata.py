@@ -116,17 +116,6 @@ def test_palette_tiff_is_refused(tmp_path):
         read_image(tmp_path / "a.tif")
 
 
-def test_lost_ome_metadata_are_announced(tmp_path):
-    tifffile.imwrite(
-        tmp_path / "a.ome.tif", np.zeros((2, 6, 7), np.uint8), metadata={"axes": "ZYX"}
-    )
-    image = read_image(tmp_path / "a.ome.tif")
-    assert image.axes == "ZYX"
-    assert any("OME-XML" in note for note in image.notes)
-    write_image(tmp_path / "b.ome.tif", image.data, like=image)
-    assert read_image(tmp_path / "b.ome.tif").axes == "ZYX"
-
-
 def test_lzw_needs_a_package_and_says_so(tmp_path):
     Image.fromarray(GREY).save(tmp_path / "a.tif", compression="tiff_lzw")
     if importlib.util.find_spec("imagecodecs"):

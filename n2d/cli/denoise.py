@@ -1,6 +1,5 @@
 """`n2d denoise`: files in, files out."""
 
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,14 +8,8 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.config import ConfigError, read_config
-from n2d.cli.planning import PlanError, plan_outputs
-from n2d.cli.reporting import (
-    FAILED,
-    clean_ending,
-    complain,
-    one_line,
-    warnings_in_one_line,
-)
+from n2d.cli.planning import PlanError, expand_inputs, plan_outputs
+from n2d.cli.reporting import FAILED, clean_ending
 
 
 class DataType(StrEnum):
@@ -30,7 +23,11 @@ def denoise(
     context: typer.Context,
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT", help="TIFF, PNG or JPEG files."),
+        typer.Argument(
+            metavar="INPUT",
+            help="Image files (TIFF, OME-TIFF, PNG, JPEG, NPY, MRC, NIfTI, DICOM), "
+            "OME-Zarr folders, or folders of such.",
+        ),
     ],
     output: Annotated[
         str,
@@ -49,6 +46,40 @@ def denoise(
             help="Parameters from `n2d tune`; options given here go before them.",
         ),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="FILE",
+            help="A model from `n2d fit`, instead of a fit of each file.",
+        ),
+    ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            "--axes",
+            metavar="LETTERS",
+            help="One letter for each axis of the files, such as TCZYX: T time, C "
+            "channels, Z depth, Y rows, X columns, S samples (RGB).  [default: what "
+            "the file says]",
+        ),
+    ] = None,
+    channels: Annotated[
+        options.Channels,
+        typer.Option(
+            "--channels",
+            help="Denoise the channels (C) each on its own, or with one network that "
+            "sees all. Colours (S) are always together.",
+        ),
+    ] = options.Channels.independent,
+    fit_per: Annotated[
+        options.FitPer,
+        typer.Option(
+            "--fit-per",
+            help="What shares scale and network: nothing (plane), the Z and T planes "
+            "of a channel, or all planes of a file.",
+        ),
+    ] = options.FitPer.channel,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
     max_iter: options.MaxIterOption = None,
@@ -76,13 +107,36 @@ def denoise(
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
     overwrite: options.OverwriteOption = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was cut off: skip what is finished and was "
+            "made from the same input with the same options and version.",
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a JSON object per file, and one at the end, to stdout.",
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Draw progress bars even if stderr is no terminal.",
+        ),
+    ] = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ):
     """Denoise image files without training data.
 
-    Each file is denoised on its own, with a network that learns from nothing else. A
-    file of several pages, such as a stack, shares one network and one scale.
+    Each file is denoised on its own, with a network that learns from nothing else.
+    Every channel has a scale and a network of its own; its planes (Z, T) share them.
     """
     parameters = options.estimator_parameters(
         solver=solver,
@@ -104,114 +158,77 @@ def denoise(
             raise typer.BadParameter(f"{error}.", param_hint="--config") from error
         given = options.given_parameters(context)
         parameters |= {k: v for k, v in tuned.items() if k not in given}
+    if resume and overwrite:
+        raise typer.BadParameter(
+            "--resume keeps results that are finished, --overwrite replaces them; give "
+            "one of the two.",
+            param_hint="--resume",
+        )
+    if model is not None and not model.is_file():
+        raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
+    if model is not None:
+        _refuse_with_model(context, config)
     try:
-        jobs = plan_outputs(inputs, output, overwrite=overwrite)
+        into_folder = len(inputs) > 1 or any(map(_is_folder_of_images, inputs))
+        inputs = expand_inputs(inputs)
+        if into_folder and len(inputs) == 1:
+            output = output.rstrip("/") + "/"
+        pairs = plan_outputs(inputs, output, overwrite=overwrite)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--output") from error
 
-    failed = []
-    with clean_ending(debug=debug):
-        for source, target in jobs:
-            try:
-                with warnings_in_one_line():
-                    denoise_file(
-                        source,
-                        target,
-                        parameters,
-                        channel_axis=channel_axis,
-                        dtype=dtype,
-                        overwrite=overwrite,
-                        quiet=quiet,
-                    )
-            except Exception as error:  # one bad file must not stop the others
-                text = one_line(error)
-                if str(source) not in text and str(target) not in text:
-                    text = f"{source}: {text}"
-                complain(text, debug=debug)
-                failed.append(source)
-        if len(jobs) > 1 and (failed or not quiet):
-            _summarise(len(jobs), failed)
-    if failed:
-        raise typer.Exit(FAILED)
+    from n2d.cli.batch import Batch
+    from n2d.cli.one_file import Job
+    from n2d.cli.progress import is_terminal
 
-
-def _summarise(n_jobs, failed):
-    n_done = n_jobs - len(failed)
-    text = f"{n_done} of {n_jobs} images denoised"
-    if failed:
-        text += f"; failed: {', '.join(map(str, failed))}"
-    typer.echo(text, err=bool(failed))
-
-
-def denoise_file(
-    source,
-    target,
-    parameters,
-    *,
-    channel_axis=None,
-    dtype=DataType.same,
-    overwrite=False,
-    quiet=False,
-):
-    """Denoise one file.
-
-    Parameters
-    ----------
-    source, target : Path
-        The file to read and the file to write.
-    parameters : dict
-        Keyword arguments of `n2d.Noise2DetailDenoiser`.
-    channel_axis : int, optional
-        The axis of the file's array that holds channels; by default what the file
-        says.
-    dtype : DataType, default=DataType.same
-        Whether the result gets the input's data type or float32.
-    overwrite : bool, default=False
-        Whether `target` may exist.
-    quiet : bool, default=False
-        Whether to say nothing but warnings.
-
-    Raises
-    ------
-    FileExistsError
-        If `target` exists and `overwrite` is not set; nothing is computed then.
-    n2d.io.ImageFileError
-        If `source` cannot be read, or `target` cannot hold the result.
-    Exception
-        Whatever the estimator or the file system raises.
-    """
-    import numpy as np
-
-    from n2d.cli.loading import load_image
-    from n2d.cli.rounding import convert
-    from n2d.io import check_output, write_image
-
-    def say(text):
-        if not quiet:
-            typer.echo(text, err=True)
-
-    start = time.perf_counter()
-    loaded = load_image(source, channel_axis)
-    image = loaded.file
-    wanted = image.data.dtype if dtype == DataType.same else np.dtype(np.float32)
-    check_output(
-        target, wanted, image.axes, shape=image.data.shape, overwrite=overwrite
+    job = Job(
+        parameters=parameters | {"verbose": 0},
+        model=model,
+        dtype=dtype,
+        axes=axes,
+        channels=channels,
+        fit_per=fit_per,
+        channel_axis=channel_axis,
+        overwrite=overwrite,
+        resume=resume,
     )
-    say(f"{source}: {loaded.description}")
-    for note in image.notes:
-        typer.echo(f"note: {source}: {note}", err=True)
-
-    # The heaviest import, and not needed for files that cannot be read.
-    from n2d import Noise2DetailDenoiser
-
-    estimator = Noise2DetailDenoiser(channel_axis=loaded.channel_axis, **parameters)
-    denoised = loaded.restore(estimator.fit_transform(loaded.X))
-    result, n_clipped = convert(denoised, wanted)
-    write_image(target, loaded.join(result), like=image, overwrite=overwrite)
-    if n_clipped:
-        typer.echo(
-            f"note: {target}: {n_clipped:,} of {result.size:,} values were beyond "
-            f"what {wanted} can hold and clipped; --dtype float32 keeps them",
-            err=True,
+    with clean_ending(debug=debug):
+        batch = Batch(
+            pairs,
+            job,
+            into_folder=into_folder or pairs[0][1] != Path(output),
+            quiet=quiet,
+            show_progress=verbose or (is_terminal() and not quiet),
+            as_json=as_json,
+            debug=debug,
         )
-    say(f"{target}: written in {time.perf_counter() - start:.1f} s")
+        if not batch.run():
+            raise typer.Exit(FAILED)
+
+
+def _is_folder_of_images(path):
+    from n2d.io import is_image
+
+    return path.is_dir() and not is_image(path)
+
+
+_OF_A_FIT = (
+    "solver init max_iter factors detail_max_iter learning_rate data_range seed fit_per"
+).split()
+
+
+def _refuse_with_model(context, config):
+    """Raise where options say how to fit, and nothing is going to be fitted."""
+    given = [
+        name
+        for name in _OF_A_FIT
+        if context.get_parameter_source(name).name == "COMMANDLINE"
+    ]
+    if config is not None:
+        given.append("config")
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise typer.BadParameter(
+            f"a model is fitted already, and {names} is about fitting.",
+            param_hint="--model",
+        )

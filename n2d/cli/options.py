@@ -22,6 +22,21 @@ class Init(StrEnum):
     synthetic = "synthetic"
 
 
+class Channels(StrEnum):
+    """What `--channels` may be."""
+
+    independent = "independent"
+    together = "together"
+
+
+class FitPer(StrEnum):
+    """What `--fit-per` may be."""
+
+    plane = "plane"
+    channel = "channel"
+    file = "file"
+
+
 SolverOption = Annotated[
     Solver, typer.Option("--solver", help="Ours, or the published schedule (slow).")
 ]

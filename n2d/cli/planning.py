@@ -37,18 +37,20 @@ def plan_outputs(inputs, output, *, overwrite=False):
         would be written to one file, if several would be written to something called
         like one image file, or if the folder is a file or cannot be made.
     """
-    from n2d.io import SUFFIXES  # heavy, and not needed for --help
+    from n2d.io import SUFFIXES, suffix_of  # heavy, and not needed for --help
 
-    is_folder = is_meant_as_folder(output)
+    # A Zarr is a folder, and yet one image.
+    is_image = len(inputs) == 1 and Path(output).suffix.lower() == ".zarr"
+    is_folder = is_meant_as_folder(output) and not is_image
     if len(inputs) > 1 and not is_folder:
-        if Path(output).suffix.lower() in SUFFIXES and not Path(output).exists():
+        if suffix_of(output) in SUFFIXES and not Path(output).exists():
             raise PlanError(
                 f"{output} is called like one image file, but there are {len(inputs)} "
                 f"inputs; name a folder, or write {output}/ if it is to be called so"
             )
         is_folder = True
     if is_folder:
-        pairs = [(path, Path(output) / path.name) for path in inputs]
+        pairs = [(path, Path(output) / _name_of_result(path)) for path in inputs]
     else:
         pairs = [(inputs[0], Path(output))]
 
@@ -68,6 +70,47 @@ def plan_outputs(inputs, output, *, overwrite=False):
             )
     _make_folder(Path(output) if is_folder else Path(output).parent, is_folder)
     return pairs
+
+
+def _name_of_result(path):
+    """Return the name of an input; an image inside a Zarr gets the suffix it lacks."""
+    from n2d.io import SUFFIXES, suffix_of
+
+    inside = suffix_of(path) == ".zarr" and path.suffix.lower() not in SUFFIXES
+    return f"{path.resolve().name}.zarr" if inside else path.name
+
+
+def expand_inputs(inputs):
+    """Put the images that are in a folder in the place of the folder.
+
+    Parameters
+    ----------
+    inputs : list of Path
+        Files, Zarrs, and folders of such; folders in folders are left alone.
+
+    Returns
+    -------
+    list of Path
+        Files and Zarrs, those of a folder by name.
+
+    Raises
+    ------
+    PlanError
+        If a folder has no image.
+    """
+    from n2d.io import SUFFIXES, is_image, suffix_of
+
+    found = []
+    for path in inputs:
+        if not path.is_dir() or suffix_of(path) == ".zarr":
+            found.append(path)
+            continue
+        images = [p for p in sorted(path.iterdir()) if is_image(p)]
+        images = [p for p in images if not p.name.startswith(".")]
+        if not images:
+            raise PlanError(f"{path} has no {', '.join(SUFFIXES)} file")
+        found += images
+    return found
 
 
 def is_meant_as_folder(output):

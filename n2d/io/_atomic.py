@@ -74,7 +74,7 @@ def atomic_write(path, *, overwrite=False):
         raise
 
 
-def check_target(path, *, overwrite=False):
+def check_target(path, *, overwrite=False, folder=False):
     """Raise what `atomic_write` would, as far as it can be known beforehand.
 
     Parameters
@@ -83,6 +83,8 @@ def check_target(path, *, overwrite=False):
         The file to be written.
     overwrite : bool, default=False
         Whether it may exist.
+    folder : bool, default=False
+        Whether it is going to be a folder, as an OME-Zarr is.
 
     Raises
     ------
@@ -99,10 +101,10 @@ def check_target(path, *, overwrite=False):
     ...
     FileNotFoundError: [Errno 2] its folder does not exist: 'no/such/folder/notes.txt'
     """
-    folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
+    parent = Path(os.path.realpath(path)).parent
+    if not parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
-    if os.path.isdir(path):
+    if os.path.isdir(path) and not folder:
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(
@@ -110,5 +112,5 @@ def check_target(path, *, overwrite=False):
             "exists already; only overwrite (--overwrite) replaces it",
             str(path),
         )
-    if not os.access(folder, os.W_OK):
+    if not os.access(parent, os.W_OK):
         raise PermissionError(errno.EACCES, "its folder is not writable", str(path))

@@ -1,9 +1,12 @@
 """PNG and JPEG, with Pillow."""
 
+import os
+
 import numpy as np
 from PIL import Image
 
 from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._limits import check_size
 
 # Pillow's modes of 8 bits per sample that are read: (axes, last sample is opacity)
 _MODES = {
@@ -17,7 +20,7 @@ _JPEG_QUALITY = 95
 
 
 def read(path):
-    """Read a PNG or JPEG file; see `n2d.io.read_image`."""
+    """Read a PNG or JPEG file; see `n2d.io.open_image`."""
     with Image.open(path, formats=("PNG", "JPEG")) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise ImageFileError(
@@ -30,6 +33,9 @@ def read(path):
             raise ImageFileError(
                 f"{path}: 16-bit PNG is read in grey only; save the image as TIFF"
             )
+        samples = len(image.getbands())
+        stored = os.path.getsize(path)
+        check_size(path, (*image.size[::-1], samples), "u1", stored=stored)
         metadata = {key: image.info[key] for key in _KEPT if key in image.info}
         kind = image.format.lower()
         if depth == 16:
@@ -78,14 +84,14 @@ def cannot_hold(dtype, axes, shape, *, suffix):
     )
 
 
-def write(path, array, axes, like, *, suffix):
-    """Write a PNG or JPEG file; see `n2d.io.write_image`."""
+def write(path, array, axes, like, *, target):
+    """Write a PNG or JPEG file; see `n2d.io.create_image`."""
     del axes  # checked before: (H, W), or samples last
-    kind = "png" if suffix == ".png" else "jpeg"
+    kind = "png" if target.suffix.lower() == ".png" else "jpeg"
     options = {}
     if like is not None and like.format in ("png", "jpeg"):
         options = {key: like.metadata[key] for key in _KEPT if key in like.metadata}
     if kind == "jpeg":
         options |= {"quality": _JPEG_QUALITY, "subsampling": 0}
     with open(path, "wb") as file:
-        Image.fromarray(np.ascontiguousarray(array)).save(file, kind, **options)
+        Image.fromarray(np.ascontiguousarray(array[...])).save(file, kind, **options)

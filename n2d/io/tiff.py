@@ -1,4 +1,4 @@
-"""TIFF, ImageJ's kind included, with tifffile."""
+"""TIFF, with ImageJ's kind and OME-TIFF: reading, with tifffile."""
 
 import contextlib
 import logging
@@ -6,82 +6,199 @@ import logging
 import numpy as np
 import tifffile
 
+from n2d.io import ome
 from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._limits import check_size
+from n2d.io._tiff_source import lazy_series
+from n2d.io._units import unit_name
+from n2d.io.tiff_write import cannot_hold, write
+
+__all__ = ["cannot_hold", "read", "write"]
 
 # What tifffile logs, and goes on, when it finds fewer pages than it was promised.
-_DAMAGE = ("TiffPages", "failed to reshape", "corrupted")
-# ImageJ's own bookkeeping, which tifffile writes anew.
-_IMAGEJ_COUNTS = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack"}
-_IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
-_DEFLATE = (8, 32946)
+_DAMAGE = ("TiffPages", "failed to reshape", "corrupted", "missing data")
+# Tags of a page that are kept as they are, beside those that have a place of their own.
+_TAGS = (271, 272, 274, 285, 286, 287, 305, 306, 315, 316, 33432)
+_ICC_PROFILE = 34675
+_RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
 
 
 def read(path):
-    """Read a TIFF file; see `n2d.io.read_image`."""
-    with _logged() as messages, tifffile.TiffFile(path) as tif:
-        series = tif.series
-        # Pages that were appended one by one are a series each.
-        pages = {(one.shape, one.dtype, one.axes) for one in series}
-        appended = len(series) > 1 and len(pages) == 1
-        if len(series) != 1 and not appended:
-            shapes = ", ".join(str(one.shape) for one in series[:4])
-            raise ImageFileError(
-                f"{path}: holds {len(series)} images of different shapes or types "
-                f"({shapes}{', ...' if len(series) > 4 else ''}); save them as files "
-                "of their own"
-            )
-        parts, series, page = series, series[0], tif.pages[0]
-        _refuse_no_intensities(path, page, series)
-        try:
-            data = series.asarray()
-            if appended:
-                data = np.stack([data, *(part.asarray() for part in parts[1:])])
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            raise ImageFileError(
-                f"{path}: is compressed ({page.compression.name}) in a way that needs "
-                'the package imagecodecs: pip install "noise2detail[codecs]"'
-            ) from error
-        damage = [text for text in messages if any(word in text for word in _DAMAGE)]
-        if damage:
-            raise ImageFileError(
-                f"{path}: is damaged, pages are missing ({'; '.join(damage)})"
-            )
-        metadata = {
-            "photometric": "rgb" if page.photometric == 6 else page.photometric.name,
-            "planarconfig": page.planarconfig.name if "S" in series.axes else None,
-            "extrasamples": [extra.name for extra in page.extrasamples],
-            "deflate": page.compression in _DEFLATE,
-            "bigtiff": tif.is_bigtiff,
-        }
-        for name in ("XResolution", "YResolution", "ResolutionUnit"):
-            if name in page.tags:
-                metadata[name] = page.tags[name].value
-        notes = tuple(messages)
-        if tif.is_imagej:
-            metadata["imagej"] = dict(tif.imagej_metadata or {})
-        elif tif.is_ome:
-            notes += ("its OME-XML metadata are not written to the result yet",)
-        elif not tif.is_shaped and page.description:
-            metadata["description"] = page.description
-        alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
-        data = data.astype(data.dtype.newbyteorder("="), copy=False)
-        axes = "I" + series.axes if appended else series.axes
-        return ImageFile(data, axes, "tiff", alpha, metadata, notes)
+    """Read a TIFF file; see `n2d.io.open_image`."""
+    with contextlib.ExitStack() as resources:
+        with _logged() as messages:
+            tif = resources.enter_context(tifffile.TiffFile(path))
+            image = _read(path, tif, messages, resources)
+        return ImageFile(**image, resources=resources.pop_all())
 
 
-def _refuse_no_intensities(path, page, series):
+def _read(path, tif, messages, resources):
+    series = tif.series
+    # Pages that were appended one by one, and the positions of an OME-TIFF, are a
+    # series each.
+    pages = {(one.shape, one.dtype, one.axes) for one in series}
+    appended = len(series) > 1 and len(pages) == 1
+    if len(series) != 1 and not appended:
+        shapes = ", ".join(str(one.shape) for one in series[:4])
+        raise ImageFileError(
+            f"{path}: holds {len(series)} images of different shapes or types "
+            f"({shapes}{', ...' if len(series) > 4 else ''}); save them as files "
+            "of their own"
+        )
+    first, page = series[0], series[0].keyframe
+    if first.dtype is None:
+        raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
+    _refuse_no_intensities(path, page, first, imagej=tif.is_imagej)
+    shape = (len(series), *first.shape) if appended else first.shape
+    stored = tif.filehandle.size
+    check_size(path, shape, first.dtype, stored=stored, whole=False)
+    # tifffile says here what it could not make out, so that comes before the pixels.
+    n_pages = len(tif.pages)
+    _refuse_damage(path, messages)
+    data = None if appended else lazy_series(path, tif, first, resources)
+    if data is None:
+        check_size(path, shape, first.dtype, stored=None)
+        data = _whole(path, series if appended else [first], page)
+    _refuse_damage(path, messages)
+    if data.shape != tuple(shape):
+        raise ImageFileError(f"{path}: is damaged, pages are missing")
+    axes = "I" + first.axes if appended else first.axes
+    metadata = _metadata(tif, first, page)
+    alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
+    pixel_size, names = _resolution(tif, metadata, axes), ()
+    if tif.is_imagej:
+        names = _imagej_channel_names(metadata["imagej"], axes, shape)
+    if tif.is_ome:
+        metadata["ome"] = tif.ome_metadata
+        sizes, names = ome.sizes_and_names(tif.ome_metadata)
+        pixel_size |= {k: v for k, v in sizes.items() if k in axes}
+        if metadata["n_levels"] == 1 and n_pages > len(series) * len(first.pages):
+            messages.append("pages beside its images are not kept")
+    return {
+        "data": data,
+        "axes": axes,
+        "format": "tiff",
+        "alpha": alpha,
+        "metadata": metadata,
+        "notes": tuple(dict.fromkeys(messages)),
+        "pixel_size": pixel_size,
+        "channel_names": names,
+    }
+
+
+def _whole(path, series, page):
+    """Read everything: pages of other files, and what is laid out in an odd way."""
+    try:
+        parts = [one.asarray() for one in series]
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise ImageFileError(
+            f"{path}: is compressed ({page.compression.name}) in a way that needs "
+            'the package imagecodecs: pip install "noise2detail[codecs]"'
+        ) from error
+    data = np.stack(parts) if len(parts) > 1 else parts[0]
+    return data.astype(data.dtype.newbyteorder("="), copy=False)
+
+
+def _refuse_damage(path, messages):
+    damage = [text for text in messages if any(word in text for word in _DAMAGE)]
+    if damage:
+        raise ImageFileError(
+            f"{path}: is damaged, pages are missing ({'; '.join(damage)})"
+        )
+
+
+def _refuse_no_intensities(path, page, series, *, imagej):
     """Raise where the pixels are no intensities."""
     kinds = tifffile.PHOTOMETRIC
-    intensities = (kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR)
+    intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
+    if imagej:  # a lookup table to show intensities with
+        intensities.append(kinds.PALETTE)
     if page.photometric not in intensities:
+        name = getattr(page.photometric, "name", page.photometric)
         raise ImageFileError(
-            f"{path}: {page.photometric.name} pixels are not intensities that can be "
+            f"{path}: {name} pixels are not intensities that can be "
             "denoised; convert the image to grey or RGB"
         )
-    if not {"Y", "X"} <= set(series.axes):
+    if series.axes.count("Y") != 1 or series.axes.count("X") != 1:
         raise ImageFileError(f"{path}: has no image axes, but {series.axes!r}")
+
+
+def _metadata(tif, series, page):
+    """Return what it takes to write such a file again."""
+    metadata = {
+        "photometric": "rgb" if page.photometric == 6 else page.photometric.name,
+        "planarconfig": page.planarconfig.name if "S" in series.axes else None,
+        "extrasamples": [extra.name for extra in page.extrasamples],
+        "compression": getattr(page.compression, "name", str(page.compression)),
+        "predictor": int(page.predictor or 1) > 1,
+        "tile": (page.tilelength, page.tilewidth) if page.is_tiled else None,
+        "bigtiff": tif.is_bigtiff,
+        "n_levels": len(series.levels),
+        "level_shapes": [level.shape for level in series.levels],
+        "tags": [],
+    }
+    for name in ("XResolution", "YResolution", "ResolutionUnit"):
+        if name in page.tags:
+            metadata[name] = page.tags[name].value
+    if tif.is_imagej:
+        metadata["imagej"] = dict(tif.imagej_metadata or {})
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+            metadata["photometric"] = "minisblack"
+            if page.colormap is not None:
+                table = (page.colormap >> 8).astype(np.uint8)
+                metadata["imagej"].setdefault("LUTs", [table])
+    elif tif.is_shaped and not tif.is_ome:
+        shaped = (tif.shaped_metadata or ({},))[0]
+        metadata["shaped"] = {k: v for k, v in shaped.items() if k not in _SHAPED}
+    elif not tif.is_ome and page.description:
+        metadata["description"] = page.description
+    for code in _TAGS:
+        tag = page.tags.get(code)
+        if tag is not None and isinstance(tag.value, (str, bytes, int)):
+            metadata["tags"].append((code, int(tag.dtype), tag.count, tag.value))
+    if _ICC_PROFILE in page.tags:
+        metadata["iccprofile"] = page.tags[_ICC_PROFILE].value
+    return metadata
+
+
+# What tifffile's own description says of the layout, and writes anew.
+_SHAPED = {"shape", "axes", "truncated"}
+
+
+def _resolution(tif, metadata, axes):
+    """Return the pixel size that tags and ImageJ's description say."""
+    sizes = {}
+    described = metadata.get("imagej", {})
+    unit = unit_name(described.get("unit"))
+    if not unit:
+        code = int(metadata.get("ResolutionUnit", 1))
+        unit = _RESOLUTION_UNITS.get(code, "")
+    for letter in "YX":
+        fraction = metadata.get(f"{letter}Resolution")
+        if unit and fraction and all(fraction) and fraction[0] != fraction[1]:
+            sizes[letter] = (fraction[1] / fraction[0], unit)
+    if tif.is_imagej:
+        for letter, key, of in (("Z", "spacing", unit), ("T", "finterval", "second")):
+            value = described.get(key)
+            if letter in axes and isinstance(value, (int, float)) and value > 0:
+                sizes[letter] = (float(value), of)
+    return sizes
+
+
+def _imagej_channel_names(described, axes, shape):
+    """Return ImageJ's labels of slices where they are labels of channels."""
+    labels = described.get("Labels")
+    if "C" not in axes or not isinstance(labels, list):
+        return ()
+    n_channels = shape[axes.index("C")]
+    # One for each plane: channels vary fastest.
+    names = [str(label) for label in labels[:n_channels]]
+    alike = len(labels) % n_channels == 0 and labels == names * (
+        len(labels) // n_channels
+    )
+    return tuple(names) if alike and len(names) == n_channels else ()
 
 
 @contextlib.contextmanager
@@ -96,56 +213,3 @@ def _logged():
         yield messages
     finally:
         logger.removeHandler(handler)
-
-
-def cannot_hold(dtype, axes, shape, *, suffix):
-    """Say why a TIFF file cannot hold such an image, or return None."""
-    del axes, shape, suffix
-    if dtype.kind not in "buif" or dtype.itemsize > 8:
-        return f"TIFF cannot hold {dtype}"
-    return None
-
-
-def write(path, array, axes, like, *, suffix):
-    """Write a TIFF file; see `n2d.io.write_image`."""
-    del suffix
-    kept = like.metadata if like is not None and like.format == "tiff" else {}
-    options = {"photometric": _photometric(array, axes, kept), "metadata": None}
-    if "S" in axes:
-        options["planarconfig"] = "contig" if axes[-1] == "S" else "separate"
-        options["extrasamples"] = kept.get("extrasamples") or _extrasamples(array, axes)
-    if kept.get("deflate"):
-        options["compression"] = "zlib"
-    if kept.get("XResolution") and kept.get("YResolution"):
-        options["resolution"] = (kept["XResolution"], kept["YResolution"])
-        options["resolutionunit"] = kept.get("ResolutionUnit")
-    imagej = "imagej" in kept and array.dtype.name in _IMAGEJ_DTYPES
-    if imagej:
-        settings = kept["imagej"].items()
-        options["metadata"] = {k: v for k, v in settings if k not in _IMAGEJ_COUNTS}
-        options["metadata"]["axes"] = axes
-    elif "description" in kept:
-        options["description"] = kept["description"]
-    elif axes not in ("YX", "YXS", "SYX"):
-        options["metadata"] = {"axes": axes}
-    # By name, because tifffile would open a file object in a mode of its own.
-    tifffile.imwrite(
-        path,
-        array,
-        imagej=imagej,
-        ome=False,
-        bigtiff=(kept.get("bigtiff") and not imagej) or None,
-        **options,
-    )
-
-
-def _photometric(array, axes, kept):
-    if "S" in axes and array.shape[axes.index("S")] >= 3:
-        return kept.get("photometric", "rgb")
-    return kept.get("photometric", "minisblack")
-
-
-def _extrasamples(array, axes):
-    """Name the samples beyond grey or RGB."""
-    samples = array.shape[axes.index("S")]
-    return {2: ["unassalpha"], 4: ["unassalpha"]}.get(samples, [])

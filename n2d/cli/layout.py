@@ -1,0 +1,344 @@
+"""Which planes of a file are denoised, which share a fit, and how to say so."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from n2d.cli.options import Channels, FitPer
+from n2d.io import format_bytes
+
+
+class AxesError(ValueError):
+    """The axes of a file, or those that were asked for, make no sense."""
+
+
+_KNOWN = "TCZYXSIQ"
+_NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
+
+
+def settle_axes(axes, shape, asked=None):
+    """Return the axes of a file: those that were asked for, or its own.
+
+    Parameters
+    ----------
+    axes : str
+        What the file says, one letter per axis.
+    shape : tuple of int
+        Its shape.
+    asked : str, optional
+        ``--axes``.
+
+    Returns
+    -------
+    str
+        One letter per axis.
+
+    Raises
+    ------
+    AxesError
+        If `asked` does not fit the shape or has other letters than T, C, Z, Y, X, S,
+        I and Q.
+
+    Examples
+    --------
+    >>> from n2d.cli.layout import settle_axes
+    >>> settle_axes("QYX", (5, 64, 64), "tyx")
+    'TYX'
+    """
+    if asked is None:
+        return axes
+    asked = asked.upper()
+    text = f"--axes {asked}: "
+    if unknown := sorted(set(asked) - set(_KNOWN)):
+        raise AxesError(f"{text}there is no axis {', '.join(unknown)}; use {_KNOWN}")
+    if len(set(asked)) != len(asked) or not {"Y", "X"} <= set(asked):
+        raise AxesError(f"{text}every letter once, Y and X among them")
+    if len(asked) != len(shape):
+        raise AxesError(
+            f"{text}the file has {len(shape)} axes ({axes}), of shape "
+            f"{'x'.join(map(str, shape))}"
+        )
+    return asked
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One image for the denoiser.
+
+    Attributes
+    ----------
+    key : tuple of int and slice
+        Its place in the array of the file.
+    opacity : tuple of int and slice, or None
+        The place of its opacity, which is passed on as it is.
+    """
+
+    key: tuple
+    opacity: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is going to be denoised.
+
+    Attributes
+    ----------
+    fits : tuple of tuple of Plane
+        The planes that share a fit, for every fit.
+    channel_axis : int or None
+        The axis of a plane that holds channels which are denoised together.
+    description : str
+        All that in one line.
+    """
+
+    fits: tuple
+    channel_axis: int | None
+    description: str
+
+    @property
+    def n_planes(self):
+        """How many planes there are in all."""
+        return sum(map(len, self.fits))
+
+
+def lay_out(
+    axes,
+    shape,
+    *,
+    alpha=False,
+    channels=Channels.independent,
+    fit_per=FitPer.channel,
+    channel_axis=None,
+    model=None,
+):
+    """Settle which planes of a file are denoised, and which share a fit.
+
+    Parameters
+    ----------
+    axes : str
+        One letter per axis.
+    shape : tuple of int
+        The shape of the file's array.
+    alpha : bool, default=False
+        Whether the last sample of a pixel is its opacity.
+    channels : Channels, default=Channels.independent
+        Whether the axis C holds images of their own. Samples (S) never do.
+    fit_per : FitPer, default=FitPer.channel
+        What shares a fit.
+    channel_axis : int, optional
+        An axis whose entries are denoised together, whatever its letter.
+    model : path-like, optional
+        The model that stands for all fits.
+
+    Returns
+    -------
+    Layout
+        The plan.
+
+    Raises
+    ------
+    AxesError
+        If that cannot be done.
+
+    Examples
+    --------
+    >>> from n2d.cli.layout import lay_out
+    >>> plan = lay_out("ZCYX", (61, 2, 512, 512))
+    >>> len(plan.fits), plan.n_planes, plan.channel_axis
+    (2, 122, None)
+    >>> plan.description
+    '2 channels independently; 61 Z planes each, denoised in 2-D with one shared fit \
+per channel: 2 fits, 122 planes'
+    """
+    together = _together(axes, shape, channels, channel_axis)
+    plane_axes = _plane_axes(axes, shape, together)
+    image_axes = sorted(plane_axes + ([] if together is None else [together]))
+    own = [i for i, a in enumerate(axes) if a == "C" and i not in image_axes]
+    series = [i for i in range(len(axes)) if i not in image_axes and i not in own]
+    n_samples = 0 if together is None else shape[together]
+    opaque = alpha and together is not None and axes[together] == "S"
+    single = opaque and n_samples == 2
+
+    def plane(channel, place):
+        key = [slice(0, n) for n in shape]
+        for axis, i in (
+            *zip(own, channel, strict=True),
+            *zip(series, place, strict=False),
+        ):
+            key[axis] = int(i)
+        if not opaque:
+            return Plane(tuple(key))
+        opacity = list(key)
+        opacity[together] = n_samples - 1
+        key[together] = 0 if single else slice(0, n_samples - 1)
+        return Plane(tuple(key), tuple(opacity))
+
+    groups = [
+        [plane(channel, place) for place in np.ndindex(*(shape[i] for i in series))]
+        for channel in np.ndindex(*(shape[i] for i in own))
+    ]
+    if fit_per == FitPer.file or model is not None:
+        groups = [[one for group in groups for one in group]]
+    elif fit_per == FitPer.plane:
+        groups = [[one] for group in groups for one in group]
+    axis = None if together is None or single else image_axes.index(together)
+    layout = Layout(tuple(map(tuple, groups)), axis, "")
+    text = _describe(
+        axes, shape, together, own, series, layout, fit_per, channel_axis, alpha, model
+    )
+    return Layout(layout.fits, axis, text)
+
+
+def _together(axes, shape, channels, channel_axis):
+    """Return the axis whose entries are denoised together, or None."""
+    if channel_axis is not None:
+        n_axes = len(axes)
+        if not -n_axes <= channel_axis < n_axes:
+            raise AxesError(
+                f"--channel-axis {channel_axis}: the file has the {n_axes} axes "
+                f"{axes}, of shape {'x'.join(map(str, shape))}"
+            )
+        if n_axes < 3:
+            raise AxesError(
+                f"--channel-axis {channel_axis}: the file has the axes {axes} only, "
+                "and none of them can hold channels"
+            )
+        return channel_axis % n_axes
+    if "S" in axes:
+        if channels == Channels.together and "C" in axes:
+            raise AxesError(
+                "--channels together: the file has colours (S) and channels (C), and "
+                "only one of the two can be denoised together; leave the option away"
+            )
+        return axes.index("S")
+    if channels == Channels.together and "C" in axes:
+        return axes.index("C")
+    return None
+
+
+def _plane_axes(axes, shape, together):
+    """Return the two axes of a plane: Y and X, or the last two that are left."""
+    others = [i for i in range(len(axes)) if i != together]
+    plane = [i for i in others if axes[i] in "YX"]
+    plane = plane if len(plane) == 2 else others[-2:]
+    if len(plane) < 2:
+        raise AxesError(f"shape {'x'.join(map(str, shape))}: an image has two axes")
+    return plane
+
+
+def _describe(
+    axes, shape, together, own, series, layout, fit_per, channel_axis, alpha, model
+):
+    parts = []
+    if together is not None:
+        n = shape[together] - (alpha and axes[together] == "S")
+        source = "as the file says"
+        if channel_axis is not None:
+            source = "as --channel-axis says"
+        elif axes[together] == "C":
+            source = "as --channels says"
+        if n > 1:
+            parts.append(f"{n} channels together, {source}")
+        if alpha and axes[together] == "S":
+            parts.append("opacity kept as it is")
+    n_channels = int(np.prod([shape[i] for i in own], dtype=int))
+    if own:
+        parts.append(f"{count(n_channels, 'channel')} independently")
+    n_fits = len(layout.fits)
+    if series:
+        sizes = [f"{shape[i]} {_NAMES.get(axes[i], axes[i])}" for i in series]
+        each = " each" if n_channels > 1 else ""
+        text = f"{' x '.join(sizes)}{each}, denoised in 2-D with "
+        if model is not None:
+            text += "the model's fit"
+        elif fit_per == FitPer.plane:
+            text += "a fit of its own for each"
+        elif fit_per == FitPer.file or n_channels == 1:
+            text += "one shared fit"
+        else:
+            text += "one shared fit per channel"
+        parts.append(text)
+    elif fit_per == FitPer.file and n_channels > 1 and model is None:
+        parts.append("one shared fit")
+    fits = count(n_fits, "fit") if model is None else f"no fit but {model}"
+    return f"{'; '.join([*parts, ''])[:-2]}{': ' if parts else ''}{fits}, " + count(
+        layout.n_planes, "plane"
+    )
+
+
+def count(n, noun):
+    """Return "1 plane" or "2 planes".
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    noun : str
+        Of what, in the singular.
+
+    Returns
+    -------
+    str
+        Both, in agreement.
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def describe_file(image, axes):
+    """Return what a file holds as one line: shape, type, axes, size, pixel size.
+
+    Parameters
+    ----------
+    image : n2d.io.ImageFile
+        The file.
+    axes : str
+        As settled.
+
+    Returns
+    -------
+    str
+        The line.
+    """
+    shape, dtype = image.data.shape, np.dtype(image.data.dtype)
+    text = f"{' x '.join(map(str, shape))}, {dtype}"
+    if axes != "YX":
+        text += f", axes {axes}"
+    n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    text += f", {format_bytes(n_bytes)}"
+    if size := describe_pixel_size(image.pixel_size):
+        text += f"; {size}"
+    if image.channel_names:
+        text += f"; channels {', '.join(image.channel_names)}"
+    return text
+
+
+def describe_pixel_size(pixel_size):
+    """Return a pixel size as text, such as "pixel 0.1 x 0.1 micrometer (Y x X)".
+
+    Parameters
+    ----------
+    pixel_size : dict of str to tuple of float and str
+        As in `n2d.io.ImageFile`.
+
+    Returns
+    -------
+    str
+        The text, "" where nothing is known.
+    """
+    spatial = [letter for letter in "ZYX" if letter in pixel_size]
+    parts = []
+    if spatial:
+        units = list(dict.fromkeys(pixel_size[letter][1] for letter in spatial))
+        if len(units) == 1:
+            values = " x ".join(f"{pixel_size[letter][0]:.6g}" for letter in spatial)
+            values = f"{values} {units[0]}".strip()
+        else:
+            values = " x ".join(
+                f"{pixel_size[letter][0]:.6g} {pixel_size[letter][1]}".strip()
+                for letter in spatial
+            )
+        parts.append(f"pixel {values} ({' x '.join(spatial)})")
+    if "T" in pixel_size:
+        value, unit = pixel_size["T"]
+        parts.append(f"every {value:.6g} {unit}".strip())
+    return ", ".join(parts)

@@ -1,0 +1,80 @@
+"""Whether a size that a file declares is one to believe, before it is allocated."""
+
+import math
+
+import numpy as np
+
+from n2d.io._image import ImageFileError
+
+# Up to this size nothing is suspected: constant images shrink to almost nothing.
+_HARMLESS = 2**26
+# Images with noise in them shrink to a half or a fifth; with this, 99.98 % of the
+# file's pixels may be empty.
+_MOST_PER_BYTE = 5000
+
+
+def check_size(path, shape, dtype, *, stored=None, whole=True):
+    """Refuse an image that is too large, or cannot be as large as it says.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for the message.
+    shape : sequence of int
+        As declared.
+    dtype : dtype
+        As declared.
+    stored : int, optional
+        How many bytes the file has for it. A few hundred for terabytes are refused.
+    whole : bool, default=True
+        Whether all of it is going to be in memory, which has to be free then.
+
+    Raises
+    ------
+    ImageFileError
+        If the image is refused.
+
+    Examples
+    --------
+    >>> from n2d.io._limits import check_size
+    >>> check_size("a.tif", (10**6, 10**6), "u1", stored=300)
+    Traceback (most recent call last):
+    ...
+    n2d.io._image.ImageFileError: a.tif: declares 1000000 x 1000000 pixels (1.0 TB), \
+but holds 300 bytes: it is damaged or empty
+    """
+    if any(n < 1 for n in shape):
+        raise ImageFileError(f"{path}: has no pixels (shape {format_shape(shape)})")
+    n_bytes = math.prod(map(int, shape)) * np.dtype(dtype).itemsize
+    declared = f"declares {format_shape(shape)} pixels ({format_bytes(n_bytes)})"
+    if stored is not None and n_bytes > max(_HARMLESS, _MOST_PER_BYTE * stored):
+        raise ImageFileError(
+            f"{path}: {declared}, but holds {format_bytes(stored)}: it is damaged or "
+            "empty"
+        )
+    if whole and n_bytes > _HARMLESS:
+        import psutil
+
+        free = psutil.virtual_memory().available
+        if n_bytes > free:
+            raise ImageFileError(
+                f"{path}: {declared}, but {format_bytes(free)} of memory are free, and "
+                "such a file cannot be read in parts; save it as OME-Zarr or as TIFF "
+                "of one page a plane"
+            )
+
+
+def format_shape(shape):
+    """Return a shape as text, such as "2 x 64 x 64"."""
+    return " x ".join(map(str, shape))
+
+
+def format_bytes(n_bytes):
+    """Return a number of bytes as text, such as "3.1 GB"."""
+    if n_bytes < 1000:
+        return f"{n_bytes} bytes"
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        n_bytes /= 1000
+        if n_bytes < 1000 or unit == "PB":
+            break
+    return f"{n_bytes:.1f} {unit}"
