@@ -1,6 +1,7 @@
 """`n2d fit` and `n2d info MODEL`: models from the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import tifffile
 from PIL import Image
 from typer.testing import CliRunner
 
+import n2d.io
 from n2d import Noise2DetailDenoiser
 from n2d.cli import app
 
@@ -69,8 +71,8 @@ def test_colours_are_taken_together(tmp_path, model):
     Image.fromarray(X).save(tmp_path / "photo.png")
     assert run("fit", tmp_path / "photo.png", "-o", model).exit_code == 0
     loaded = Noise2DetailDenoiser.load(model)
-    assert loaded.channel_axis == -1
-    expected = Noise2DetailDenoiser(random_state=0, channel_axis=-1).fit([X])
+    assert loaded.channel_axis == 2
+    expected = Noise2DetailDenoiser(random_state=0, channel_axis=2).fit([X])
     np.testing.assert_array_equal(loaded.transform(X), expected.transform(X))
 
 
@@ -81,10 +83,98 @@ def test_channels_are_taken_one_by_one_unless_asked_together(tmp_path, model):
     loaded = Noise2DetailDenoiser.load(model)
     expected = Noise2DetailDenoiser(**FEW_STEPS).fit(list(X))
     np.testing.assert_array_equal(loaded.transform(X), expected.transform(X))
-    together = ["--channel-axis", "0", "--overwrite"]
-    assert run("fit", path, "-o", model, *FEW, *together).exit_code == 0
-    loaded = Noise2DetailDenoiser.load(model).set_params(channel_axis=0)
-    assert loaded.transform(X).shape == X.shape
+    expected = Noise2DetailDenoiser(**FEW_STEPS, channel_axis=0).fit([X])
+    for together in (["--channels", "together"], ["--channel-axis", "0"]):
+        options = [*FEW, *together, "--overwrite"]
+        assert run("fit", path, "-o", model, *options).exit_code == 0
+        loaded = Noise2DetailDenoiser.load(model)
+        np.testing.assert_array_equal(loaded.transform(X), expected.transform(X))
+
+
+def test_axes_can_be_named(tmp_path, model):
+    X = noisy(2, 3, 24, 28)
+    path = write(tmp_path / "a.tif", X)
+    assert run("fit", path, "-o", model, *FEW, "--axes", "tcyx").exit_code == 0
+    loaded = Noise2DetailDenoiser.load(model)
+    assert loaded.input_fingerprint_["n_images"] == 6
+    assert loaded.input_fingerprint_["shape"] == (24, 28)
+    result = run("fit", path, "-o", model, *FEW, "--axes", "yx", "--overwrite")
+    assert result.exit_code == 1
+    assert "--axes YX: the file has 4 axes" in result.stderr
+
+
+def test_folders_stand_for_their_images(tmp_path, model):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(3):
+        write(folder / f"{i}.tif", noisy(20, 24, seed=i))
+    (folder / "notes.txt").write_text("no image")
+    assert run("fit", folder, "-o", model, *FEW).exit_code == 0
+    expected = Noise2DetailDenoiser(**FEW_STEPS).fit(
+        [noisy(20, 24, seed=i) for i in range(3)]
+    )
+    loaded = Noise2DetailDenoiser.load(model)
+    assert loaded.input_fingerprint_ == expected.input_fingerprint_
+    (folder / "empty").mkdir()
+    result = run("fit", folder / "empty", "-o", model, *FEW)
+    assert result.exit_code == 2
+    assert "IMAGES" in result.stderr
+
+
+def test_files_are_read_in_parts_and_not_kept_open(tmp_path, model, monkeypatch):
+    n_read, n_open = [], []
+    original = n2d.io.open_image
+
+    def counted(path):
+        image = original(path)
+        n_open.append(path)
+        assert len(n_open) <= 1
+
+        class Counted:
+            def __enter__(self):
+                opened = image.__enter__()
+
+                class Data:
+                    shape, dtype = opened.data.shape, opened.data.dtype
+                    ndim = len(shape)
+
+                    def __getitem__(self, key):
+                        values = opened.data[key]
+                        n_read.append(np.size(values))
+                        return values
+
+                return replace(opened, data=Data())
+
+            def __exit__(self, *error):
+                n_open.pop()
+                return image.__exit__(*error)
+
+        return Counted()
+
+    paths = [write(tmp_path / f"{i}.tif", noisy(300, 1200, seed=i)) for i in range(3)]
+    for path in paths:  # in strips, of which some are read
+        tifffile.imwrite(path, tifffile.imread(path), rowsperstrip=16)
+    monkeypatch.setattr("n2d.io.open_image", counted)
+    monkeypatch.setattr("n2d.cli.planes.open_image", counted)
+    assert run("fit", *paths, "-o", model, *FEW).exit_code == 0
+    assert not n_open
+    assert 0 < sum(n_read) < 1.1 * 512**2
+
+
+def test_the_model_of_an_image_denoises_it_as_without_a_model(tmp_path, model):
+    path = write(tmp_path / "a.tif", noisy(40, 36))
+    assert run("fit", path, "-o", model).exit_code == 0
+    arguments = ["denoise", path, "-o"]
+    assert run(*arguments, tmp_path / "with.tif", "--model", model).exit_code == 0
+    assert run(*arguments, tmp_path / "without.tif").exit_code == 0
+    found, expected = (
+        tifffile.imread(tmp_path / name) for name in ("with.tif", "without.tif")
+    )
+    np.testing.assert_array_equal(found, expected)
+    result = run(*arguments, tmp_path / "bad.tif", "--model", path)
+    assert result.exit_code == 1
+    assert "is no n2d model file" in result.stderr
+    assert not (tmp_path / "bad.tif").exists()
 
 
 def test_options_and_tuned_parameters_reach_the_model(tmp_path, model):
@@ -117,7 +207,7 @@ def test_images_of_different_kinds_are_refused(tmp_path, model):
     paths = [write(tmp_path / "grey.tif", noisy(32, 36)), tmp_path / "photo.png"]
     result = run("fit", *paths, "-o", model, *FEW)
     assert result.exit_code == 1
-    assert "photo.png has 3 channels together, but" in result.stderr
+    assert "photo.png has 3 channels together, along axis 2" in result.stderr
     assert not model.exists()
 
 

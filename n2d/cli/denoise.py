@@ -38,14 +38,7 @@ def denoise(
             help="A file, or a folder (made if it ends in /, or for several inputs).",
         ),
     ],
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="Parameters from `n2d tune`; options given here go before them.",
-        ),
-    ] = None,
+    config: options.ConfigOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -54,24 +47,8 @@ def denoise(
             help="A model from `n2d fit`, instead of a fit of each file.",
         ),
     ] = None,
-    axes: Annotated[
-        str | None,
-        typer.Option(
-            "--axes",
-            metavar="LETTERS",
-            help="One letter for each axis of the files, such as TCZYX: T time, C "
-            "channels, Z depth, Y rows, X columns, S samples (RGB).  [default: what "
-            "the file says]",
-        ),
-    ] = None,
-    channels: Annotated[
-        options.Channels,
-        typer.Option(
-            "--channels",
-            help="Denoise the channels (C) each on its own, or with one network that "
-            "sees all. Colours (S) are always together.",
-        ),
-    ] = options.Channels.independent,
+    axes: options.AxesOption = None,
+    channels: options.ChannelsOption = options.Channels.independent,
     fit_per: Annotated[
         options.FitPer,
         typer.Option(
@@ -95,15 +72,7 @@ def denoise(
             "hold, or float32, untouched.",
         ),
     ] = DataType.same,
-    data_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--data-range",
-            metavar="LOW HIGH",
-            help="The values that are mapped to 0 and 1.  [default: the smallest and "
-            "the largest]",
-        ),
-    ] = None,
+    data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
     overwrite: options.OverwriteOption = False,

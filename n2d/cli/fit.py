@@ -8,6 +8,7 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.config import ConfigError, read_config
+from n2d.cli.planning import PlanError, expand_inputs
 from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
 
 
@@ -16,7 +17,9 @@ def fit(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IMAGES", help="TIFF, PNG or JPEG files, of one kind of image."
+            metavar="IMAGES",
+            help="Files that n2d denoise takes, or folders of them; of one kind of "
+            "image.",
         ),
     ],
     output: Annotated[
@@ -32,6 +35,8 @@ def fit(
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
     learning_rate: options.LearningRateOption = None,
+    axes: options.AxesOption = None,
+    channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
@@ -43,7 +48,8 @@ def fit(
     """Learn from images, for n2d denoise --model.
 
     All images share one fit: one measured noise, one scale, one set of weights. Says
-    what was measured, and writes a file that holds no pixels and runs no code.
+    what was measured, and writes a file that holds no pixels and runs no code. Large
+    files are read in parts.
     """
     parameters = options.estimator_parameters(
         solver=solver,
@@ -66,13 +72,19 @@ def fit(
         given = options.given_parameters(context)
         parameters |= {k: v for k, v in tuned.items() if k not in given}
 
+    try:
+        images = expand_inputs(images)
+    except PlanError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="IMAGES") from error
+
     with clean_ending(debug=debug), warnings_in_one_line():
         from n2d.cli.model_report import report
         from n2d.io import check_target
 
         start = time.perf_counter()
         check_target(output, overwrite=overwrite)
-        planes, axis = _planes(images, channel_axis, quiet=quiet)
+        layout = {"channels": channels, "channel_axis": channel_axis}
+        planes, axis = _planes(images, axes, layout, quiet=quiet)
 
         # The heaviest import, and not needed for files that cannot be read.
         from n2d import Noise2DetailDenoiser
@@ -85,43 +97,53 @@ def fit(
             typer.echo(f"{output}: written in {seconds:.1f} s", err=True)
 
 
-def _planes(paths, channel_axis, *, quiet):
-    """Read files as a list of images of one kind, channels last.
+def _planes(paths, axes, layout, *, quiet):
+    """List the images of all files, which have to be of one kind.
 
     Returns
     -------
-    planes : list of ndarray
-        Each (H, W) or (H, W, C).
-    channel_axis : {-1, None}
+    planes : list of FilePlane
+        Each (H, W), or with an axis of channels, whose place the first file says.
+    channel_axis : int or None
         Of every image.
     """
-    import numpy as np
-
-    from n2d.cli.loading import load_image
+    from n2d.cli.layout import describe_file, lay_out, settle_axes
+    from n2d.cli.planes import FilePlane
+    from n2d.io import open_image
 
     planes, first = [], None
     for path in paths:
-        loaded = load_image(path, channel_axis)
-        tell([f"{path}: {loaded.description}"], quiet=quiet)
-        tell([f"note: {path}: {note}" for note in loaded.file.notes])
-        X, axis = loaded.X, loaded.channel_axis
-        if axis is not None:
-            X = np.moveaxis(X, axis, -1)
-        found = list(X) if loaded.is_stack else [X]
-        # Colours belong together, channels do not unless someone says so.
-        if axis is not None and channel_axis is None and "S" not in loaded.file.axes:
-            found = [image[..., c] for image in found for c in range(X.shape[-1])]
-        kind = found[0].shape[2:]
+        with open_image(path) as image:
+            letters = settle_axes(image.axes, image.data.shape, axes)
+            plan = lay_out(
+                letters,
+                image.data.shape,
+                alpha=image.alpha and "S" in letters,
+                fit_per=options.FitPer.file,
+                **layout,
+            )
+            found = [
+                FilePlane(path, image.data, plane.key)
+                for planes_of_fit in plan.fits
+                for plane in planes_of_fit
+            ]
+            tell([f"{path}: {describe_file(image, letters)}"], quiet=quiet)
+            tell([f"note: {path}: {note}" for note in image.notes])
+        axis = plan.channel_axis
+        kind = axis, None if axis is None else found[0].shape[axis]
         if first is None:
             first = path, kind
         if kind != first[1]:
             raise ValueError(
-                f"{path} has {_channels(kind)}, but {first[0]} has "
-                f"{_channels(first[1])}; fit a model to each kind"
+                f"{path} has {_describe(kind)}, but {first[0]} has "
+                f"{_describe(first[1])}; fit a model to each kind"
             )
         planes += found
-    return planes, -1 if first[1] else None
+    return planes, first[1][0]
 
 
-def _channels(kind):
-    return f"{kind[0]} channels together" if kind else "one channel at a time"
+def _describe(kind):
+    axis, n_channels = kind
+    if axis is None:
+        return "one channel at a time"
+    return f"{n_channels} channels together, along axis {axis} of a plane"

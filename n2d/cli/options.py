@@ -78,6 +78,24 @@ LearningRateOption = Annotated[
         help="Highest learning rate.  [default: auto]",
     ),
 ]
+AxesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--axes",
+        metavar="LETTERS",
+        help="One letter for each axis of the files, such as TCZYX: T time, C "
+        "channels, Z depth, Y rows, X columns, S samples (RGB).  [default: what "
+        "the file says]",
+    ),
+]
+ChannelsOption = Annotated[
+    Channels,
+    typer.Option(
+        "--channels",
+        help="Denoise the channels (C) each on its own, or with one network that "
+        "sees all. Colours (S) are always together.",
+    ),
+]
 ChannelAxisOption = Annotated[
     int | None,
     typer.Option(
