@@ -77,6 +77,7 @@ sphinx_gallery_conf = {
     "download_all_examples": True,
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,
     "min_reported_time": 0,
     "thumbnail_size": (320, 224),
 }

@@ -24,6 +24,7 @@ which is what methods for white noise need on photon noise. n2d has both built i
 
 import numpy as np
 from skimage import data
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import n2d
@@ -57,7 +58,7 @@ def tuned(noisy):
     for name, (denoiser, grid) in contestants.items():
         if grid:
             search = GridSearchCV(denoiser, grid, cv=SingleImageSplit(), refit=False)
-            denoiser.set_params(**search.fit(noisy).best_params_)
+            denoiser = clone(denoiser).set_params(**search.fit(noisy).best_params_)
             print(name, search.best_params_)
         methods[name] = denoiser
     return methods
@@ -72,8 +73,8 @@ def tuned(noisy):
 rng = np.random.default_rng(1)
 clean = fluorescence_cells((128, 128), rng=3).astype(float)
 noisy = add_poisson_gaussian_noise(clean, 0.02, 0.03, rng=rng)
-case = Case("fluorescence-like", noisy, clean, data_range=1)
-rows, figure = compare_and_plot(tuned(noisy), case, columns=4)
+scene, scene_methods = Case("scene", noisy, clean, data_range=1), tuned(noisy)
+rows, figure = compare_and_plot(scene_methods, scene, columns=4)
 figure
 
 # %%

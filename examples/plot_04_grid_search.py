@@ -27,7 +27,7 @@ from n2d.noise import add_gaussian_noise
 clean = data.camera()[60:188, 150:278] / 255
 noisy = add_gaussian_noise(clean, 25 / 255, rng=np.random.default_rng(0))
 
-steps = [10, 30, 100, 250]
+steps = [10, 25, 60, 150]
 search = GridSearchCV(
     Noise2DetailDenoiser(init="random", detail_max_iter=0, random_state=0),
     {"max_iter": steps, "downsampling_factors": [(), (2, 4)]},
