@@ -88,6 +88,7 @@ class Batch:
 
     def _denoise(self, number, source, target, settings, bar):
         from n2d.cli.one_file import denoise_file
+        from n2d.io import is_result_of
 
         job, before_rename, run_key = self._job, None, None
         if self._keeps_journal or job.resume or target.suffix == ".zarr":
@@ -103,6 +104,9 @@ class Batch:
             if job.resume and journal.is_finished(target, run_key):
                 self._say(f"{self._count(number)}{target}: finished before, skipped")
                 return {"state": _SKIPPED}
+        if job.resume and run_key is not None and is_result_of(target, run_key):
+            self._say(f"{self._count(number)}{target}: finished before, skipped")
+            return {"state": _SKIPPED}
         if job.resume:
             with contextlib.suppress(OSError):
                 remove_leftovers(target)

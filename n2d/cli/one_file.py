@@ -186,7 +186,11 @@ def denoise_file(
 def _denoise(data, result, layout, job, progress, outcome):
     progress.begin(layout.n_planes)
     for planes in layout.fits:
-        todo = [plane for plane in planes if not result.is_finished(plane.key)]
+        todo = [
+            plane
+            for plane in planes
+            if not result.is_finished(_whole(plane, data.shape))
+        ]
         progress.skip(len(planes) - len(todo))
         if not todo:
             continue

@@ -11,7 +11,7 @@ from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import View
 from n2d.io._limits import format_bytes
 from n2d.io.reading import is_image, open_image, read_image
-from n2d.io.writing import check_output, create_image, write_image
+from n2d.io.writing import check_output, create_image, is_result_of, write_image
 
 __all__ = [
     "FOLDER_FORMATS",
@@ -25,6 +25,7 @@ __all__ = [
     "create_image",
     "format_bytes",
     "is_image",
+    "is_result_of",
     "open_image",
     "read_image",
     "suffix_of",

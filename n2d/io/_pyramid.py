@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-_ROWS = 1024
+_ROWS = 2048
 
 
 def smaller(source, target, place, rows=None):

@@ -160,6 +160,28 @@ def create_image(
         _write_file(path, array, axes, like, overwrite, before_rename)
 
 
+def is_result_of(path, run_key):
+    """Whether a result says of itself that it is that of a run.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A result, of any format.
+    run_key : dict
+        As for `create_image`.
+
+    Returns
+    -------
+    bool
+        True for an OME-Zarr that was made with the same key; False for other formats,
+        which say nothing.
+    """
+    if suffix_of(path) not in FOLDER_FORMATS:
+        return False
+    module = format_module(path)
+    return module.made_by(path) == module.run_sum(run_key)
+
+
 def write_image(path, array, *, like=None, axes=None, overwrite=False):
     """Write an image file, whole or not at all.
 
