@@ -91,11 +91,13 @@ class Batch:
         from n2d.io import is_result_of
 
         job, before_rename, run_key = self._job, None, None
-        if self._keeps_journal or job.resume or target.suffix == ".zarr":
+        # A Zarr says itself what it is the result of.
+        says_itself = target.suffix.lower() == ".zarr"
+        if self._keeps_journal or says_itself:
             if not source.exists():
                 source.stat()  # says what is wrong
             run_key = settings | {"source": source.name, "input": fingerprint(source)}
-        if self._keeps_journal:
+        if self._keeps_journal and not says_itself:
             journal = Journal(target.parent)
 
             def before_rename(complete):
@@ -145,6 +147,8 @@ class Batch:
 
     def _summarise(self, seconds, interrupted):
         n_files = len(self._pairs)
+        if interrupted and (n_files > 1 or self._pairs[0][1].suffix == ".zarr"):
+            typer.echo("the same command with --resume goes on from here", err=True)
         open_ones = n_files - sum(self._counts.values())
         self._emit(
             {

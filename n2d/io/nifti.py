@@ -1,0 +1,137 @@
+"""NIfTI, of brain imaging, with nibabel."""
+
+import os
+
+import numpy as np
+
+from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._lazy import RawFile
+from n2d.io._limits import check_size
+from n2d.io._units import convert_unit, unit_name
+
+# The file has columns first; read the other way round, rows and columns come last.
+_ORDER = "QICTZYX"
+
+
+def _import_nibabel():
+    try:
+        import nibabel
+    except ImportError as error:
+        raise ImportError(
+            'NIfTI files need the package nibabel: pip install "noise2detail[medical]"'
+        ) from error
+    return nibabel
+
+
+def read(path):
+    """Read a NIfTI file; see `n2d.io.open_image`."""
+    nibabel = _import_nibabel()
+    found = nibabel.load(path)
+    if not isinstance(found, (nibabel.Nifti1Image, nibabel.Nifti2Image)):
+        raise ImageFileError(f"{path}: is no NIfTI file, but {type(found).__name__}")
+    proxy = found.dataobj
+    dtype, shape = np.dtype(proxy.dtype), tuple(int(n) for n in proxy.shape[::-1])
+    if dtype.kind not in "iuf":
+        raise ImageFileError(f"{path}: holds {dtype}, which are no grey intensities")
+    if not 2 <= len(shape) <= len(_ORDER):
+        raise ImageFileError(f"{path}: has {len(shape)} axes, and an image has two")
+    axes = _ORDER[-len(shape) :]
+    stored = os.path.getsize(path)
+    packed = str(path).lower().endswith(".gz")
+    check_size(path, shape, dtype, stored=stored, whole=packed)
+    header = found.header
+    metadata = {
+        "class": type(found),
+        "header": header.copy(),
+        "affine": None if found.affine is None else np.array(found.affine),
+        # The stored numbers are denoised, and keep their scale.
+        "scale": (float(proxy.slope), float(proxy.inter)),
+    }
+    image = ImageFile(
+        None, axes, "nifti", metadata=metadata, pixel_size=_sizes(header, axes)
+    )
+    if packed:
+        data = np.ascontiguousarray(np.asarray(proxy.get_unscaled()).T)
+        data = data.astype(dtype.newbyteorder("="), copy=False)
+    else:
+        offset = int(proxy.offset)
+        if offset + int(np.prod(shape, dtype=object)) * dtype.itemsize > stored:
+            raise ImageFileError(f"{path}: is damaged, it ends too early")
+        data = RawFile(path, shape, dtype, offset=offset)
+        image.resources.callback(data.close)
+    object.__setattr__(image, "data", data)
+    return image
+
+
+def _sizes(header, axes):
+    lengths, times = header.get_xyzt_units()
+    sizes = {}
+    for letter, zoom in zip(axes[::-1], header.get_zooms(), strict=True):
+        unit = times if letter == "T" else lengths
+        name = {"usec": "microsecond"}.get(unit, unit_name(unit))
+        if letter in "TZYX" and 0 < zoom < np.inf:
+            sizes[letter] = (float(zoom), "" if name == "unknown" else name)
+    return sizes
+
+
+def cannot_hold(dtype, axes, shape, *, suffix):
+    """Say why a NIfTI file cannot hold such an image, or return None."""
+    del shape, suffix
+    places = [_ORDER.find(letter) for letter in axes]
+    if -1 in places or places != sorted(set(places)):
+        return f"NIfTI has the axes {_ORDER}, not {axes!r}; write a .tif file"
+    if dtype.kind not in "iuf" or dtype.itemsize < (4 if dtype.kind == "f" else 1):
+        return f"NIfTI cannot hold {dtype}; give --dtype float32"
+    return None
+
+
+def write(path, array, axes, like, *, target):
+    """Write a NIfTI file; see `n2d.io.create_image`."""
+    nibabel = _import_nibabel()
+    kept = like.metadata if like is not None and like.format == "nifti" else {}
+    check_size(path, array.shape, array.dtype)
+    missing = [letter for letter in _ORDER[_ORDER.index(axes[0]) :]]
+    data = np.asarray(array[...])
+    for place, letter in enumerate(missing):
+        if letter not in axes:
+            data = np.expand_dims(data, place)
+    kind = kept.get("class", nibabel.Nifti1Image)
+    if max(data.shape) > 32767:
+        kind = nibabel.Nifti2Image
+    header = kept["header"].copy() if kept else None
+    if header is not None:
+        header.set_data_dtype(data.dtype)
+    else:
+        header = kind.header_class()
+        header.set_data_dtype(data.dtype)
+    image = kind(data.T, kept.get("affine"), header)
+    if kept:
+        image.header.set_slope_inter(*kept["scale"])
+    else:
+        image.header.set_slope_inter(1.0, 0.0)
+        _describe(image, like)
+    # nibabel goes by the name, and the temporary file has another one.
+    content = image.to_bytes()
+    if target.name.lower().endswith(".gz"):
+        import gzip
+
+        content = gzip.compress(content, mtime=0)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+def _describe(image, like):
+    """Set the distances and units of an image of another format."""
+    sizes = {} if like is None else like.pixel_size
+    zooms = list(image.header.get_zooms())
+    for place, letter in enumerate("XYZT"[: len(zooms)]):
+        if letter in sizes:
+            wanted = "second" if letter == "T" else "millimeter"
+            value = convert_unit(*sizes[letter], wanted)
+            zooms[place] = value or zooms[place]
+    image.header.set_zooms(zooms)
+    if "X" in sizes:
+        image.header.set_xyzt_units("mm", "sec")
+        affine = np.diag([*(zooms + [1.0] * 3)[:3], 1.0])
+        image.set_sform(affine, code="aligned")
+        image.set_qform(affine, code="aligned")
