@@ -48,6 +48,8 @@ nitpick_ignore_regex = [("py:.*", r"(?!n2d\.).*")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "n2d"
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader has it
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["n2d.css"]
@@ -61,7 +63,9 @@ html_theme_options = {
     "footer_end": [],
     "navigation_with_keys": False,
 }
-html_sidebars = {"index": [], "install": [], "quickstart": [], "changelog": []}
+# Pages that stand alone need no list of their neighbours.
+_ALONE = ("index", "install", "quickstart", "benchmarks", "changelog", "citing")
+html_sidebars = {page: [] for page in _ALONE}
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -8,14 +8,11 @@ rule. The table that goes with it is printed.
 import runpy
 from pathlib import Path
 
-from n2d.comparison import compare_and_plot, summarize
+from n2d.comparison import summarize
 
 DOC = Path(__file__).resolve().parent
-SHOWN = ("vst-nlm", "vst-bm3d", "n2d")
 
 if __name__ == "__main__":
     example = runpy.run_path(str(DOC.parent / "examples" / "plot_03_methods.py"))
-    methods = {name: example["scene_methods"][name] for name in SHOWN}
-    rows, figure = compare_and_plot(methods, example["scene"], columns=5)
-    figure.savefig(DOC / "images" / "methods.png", dpi=100)
-    print(summarize(rows))
+    example["figure"].savefig(DOC / "images" / "methods.png", dpi=100)
+    print(summarize(example["rows"]))

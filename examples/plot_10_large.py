@@ -2,26 +2,26 @@
 Larger than memory: an OME-Zarr image, chunk by chunk, with Dask
 ================================================================
 
-A slide or a mosaic does not fit into memory. As a Zarr array it is stored in chunks,
-Dask reads them when they are needed, and the denoiser takes a Dask array and returns
-one: nothing is computed until it is asked for, and then on as many threads or machines
-as Dask has.
+A slide or a mosaic does not fit into memory. As OME-Zarr it is stored in chunks. The
+denoiser reads windows of it and writes tiles, or takes a Dask array and returns one:
+nothing is computed until it is asked for, and then on as many threads or machines as
+Dask has.
 """
 
 # %%
 # An image in chunks
 # ------------------
-# A folder with an OME-Zarr image, version 0.5: a Zarr group whose attributes say what
-# the axes are, and the pixels. Small here, so that this page is built in seconds. On a
-# machine with 4 GB, a side of 30,000 pixels goes the same way.
+# Small here, so that this page is built in seconds, and written with its pixel size and
+# with smaller versions of itself for viewers, as OME-Zarr has it. On a real one, begin
+# at the next step.
 
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from n2d.datasets import fluorescence_cells
+from n2d.io import ImageFile, create_image, open_image, write_image
 
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name, "slide.ome.zarr")
@@ -29,78 +29,77 @@ path = Path(folder.name, "slide.ome.zarr")
 rng = np.random.default_rng(0)
 clean = 400 * fluorescence_cells((768, 1152), rng=2) + 100
 noisy = (rng.poisson(clean / 4) * 4 + rng.normal(0, 5, clean.shape)).round()
-
-axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-scale = {"type": "scale", "scale": [0.2, 0.2]}
-datasets = [{"path": "0", "coordinateTransformations": [scale]}]
-ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
-
-
-def new_slide(path, dtype):
-    """Make an empty OME-Zarr image of this size, with its metadata."""
-    group = zarr.create_group(path, attributes={"ome": ome})
-    return group.create_array("0", shape=clean.shape, chunks=(512, 512), dtype=dtype)
-
-
-new_slide(path, np.uint16)[:] = noisy.clip(0).astype(np.uint16)
+noisy = noisy.clip(0).astype(np.uint16)
+size = {"Y": (0.2, "micrometer"), "X": (0.2, "micrometer")}
+write_image(path, noisy, like=ImageFile(noisy, "YX", "npy", pixel_size=size))
 
 # %%
-# Fit, and transform lazily
-# -------------------------
+# From disk to disk
+# -----------------
 # ``fit`` reads windows of 96 pixels, about 512 x 512 pixels of them in all, however
-# large the image is. ``transform`` returns a Dask array at once.
-
-import dask.array as da
+# large the image is. ``transform`` writes to whatever takes parts, tile by tile. Axes,
+# pixel size and names of channels go along. The command ``n2d denoise slide.ome.zarr -o
+# denoised.ome.zarr`` does the same.
 
 from n2d import Noise2DetailDenoiser
 
-slide = da.from_zarr(path / "0")
-denoiser = Noise2DetailDenoiser(random_state=0).fit(slide)
-lazy = denoiser.transform(slide)
-print(slide)
+target = Path(folder.name, "denoised.ome.zarr")
+denoiser = Noise2DetailDenoiser(random_state=0)
+with open_image(path) as slide:
+    print(slide.axes, slide.data.shape, slide.data.dtype, slide.pixel_size)
+    denoiser.fit(slide.data)
+    whole = (slice(None), slice(None))
+    with (
+        create_image(target, slide.data.shape, np.uint16, "YX", like=slide) as result,
+        result.writing(whole) as part,
+    ):
+        denoiser.transform(slide.data, out=part)
+
+with open_image(target) as result:
+    print(result.axes, result.data.shape, result.data.dtype, result.pixel_size)
+
+# %%
+# With Dask
+# ---------
+# The same as a lazy array. A part of it is asked for here; the chunks that are needed
+# for that, and no others, are read and denoised.
+
+import dask.array as da
+
+lazy = denoiser.transform(da.from_zarr(path / "0"))
 print(lazy)
+part = (slice(384, 640), slice(384, 640))
+crossing = lazy[part].compute()
 
 # %%
-# What leaves memory again goes to disk chunk by chunk, and keeps the metadata:
-
-result = new_slide(Path(folder.name, "denoised.ome.zarr"), np.float32)
-lazy.store(result, lock=False)
-
-# %%
-# Without Dask, ``out=`` takes any array that can be written to by parts, and rounds and
-# clips for integer types:
-
-again = new_slide(Path(folder.name, "rounded.ome.zarr"), np.uint16)
-denoiser.transform(zarr.open_array(path / "0"), out=again)
-largest = np.abs(again[:] - np.asarray(result[:])).max()
-print(f"largest difference to the unrounded result: {largest:.3f}")
-
-# %%
+# ``lazy.to_zarr(...)`` would write all of it. On a cluster, a line before is all that
+# changes: ``distributed.Client("address:8786")``. See :doc:`/guide/large`.
+#
 # Are there seams?
 # ----------------
-# Four chunks meet at row 512 and column 512. The denoiser reads as far beyond the
-# border of a chunk as its network sees. Here the same part comes out of the whole image
-# in memory, in one piece.
-
-part = slice(384, 640)
-whole = denoiser.transform(np.asarray(slide[256:768, 256:768]))[128:384, 128:384]
-chunked = np.asarray(result[part, part])
-print(f"largest difference at the crossing: {np.abs(chunked - whole).max():.1e}")
+# Four chunks meet at row 512 and column 512, in the middle of this picture. The
+# denoiser reads as far beyond the border of a chunk as its network sees. Beside it is
+# the same part out of one piece in memory.
 
 from n2d.comparison import plot_comparison
 
+in_one_piece = denoiser.transform(noisy[256:768, 256:768])[128:384, 128:384]
+difference = np.abs(crossing - in_one_piece).max()
+print(f"largest difference between chunks and one piece: {difference:.1e}")
+with open_image(target) as result:
+    rounded = result.data[part]
+print(f"and to the file, which is rounded: {np.abs(rounded - in_one_piece).max():.2f}")
+
 figure = plot_comparison(
-    np.asarray(slide[part, part]).astype(float),
-    {"n2d, by chunks": chunked, "n2d, in one piece": whole},
-    clean[part, part],
+    noisy[part].astype(float),
+    {"n2d, by chunks": crossing, "n2d, in one piece": in_one_piece},
+    clean[part],
     data_range=400,
     columns=4,
-    inset=(96, 96, 64, 64),  # the crossing is in the middle
+    inset=(96, 96, 64, 64),
 )
 figure
 
 # %%
-# A cluster is a matter of a line before: ``distributed.Client("address:8786")``. See
-# :doc:`/guide/large`.
 
 folder.cleanup()

@@ -55,6 +55,8 @@ print(summarize(rows))
 
 import matplotlib.pyplot as plt
 
+# sphinx_gallery_thumbnail_number = 2
+
 drawing, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
 for row in rows:
     seconds = max(row["cpu_seconds"], 1e-3)

@@ -3,7 +3,7 @@
 .. code-block:: rst
 
     .. benchmark:: fast/fmd_dev classical/fmd_dev
-       :methods: noisy, fast=n2d, vst-bm3d
+       :methods: noisy, fast as n2d, vst-bm3d
        :groups: point-scanning, wide-field
 
 The numbers are averaged from the CSV files when the documentation is built, by the same
@@ -21,7 +21,13 @@ from n2d.comparison.summary import tabulate
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
-_SHOWN = ("PSNR (dB)", "gain (dB)", "SSIM", "CPU seconds", "peak memory (MiB)")
+# Which numbers, and what their columns are called where there is little room.
+_SHOWN = {
+    "PSNR (dB)": "PSNR, dB",
+    "SSIM": "SSIM",
+    "CPU seconds": "CPU s",
+    "peak memory (MiB)": "MiB",
+}
 
 
 class BenchmarkTable(Directive):
@@ -65,16 +71,16 @@ class BenchmarkTable(Directive):
             for i, heading in enumerate(header)
             if (i < 3 or heading in _SHOWN) and any(line[i] for line in lines)
         ]
-        header = [header[i] for i in kept]
+        header = [_SHOWN.get(header[i], header[i]) for i in kept]
         lines = [[line[i] for i in kept] for line in lines]
         return [table_node(header, lines), *(_paragraph(text) for text in origins)]
 
 
 def _names(text):
-    """Read ``a, b=shown`` as {"a": "a", "b": "shown"}, None where there is none."""
+    """Read ``a, b as shown`` as {"a": "a", "b": "shown"}, None where there is none."""
     if not text:
         return None
-    pairs = (part.strip().partition("=") for part in text.split(","))
+    pairs = (part.strip().partition(" as ") for part in text.split(","))
     return {name.strip(): (shown or name).strip() for name, _, shown in pairs}
 
 
