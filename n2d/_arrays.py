@@ -341,11 +341,17 @@ def _are_one(array, source):
     if isinstance(array, np.ndarray) and isinstance(source, np.ndarray):
         if np.may_share_memory(array, source):
             return True
-    for place in ("filename", "store_path"):  # of a memory map, of a Zarr array
-        here = getattr(array, place, None)
-        if here is not None and here == getattr(source, place, None):
-            return True
-    return False
+    place = _place_on_disk(array)
+    return place is not None and place == _place_on_disk(source)
+
+
+def _place_on_disk(array):
+    """The file behind a memory map or a Zarr array, if there is one."""
+    while isinstance(array, np.ndarray):
+        if getattr(array, "filename", None) is not None:
+            return array.filename
+        array = array.base
+    return getattr(array, "store_path", None)
 
 
 def _is_array(item):

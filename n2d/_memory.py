@@ -1,5 +1,8 @@
 """How much memory there is, and what to do with it: nothing here knows of images."""
 
+import ctypes
+import sys
+
 import psutil
 
 try:
@@ -26,6 +29,8 @@ _MESSAGES = (
     # oneDNN's words for it
     "could not create a memory",
     "could not create a primitive",
+    # there is no room for its stack
+    "can't start new thread",
 )
 
 
@@ -113,6 +118,23 @@ def is_out_of_memory(error):
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(m in text for m in _MESSAGES)
+
+
+def give_back_memory():
+    """Return memory that is free within this process to the system, where possible.
+
+    The C library of Linux keeps what was freed for later, in pieces that may be too
+    small for what is wanted next.
+
+    Examples
+    --------
+    >>> from n2d._memory import give_back_memory
+    >>> give_back_memory()
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+        if trim is not None:
+            trim(0)
 
 
 def in_words(n_bytes):

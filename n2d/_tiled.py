@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import traceback
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,7 +11,12 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from n2d._intensity import Intensities
-from n2d._memory import available_memory, in_words, is_out_of_memory
+from n2d._memory import (
+    available_memory,
+    give_back_memory,
+    in_words,
+    is_out_of_memory,
+)
 from n2d.core.learned import LearnedStages
 from n2d.core.stages import Estimates, TrainedStages
 from n2d.core.tiling import tiles
@@ -83,7 +89,8 @@ class TileDenoiser:
         """
         noisy = torch.from_numpy(self.intensities.forward(values))[None].to(device)
         if self.stages is None:
-            found = Estimates(noisy, {}, noisy, noisy)
+            factors = {name: noisy for name in names if isinstance(name, int)}
+            found = Estimates(noisy, factors, noisy, noisy)
         else:
             found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
         named = {**vars(found), **found.stage2_factors}
@@ -180,7 +187,7 @@ def denoised_tiles(
     ]
     n_pixels = sum(tile.height * tile.width for _, tile in jobs)
     n_workers = min(n_threads, len(jobs)) if device.type == "cpu" else 1
-    run = _Run(denoiser, images, device, names, side)
+    run = _Run(denoiser, images, device, names, side, n_threads)
     n_done = 0
     with _workers(n_workers, n_threads // n_workers) as submit:
         # One tile more than there are workers, so that none waits for the caller.
@@ -199,8 +206,9 @@ def denoised_tiles(
 class _Run:
     """One pass over images: where it computes, and how large its tiles are by now."""
 
-    def __init__(self, denoiser, images, device, names, side):
+    def __init__(self, denoiser, images, device, names, side, n_threads):
         self._images = images
+        self._n_threads = n_threads
         self._names = names
         self._side = side
         self._move(denoiser, device)
@@ -231,12 +239,16 @@ class _Run:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                # What is under way ends first, and gives its memory back.
+                # What is under way ends first, and all of it gives its memory back:
+                # what a failed computation had made by then, too.
                 failed = [(i, tile)]
+                _forget_locals(error)
                 for other, its_tile, future in under_way:
-                    future.exception()
+                    _forget_locals(future.exception())
                     failed.append((other, its_tile))
                 under_way.clear()
+                future = None
+                submit, at_once = self._in_new_thread, 1
                 waiting.extendleft(reversed(failed))
                 self._make_do_with_less(tile, error)
             else:
@@ -253,13 +265,27 @@ class _Run:
         )
 
     def _start(self, i, tile, submit):
+        compute = self._denoiser.estimates
         try:
             values = self._images[i].read(*tile.window)
-        except MemoryError as error:
+            return submit(compute, values, tile, self._device, self._names)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             failed = Future()
             failed.set_exception(error)
             return failed
-        return submit(self._denoiser.estimates, values, tile, self._device, self._names)
+
+    def _in_new_thread(self, function, *arguments):
+        """Compute in a thread of its own, and give the result as a future.
+
+        Where oneDNN once lacked memory to compile a kernel it fails forever, but only
+        in that thread.
+        """
+        with ThreadPoolExecutor(
+            1, "n2d", initializer=_limited_threads, initargs=(self._n_threads,)
+        ) as pool:
+            return pool.submit(function, *arguments)
 
     def _make_do_with_less(self, tile, error):
         """Take smaller tiles, or else the CPU, or else give up."""
@@ -277,6 +303,7 @@ class _Run:
                 "that are available. Close other programs, or pass an array that is "
                 "on disk (a memory map, Zarr) and another as out"
             ) from error
+        give_back_memory()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -311,6 +338,12 @@ def _limited_threads(n_threads):
     if torch.get_num_threads() <= n_threads:
         return contextlib.nullcontext()
     return threadpool_limits(n_threads, user_api="openmp")
+
+
+def _forget_locals(error):
+    """Let go of what was computed where an exception comes from."""
+    if error is not None:
+        traceback.clear_frames(error.__traceback__)
 
 
 def _at_once(function, *arguments):

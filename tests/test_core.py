@@ -257,7 +257,28 @@ def test_tiles_cover_the_image_once_and_see_all_they_depend_on(
         assert right == padded[1] or right - columns.stop >= reach
         window = image[top:bottom, left:right]
         np.testing.assert_array_equal(tile.crop(window), image[rows, columns])
+        above, below, before, after = tile.halo
+        assert (above, before) == (tile.top - top, tile.left - left)
+        assert (below, after) == (bottom - rows.stop, right - columns.stop)
     assert (covered == 1).all()
+
+
+def test_tiles_cover_a_region_and_keep_the_grid():
+    geometry = {"side": 8, "reach": 3, "multiple": 4}
+    whole = list(tiles(40, 50, **geometry))
+    covered = np.zeros((40, 50), int)
+    for tile in tiles(40, 50, **geometry, region=(5, 16, 14, 20)):
+        covered[tile.top : tile.top + tile.height, tile.left :][:, : tile.width] += 1
+        assert not any(n % 4 for n in tile.window)
+        assert (
+            tile in whole
+            or tile.top == 5
+            or tile.top + tile.height == 19
+            or (tile.left + tile.width == 36)
+        )
+    expected = np.zeros((40, 50), int)
+    expected[5:19, 16:36] = 1
+    np.testing.assert_array_equal(covered, expected)
 
 
 # -- stopping by a judge -----------------------------------------------------------

@@ -59,6 +59,20 @@ def denoise(network, image, level=1.0, correlation=WHITE):
         return network(image, level, correlation)
 
 
+@pytest.mark.parametrize("rim", [(0, 0, 0, 0), (20, 2, 16, 0), (0, 24, 0, 30)])
+def test_a_rim_saves_work_and_changes_nothing_inside(network, image, rim):
+    told = torch.tensor([[0.3, 0.1], [0.2, 0.0]])
+    with torch.inference_mode():
+        whole = network(image, 1.0, told)
+        rimmed = network(image, 1.0, told, rim)
+    top, bottom, left, right = rim
+    inside = (..., slice(top, 48 - bottom), slice(left, 64 - right))
+    outside = torch.ones_like(image, dtype=bool)
+    outside[inside] = False
+    torch.testing.assert_close(rimmed[inside], whole[inside], rtol=0, atol=1e-6)
+    torch.testing.assert_close(rimmed[outside], image[outside], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 0.5, 300.0])
 @pytest.mark.parametrize("shift", [0.0, -7.0])
 def test_scale_and_shift_pass_through(network, image, scale, shift):
