@@ -1,4 +1,4 @@
-"""The directive ``benchmark``: a table of ``benchmarks/results``, with its origin.
+"""The directives ``benchmark`` and ``results``: ``benchmarks/results`` as tables.
 
 .. code-block:: rst
 
@@ -6,8 +6,12 @@
        :methods: noisy, fast as n2d, vst-bm3d
        :groups: point-scanning, wide-field
 
-The numbers are averaged from the CSV files when the documentation is built, by the same
-code that writes the summaries; the machine and the command come from the summaries.
+    .. results:: cost.md large_*.md
+
+``benchmark`` has a line of origin below its table: the numbers are averaged from the CSV
+files when the documentation is built, by the same code that writes the summaries; the
+machine and the command come from the summaries. ``results`` shows Markdown files of
+tables and paragraphs, those that there are, as they are.
 """
 
 import re
@@ -76,6 +80,49 @@ class BenchmarkTable(Directive):
         return [table_node(header, lines), *(_paragraph(text) for text in origins)]
 
 
+class ResultsFiles(Directive):
+    """The tables and paragraphs of Markdown files, without their titles."""
+
+    required_arguments = 1
+    optional_arguments = 8
+
+    def run(self):
+        """Read the files.
+
+        Returns
+        -------
+        list of docutils nodes
+            Tables and paragraphs.
+        """
+        found = []
+        for pattern in self.arguments:
+            for path in sorted(RESULTS.glob(pattern)):
+                self.state.document.settings.record_dependencies.add(str(path))
+                found += _blocks(path.read_text(encoding="utf-8"))
+        return found
+
+
+def _blocks(text):
+    for block in re.split(r"\n{2,}", text.strip()):
+        lines = block.splitlines()
+        if lines[0].startswith("#"):
+            continue
+        if lines[0].startswith("|"):
+            rows = [[c.strip() for c in line.strip("| ").split("|")] for line in lines]
+            yield table_node(rows[0], rows[2:])
+        else:
+            yield _with_code(" ".join(lines))
+
+
+def _with_code(text):
+    """Make a paragraph, with what is between backticks as code."""
+    paragraph = nodes.paragraph(classes=["origin"])
+    for i, part in enumerate(text.split("`")):
+        if part:
+            paragraph += nodes.literal("", part) if i % 2 else nodes.Text(part)
+    return paragraph
+
+
 def _names(text):
     """Read ``a, b as shown`` as {"a": "a", "b": "shown"}, None where there is none."""
     if not text:
@@ -128,14 +175,14 @@ def table_node(header, lines):
         row = nodes.row()
         for cell in cells:
             entry = nodes.entry()
-            entry += nodes.paragraph("", cell)
+            entry += nodes.paragraph("", cell.replace("`", ""))
             row += entry
         part += row
     return table
 
 
 def setup(app):
-    """Tell Sphinx of the directive.
+    """Tell Sphinx of the directives.
 
     Parameters
     ----------
@@ -148,4 +195,5 @@ def setup(app):
         What Sphinx wants to know of an extension.
     """
     app.add_directive("benchmark", BenchmarkTable)
+    app.add_directive("results", ResultsFiles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
