@@ -8,9 +8,9 @@
 
     .. results:: cost.md large_*.md
 
-``benchmark`` has a line of origin below its table: the numbers are averaged from the CSV
-files when the documentation is built, by the same code that writes the summaries; the
-machine and the command come from the summaries. ``results`` shows Markdown files of
+``benchmark`` has a line of origin below its table: the numbers are averaged from the
+CSV files when the documentation is built, by the same code that writes the summaries;
+the machine and the command come from the summaries. ``results`` shows Markdown files of
 tables and paragraphs, those that there are, as they are.
 """
 
