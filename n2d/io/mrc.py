@@ -35,7 +35,6 @@ def read(path):
         shape = mrcfile.utils.data_shape_from_header(mrc.header)
         header = mrc.header.copy()
         extended = np.array(mrc.extended_header)
-        volume = not mrc.is_image_stack()
         lengths = {letter: float(mrc.voxel_size[letter.lower()]) for letter in "ZYX"}
     shape = tuple(int(n) for n in shape)
     if dtype.kind not in "iuf":
@@ -45,7 +44,7 @@ def read(path):
     check_size(path, shape, dtype, stored=max(stored, 0), whole=False)
     if int(np.prod(shape, dtype=object)) * dtype.itemsize > stored:
         raise ImageFileError(f"{path}: is damaged, it ends too early")
-    axes = "YX" if len(shape) == 2 else ("ZYX" if volume else "QYX")
+    axes = "YX" if len(shape) == 2 else ("ZYX" if int(header.ispg) else "QYX")
     if len(shape) == 4:
         axes = "QZYX"
     raw = RawFile(path, shape, dtype, offset=offset)
