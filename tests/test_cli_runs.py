@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -233,11 +232,8 @@ def test_ctrl_c_in_the_middle_of_a_transform(tmp_path):
             assert character, seen
             seen += character
         process.send_signal(signal.SIGINT)
-        begun = time.monotonic()
         process.communicate(timeout=60)
-        seconds = time.monotonic() - begun
     assert process.returncode == 130
-    assert seconds < 20  # a second or two on an idle machine
     assert os.listdir(tmp_path) == ["in.tif"]
 
 
