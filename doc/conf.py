@@ -72,7 +72,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": rf"{re.escape('plot_')}",
     "within_subsection_order": FileNameSortKey,
-    "image_scrapers": ("matplotlib", scrape),
+    "image_scrapers": (scrape, "matplotlib"),
     # The last line of a cell shows a figure in a notebook; here the scraper does.
     "capture_repr": (),
     "abort_on_example_error": True,

@@ -63,7 +63,7 @@ drawing, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for name, image in {"noisy": first, "n2d": denoised, "blurred": blurred}.items():
     rings = fourier_ring_correlation(image, second)
     ax.plot(rings.frequency, rings.correlation, label=name)
-ax.set(xlabel="cycles per pixel", ylabel="correlation with a second, noisy capture")
+ax.set(xlabel="cycles per pixel", ylabel="correlation with\na noisy second capture")
 ax.legend(fontsize=8, frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
@@ -95,8 +95,7 @@ figure
 # pull it apart: average blocks of 2 x 2 pixels, since the image holds no finer detail
 # anyway.
 
-micrograph = data.cell()[120:376, 130:386] / 255
-noisy = add_correlated_noise(micrograph, 0.1, 1.0, rng=rng)
+noisy = add_correlated_noise(clean, 0.1, 1.0, rng=rng)
 denoiser = Noise2DetailDenoiser(random_state=0)
 result = denoiser.fit_transform(noisy)
 print(f"measured level {denoiser.noise_.level:.3f}, true 0.1")
@@ -113,7 +112,7 @@ print(f"after averaging blocks: {denoiser.noise_.level:.3f}")
 figure = plot_comparison(
     binned(noisy),
     {"n2d, then blocks averaged": binned(result), "blocks averaged, then n2d": small},
-    binned(micrograph),
+    binned(clean),
     data_range=1,
     columns=4,
 )

@@ -32,12 +32,12 @@ def scrape(block, block_vars, gallery_conf, **kwargs):
     """
     paths = []
     for value in list(block_vars["example_globals"].values()):
-        # Those of pyplot have a manager; another scraper sees to them.
-        if not isinstance(value, Figure) or value.canvas.manager is not None:
+        if not isinstance(value, Figure) or getattr(value, "_seen_by_gallery", False):
             continue
-        if getattr(value, "_saved_by_gallery", False):
+        value._seen_by_gallery = True
+        # Those of pyplot have a manager, until another scraper saves and closes them.
+        if value.canvas.manager is not None:
             continue
-        value._saved_by_gallery = True
         path = next(block_vars["image_path_iterator"])
         value.savefig(path, dpi=_DPI)
         paths.append(path)
