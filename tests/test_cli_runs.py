@@ -324,3 +324,21 @@ def test_memory_stays_flat_over_many_files(tmp_path, monkeypatch, n_files):
     # What PyTorch keeps for itself is there after a few files.
     growth = found[-1] - found[len(found) // 2]
     assert growth < 20e6
+
+
+# -- a day in the life -------------------------------------------------------------
+
+
+def test_a_day_in_the_life_of_a_hyperstack(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "hyperstack_day.py", tmp_path],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all is in place" in done.stdout
+    assert done.stdout.count("as before") == 9
+    assert "2 channels independently; 3 time points each" in done.stderr
+    seen = sorted(os.listdir(tmp_path))
+    assert seen == ["cells-denoised.tif", "cells.tif"]
