@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from n2d._rounding import convert
 from n2d.cli.layout import describe_file, lay_out, settle_axes
-from n2d.cli.rounding import convert
 from n2d.io import View, create_image, open_image
 
 # Opacity is copied so many rows at a time.
