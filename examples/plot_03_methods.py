@@ -11,7 +11,7 @@ Nobody tunes by hand, and nobody sees the clean image:
 - every method measures the noise on the image itself, by the same
   :func:`n2d.noise.estimate_noise`;
 - every method that has a strength to choose gets the one with the highest
-  self-supervised score among five, n2d the best of its own settings by the same score.
+  self-supervised score among six, n2d the best of its own settings by the same score.
   BM3D has nothing to choose but the level of the noise, which is measured.
 
 ``vst-`` stands for a method between variance stabilisation and its unbiased inverse,
@@ -34,7 +34,7 @@ from n2d.model_selection import SingleImageSplit
 from n2d.noise import add_poisson_gaussian_noise
 
 registry = n2d.denoiser_registry()
-strengths = [0.5, 0.8, 1.2, 2.0, 3.2]
+strengths = [0.5, 0.65, 0.8, 1.2, 2.0, 4.0]
 n2d_settings = {"max_iter": [1, 3], "downsampling_factors": [(), (2, 4)]}
 contestants = {
     "n2d": (registry["n2d"](random_state=0), n2d_settings),

@@ -188,6 +188,8 @@ def visit(port, url, look, *, width=1280, height=900, dark=False, picture=None):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{picture}.png").write_bytes(base64.b64decode(shot["data"]))
         connection.close()
+        while await connection.read_message() is not None:
+            pass  # until the other side has closed, too
         close = f"http://127.0.0.1:{port}/json/close/{target['id']}"
         urllib.request.urlopen(close).close()
         return found
