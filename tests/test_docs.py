@@ -110,7 +110,7 @@ def test_tables_are_those_of_the_results(monkeypatch):
     from docutils.parsers.rst import directives
 
     directives.register_directive("benchmark", benchmark_tables.BenchmarkTable)
-    text = ".. benchmark:: fast/ct\n    :methods: noisy, fast as n2d\n    :groups: all\n"
+    text = ".. benchmark:: fast/ct\n    :methods: fast as n2d\n    :groups: all\n"
     shown = publish_string(text, writer="pseudoxml").decode()
     summary = (benchmark_tables.RESULTS / "fast/ct/summary.md").read_text("utf-8")
     line = re.search(r"\| all \| fast \|(.+)\|", summary)[1]
