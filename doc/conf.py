@@ -1,6 +1,5 @@
 """Sphinx settings: ``nox -s docs`` builds with warnings as errors, offline."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -70,7 +69,9 @@ html_sidebars = {page: [] for page in _ALONE}
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": rf"{re.escape('plot_')}",
+    "filename_pattern": r"plot_",
+    # Scripts without a picture are for the command line.
+    "ignore_pattern": r"examples[/\\](?!plot_)[^/\\]*\.py$",
     "within_subsection_order": FileNameSortKey,
     "image_scrapers": (scrape, "matplotlib"),
     # The last line of a cell shows a figure in a notebook; here the scraper does.
