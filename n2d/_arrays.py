@@ -199,40 +199,75 @@ class Images:
         return [np.result_type(array.dtype, np.float32) for array in self.arrays]
 
     @property
-    def n_result_bytes(self):
-        """How much memory the results take."""
-        return sum(
-            math.prod(array.shape) * dtype.itemsize
-            for array, dtype in zip(self.arrays, self.result_dtypes, strict=True)
-        )
-
-    @property
     def are_lazy(self):
         """Whether there are Dask arrays among the arrays."""
         return any(hasattr(array, "__dask_graph__") for array in self.arrays)
 
-    def empty_like(self):
+    def cropped(self, region):
+        """Return what a region of every image is, without reading it.
+
+        Parameters
+        ----------
+        region : tuple of two slices, or None
+            Of the rows and the columns, as for indexing, without steps. None: all.
+
+        Returns
+        -------
+        regions : list of tuple of four int
+            Top, left, height and width in every image.
+        shapes : list of tuple of int
+            What is left of the shape of every array.
+
+        Raises
+        ------
+        ValueError
+            If the region is none, or not a part of every image.
+        """
+        regions = [_settle_region(region, image.shape[1:]) for image in self]
+        shapes = []
+        for array in self.arrays:
+            axis, stacked = settle_axes(array, self._channel_axis)
+            shape = list(array.shape)
+            plane = [i for i in range(stacked, len(shape)) if i - stacked != axis]
+            found = _settle_region(region, [shape[i] for i in plane])
+            shape[plane[0]], shape[plane[1]] = found[2:]
+            shapes.append(tuple(shape))
+        return regions, shapes
+
+    def empty_like(self, region=None):
         """Return new images of X's shapes and of the dtype that results have.
+
+        Parameters
+        ----------
+        region : tuple of two slices, optional
+            Which part of every image; see `cropped`.
 
         Returns
         -------
         Images
             Of dtype ``np.result_type(X.dtype, np.float32)``; `result` gives the array.
         """
-        outputs = [
-            np.empty(array.shape, dtype)
-            for array, dtype in zip(self.arrays, self.result_dtypes, strict=True)
-        ]
+        outputs = list(map(np.empty, self.cropped(region)[1], self.result_dtypes))
         X = outputs[0] if not self.is_list else type(self._X)(outputs)
         return Images(X, self._channel_axis)
 
-    def outputs_in(self, out):
+    def n_result_bytes(self, region=None):
+        """How much memory the results take, of a region or in all."""
+        shapes = self.cropped(region)[1]
+        return sum(
+            math.prod(shape) * dtype.itemsize
+            for shape, dtype in zip(shapes, self.result_dtypes, strict=True)
+        )
+
+    def outputs_in(self, out, region=None):
         """Return the images of an array, or a list of arrays, to write results to.
 
         Parameters
         ----------
         out : array-like, or list or tuple of array-likes
-            Of X's shape, or shapes.
+            Of the shape, or shapes, of the results.
+        region : tuple of two slices, optional
+            Which part of every image they are of; see `cropped`.
 
         Returns
         -------
@@ -250,8 +285,9 @@ class Images:
             raise ValueError(
                 f"out has {len(arrays)} arrays, but X has {len(self.arrays)}"
             )
-        for array, source in zip(arrays, self.arrays, strict=True):
-            _check_writable(array, source)
+        shapes = self.cropped(region)[1]
+        for array, source, shape in zip(arrays, self.arrays, shapes, strict=True):
+            _check_writable(array, source, shape)
         return Images(out, self._channel_axis)
 
     @property
@@ -260,55 +296,31 @@ class Images:
         return self._X
 
 
-def sample_windows(images, rng, *, side, max_pixels, multiple):
-    """Read parts of the images to learn from: everything, or random windows.
-
-    Parameters
-    ----------
-    images : Images
-        The images.
-    rng : numpy.random.Generator
-        Draws the windows where there are too many pixels.
-    side : int
-        Side of a random window; a multiple of `multiple`.
-    max_pixels : int
-        Up to so many pixels, in all, are read; where the images have more of them,
-        random windows with about so many together.
-    multiple : int
-        The sides of what is returned are multiples of this, mirrored where needed.
-
-    Returns
-    -------
-    list of ndarray of shape (C, h, w), float64
-        Whole images, or windows of at most `side` pixels a side; none much smaller
-        than the others, if need be mirrored.
-    """
-    areas = np.array([image.shape[1] * image.shape[2] for image in images], float)
-
-    # One tiny image shall not make all that is learned from tiny: it is mirrored.
-    least = min(side, max(min(image.shape[1:]) for image in images))
-
-    def read(image, top, left, height, width):
-        height, width = (
-            -(-max(n, least) // multiple) * multiple for n in (height, width)
+def _settle_region(region, shape):
+    """Top, left, height and width of a region of an image (rows, columns)."""
+    if region is None:
+        return (0, 0, *shape)
+    if not (
+        isinstance(region, (tuple, list))
+        and len(region) == 2
+        and all(isinstance(part, slice) for part in region)
+    ):
+        raise ValueError(
+            "region must be two slices, of the rows and of the columns, such as "
+            f"np.s_[1000:2000, 500:900], got {region!r}"
         )
-        return image.read(top, left, height, width)
-
-    if areas.sum() <= max_pixels:
-        return [read(image, 0, 0, *image.shape[1:]) for image in images]
-    windows, n_pixels = [], 0
-    while n_pixels < max_pixels:
-        image = images[rng.choice(len(images), p=areas / areas.sum())]
-        height, width = (min(side, n) for n in image.shape[1:])
-        top = rng.integers(image.shape[1] - height + 1)
-        left = rng.integers(image.shape[2] - width + 1)
-        windows.append(read(image, int(top), int(left), height, width))
-        n_pixels += height * width
-    return windows
+    ranges = [part.indices(n) for part, n in zip(region, shape, strict=True)]
+    if any(step != 1 or stop <= start for start, stop, step in ranges):
+        raise ValueError(
+            f"region={region!r} has no pixel in an image of {shape[0]} x {shape[1]}, "
+            "or a step, which it must not have"
+        )
+    (top, bottom, _), (left, right, _) = ranges
+    return top, left, bottom - top, right - left
 
 
-def _check_writable(array, source):
-    """Raise where results for `source` cannot be written to `array`."""
+def _check_writable(array, source, shape):
+    """Raise where results of a shape for `source` cannot be written to `array`."""
     if not (_reads_lazily(array) and hasattr(array, "__setitem__")):
         raise TypeError(
             "out must be an array that can be written to, such as a NumPy array, a "
@@ -319,9 +331,9 @@ def _check_writable(array, source):
             "out must not be a Dask array: transform a Dask array, and write the lazy "
             "result with its own to_zarr or store"
         )
-    if tuple(array.shape) != tuple(source.shape):
+    if tuple(array.shape) != shape:
         raise ValueError(
-            f"out has shape {tuple(array.shape)}, but X has {tuple(source.shape)}"
+            f"out has shape {tuple(array.shape)}, but the result has {shape}"
         )
     if np.dtype(array.dtype).kind not in "biuf":
         raise TypeError(f"out must hold numbers, got dtype {array.dtype}")

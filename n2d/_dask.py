@@ -16,7 +16,7 @@ from n2d.core.device import usable_device
 _SMALLEST_CHUNK = 512
 
 
-def lazily_denoised(denoiser, X, channel_axis, device):
+def lazily_denoised(denoiser, X, channel_axis, device, region=None):
     """Denoise Dask arrays when and where Dask is asked to.
 
     Parameters
@@ -30,6 +30,8 @@ def lazily_denoised(denoiser, X, channel_axis, device):
         The axis of the channels.
     device : str
         Where each worker computes, as the estimator's parameter.
+    region : tuple of two slices, optional
+        Which rows and columns of every image.
 
     Returns
     -------
@@ -44,20 +46,30 @@ def lazily_denoised(denoiser, X, channel_axis, device):
     node = delayed(denoiser, name=f"noise2detail-{digest[:32]}", pure=True)
 
     def denoised(array):
-        return _denoised_array(da.asarray(array), node, denoiser, channel_axis, device)
+        array = da.asarray(array)
+        plane = _plane(array, channel_axis)
+        found = _denoised_array(array, plane, node, denoiser, channel_axis, device)
+        index = [slice(None)] * array.ndim
+        for axis, part in zip(plane, region or (), strict=region is not None):
+            index[axis] = part
+        return found[tuple(index)]
 
     if isinstance(X, (list, tuple)):
         return type(X)(map(denoised, X))
     return denoised(X)
 
 
-def _denoised_array(array, node, denoiser, channel_axis, device):
+def _plane(array, channel_axis):
+    """The axes of the rows and the columns."""
+    axis, stacked = settle_axes(array, channel_axis)
+    return [i for i in range(stacked, array.ndim) if i - stacked != axis]
+
+
+def _denoised_array(array, plane, node, denoiser, channel_axis, device):
     """Denoise one Dask array lazily."""
     import dask.array as da
 
-    axis, stacked = settle_axes(array, channel_axis)
-    channels = None if axis is None else axis + stacked
-    plane = [i for i in range(stacked, array.ndim) if i != channels]
+    channels = None if channel_axis is None else channel_axis % array.ndim
     # Windows start at multiples of `multiple`, wherever the chunks do.
     geometry = denoiser.geometry
     depth = geometry["reach"] + geometry["multiple"] - 1

@@ -11,16 +11,15 @@ from sklearn.base import _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from n2d._arrays import sample_windows
 from n2d._base import ImageDenoiser
 from n2d._fingerprint import input_fingerprint
 from n2d._memory import check_room
 from n2d._progress import reporting
 from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
 from n2d._tiled import TileDenoiser, denoised_tiles
+from n2d._windows import sample_windows, whole_images
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
-from n2d.core.tiling import padded_side
 from n2d.model_file import SavedAsFile
 
 # What "auto" stands for: the published schedule, and ours.
@@ -318,10 +317,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 max_pixels=_MAX_TRAINING_PIXELS,
                 multiple=multiple,
             )
-        # The published schedule looks at all images at once, so they get one size.
-        height = padded_side(max(image.shape[1] for image in images), multiple)
-        width = padded_side(max(image.shape[2] for image in images), multiple)
-        return [image.read(0, 0, height, width) for image in images]
+        return whole_images(images, multiple)
 
     def _settled_data_range(self, windows):
         if self.data_range is None:
@@ -372,7 +368,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
-    def transform(self, X, *, out=None, callback=None):
+    def transform(self, X, *, region=None, out=None, callback=None):
         """Denoise images with what `fit` has learned.
 
         The result is a local function of the pixels and of nothing else: each image of
@@ -384,8 +380,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
             Memory maps, Zarr arrays and what else reads on indexing are read by tiles.
+        region : tuple of two slices, optional
+            Which rows and columns of every image to denoise, such as
+            ``np.s_[1000:2000, 500:900]``; the pixels around are taken into account.
         out : array-like, or list of array-likes, optional
-            Where to write the result, tile by tile: an array of X's shape that takes
+            Where to write the result, tile by tile: an array of its shape that takes
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
         callback : callable, optional
@@ -395,7 +394,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         Returns
         -------
         ndarray, or list of ndarray
-            Denoised, of the shape of X and dtype
+            Denoised, of the shape of X, or of the region, and of dtype
             ``np.result_type(X.dtype, np.float32)``; or `out`. For a Dask array it is a
             lazy one of the same chunks, computed where and when Dask is asked to.
 
@@ -404,22 +403,28 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         TypeError, ValueError
-            If X or `out` is unsuitable; the message names what is wrong.
+            If X, `region` or `out` is unsuitable; the message names what is wrong.
         MemoryError
             If there is no room for the result, or not even for a small tile.
         n2d.core.training.TrainingCancelled
             If `callback` returned True; what is done by then is in `out`.
         """
         images = self._images_to_transform(X)
+        regions, _ = images.cropped(region)
         if out is None and images.are_lazy:
             from n2d._dask import lazily_denoised  # an extra
 
             return lazily_denoised(
-                self._tile_denoiser(), X, self.channel_axis, self.device
+                self._tile_denoiser(), X, self.channel_axis, self.device, region
             )
-        outputs = self._new_outputs(images) if out is None else images.outputs_in(out)
-        for i, tile, (estimate,) in self._denoised_tiles(images, ["stage3"], callback):
-            outputs[i].write(estimate, tile.top, tile.left)
+        if out is None:
+            outputs = self._new_outputs(images, region)
+        else:
+            outputs = images.outputs_in(out, region)
+        found = self._denoised_tiles(images, ["stage3"], regions, callback)
+        for i, tile, (estimate,) in found:
+            top, left, *_ = regions[i]
+            outputs[i].write(estimate, tile.top - top, tile.left - left)
             outputs[i].let_go()
         return outputs.result
 
@@ -442,7 +447,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         images = self._images_to_transform(X)
         names = ["stage1", "stage2", "stage3", *self.downsampling_factors_]
-        outputs = [self._new_outputs(images, len(names)) for _ in names]
+        outputs = [self._new_outputs(images, n_copies=len(names)) for _ in names]
         for i, tile, estimates in self._denoised_tiles(images, names):
             for output, estimate in zip(outputs, estimates, strict=True):
                 output[i].write(estimate, tile.top, tile.left)
@@ -450,19 +455,16 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
 
-    def _new_outputs(self, images, n_copies=1):
+    def _new_outputs(self, images, region=None, n_copies=1):
         """Make arrays for results, if there is room for them."""
-        check_room(
-            n_copies * images.n_result_bytes,
-            "the result",
-            "pass out=, an array on disk",
-        )
-        return images.empty_like()
+        n_bytes = n_copies * images.n_result_bytes(region)
+        check_room(n_bytes, "the result", "pass out=, an array on disk")
+        return images.empty_like(region)
 
     def _tile_denoiser(self):
         return TileDenoiser(self._stages, self._intensities)
 
-    def _denoised_tiles(self, images, names, callback=None):
+    def _denoised_tiles(self, images, names, regions=None, callback=None):
         """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
         with contextlib.ExitStack() as stack:
             yield from denoised_tiles(
@@ -471,6 +473,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 usable_device(self.device, fall_back=True),
                 n_threads=torch.get_num_threads(),
                 names=names,
+                regions=regions,
                 callback=reporting(callback, self.verbose, stack),
             )
 

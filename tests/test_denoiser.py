@@ -16,7 +16,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
 from n2d import Noise2DetailDenoiser, datasets, denoise_noise2detail, noise
-from n2d._arrays import Images, sample_windows
+from n2d._arrays import Images
+from n2d._windows import sample_windows
 from n2d.core import stages
 from n2d.core.training import TrainingCancelled, TrainingDiverged
 

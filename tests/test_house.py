@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "_rounding": (set(), {"numpy"}),
     "_memory": (set(), {"psutil"}),
     "_arrays": ({"_rounding"}, {"numpy"}),
+    "_windows": (set(), {"numpy"}),
     "_tiled": ({"_intensity", "_memory", "core"}, {"threadpoolctl", "torch"}),
     "_dask": ({"_arrays", "_tiled", "core"}, {"dask", "numpy", "torch"}),
     "_progress": (set(), {"tqdm"}),
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
-        {"io"},
+        {"_memory", "io"},
         {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
     ),
     "pretraining": (
@@ -51,6 +52,7 @@ MAY_IMPORT = {
     ),
     "denoiser": (
         {
+            "_windows",
             "_arrays",
             "_base",
             "_dask",
@@ -65,10 +67,13 @@ MAY_IMPORT = {
         None,
     ),
     "functional": ({"_arrays", "core", "denoiser", "noise"}, None),
-    "baselines": ({"_arrays", "_base", "baselines", "core", "denoiser", "noise"}, None),
+    "baselines": (
+        {"_arrays", "_windows", "_base", "baselines", "core", "denoiser", "noise"},
+        None,
+    ),
     "model_selection": (
-        {"_arrays", "_intensity", "_solvers", "core", "metrics", "model_selection"}
-        | {"noise"},
+        {"_arrays", "_intensity", "_solvers", "_windows", "core", "metrics"}
+        | {"model_selection", "noise"},
         None,
     ),
     "comparison": (

@@ -14,6 +14,7 @@ from n2d._memory import available_memory, check_room, is_out_of_memory
 from n2d._tiled import TileDenoiser, denoised_tiles
 from n2d.core.training import TrainingCancelled
 
+da = pytest.importorskip("dask.array")
 zarr = pytest.importorskip("zarr")
 
 
@@ -124,6 +125,32 @@ def test_images_without_noise_have_every_estimate(parameters):
     assert tuple(factors) == denoiser.downsampling_factors_
     for estimate in (*stages.values(), *factors.values()):
         np.testing.assert_array_equal(estimate, X)
+
+
+@pytest.mark.parametrize("shape", [(150, 131), (2, 90, 80)])
+def test_a_region_of_transform_is_that_part_of_the_result(fitted, small_tiles, shape):
+    X = noisy_image(*shape)
+    whole = fitted.transform(X)
+    for region in (np.s_[33:71, 5:], np.s_[-20:, :13], np.s_[:, :]):
+        here = (..., *region)
+        found = fitted.transform(X, region=region)
+        assert found.shape == whole[here].shape
+        assert_same(found, whole[here], X)
+        out = np.zeros_like(whole)
+        fitted.transform(X, region=region, out=out[here])
+        assert_same(out[here], whole[here], X)
+    colour = np.stack([X, X[::-1], X], axis=-1)
+    denoiser = Noise2DetailDenoiser(channel_axis=-1, random_state=0).fit(colour)
+    found = denoiser.transform(colour, region=np.s_[10:60, 40:])
+    assert_same(found, denoiser.transform(colour)[..., 10:60, 40:, :], X)
+    lazily = fitted.transform(da.from_array(X, chunks=64), region=np.s_[10:60, 40:])
+    assert_same(lazily.compute(), whole[..., 10:60, 40:], X)
+
+
+@pytest.mark.parametrize("region", [np.s_[3:3, :], np.s_[::2, :], np.s_[3:], (1, 2), 5])
+def test_a_region_must_be_one(fitted, region):
+    with pytest.raises(ValueError, match="region"):
+        fitted.transform(noisy_image(60, 70), region=region)
 
 
 # -- outputs -----------------------------------------------------------------------

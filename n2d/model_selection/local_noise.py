@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from n2d._arrays import sample_windows
 from n2d._solvers import Plan, fit_from_learned_start
+from n2d._windows import sample_windows
 from n2d.core.mixture import correlated_noise
 from n2d.core.tiling import tiles
 
