@@ -11,8 +11,8 @@ Nobody tunes by hand, and nobody sees the clean image:
 - every method measures the noise on the image itself, by the same
   :func:`n2d.noise.estimate_noise`;
 - every method that has a strength to choose gets the one with the highest
-  self-supervised score among six, n2d the best of its own settings by the same score.
-  BM3D has nothing to choose but the level of the noise, which is measured.
+  self-supervised score among six, n2d the better of two numbers of rounds, by the same
+  score. BM3D has nothing to choose but the level of the noise, which is measured.
 
 ``vst-`` stands for a method between variance stabilisation and its unbiased inverse,
 which is what methods for white noise need on photon noise. n2d has both built in.
@@ -35,9 +35,8 @@ from n2d.noise import add_poisson_gaussian_noise
 
 registry = n2d.denoiser_registry()
 strengths = [0.5, 0.65, 0.8, 1.2, 2.0, 4.0]
-n2d_settings = {"max_iter": [1, 3], "downsampling_factors": [(), (2, 4)]}
 contestants = {
-    "n2d": (registry["n2d"](random_state=0), n2d_settings),
+    "n2d": (registry["n2d"](random_state=0), {"max_iter": [1, 3]}),
     "bm3d": (n2d.BM3DDenoiser(backend="bmnd"), {}),
     "vst-bm3d": (registry["vst-bm3d"](denoiser=n2d.BM3DDenoiser(backend="bmnd")), {}),
     "nlm": (registry["nlm"](), {"strength": strengths}),
@@ -90,7 +89,9 @@ print(summarize(rows))
 clean = data.cell()[165:293, 210:338] / 255
 noisy = add_poisson_gaussian_noise(clean, 1 / 30, 0.01, rng=rng)
 case = Case("micrograph", noisy, clean, data_range=1)
-rows, figure = compare_and_plot(tuned(noisy), case, columns=4)
+methods = tuned(noisy)
+del methods["bm3d"]  # the noise grows with the intensity, which it does not know
+rows, figure = compare_and_plot(methods, case, columns=4)
 figure
 
 # %%
