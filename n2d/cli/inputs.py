@@ -4,7 +4,7 @@ from n2d.cli.data_range import settle_data_range
 from n2d.cli.loading import load_image
 from n2d.comparison import Case
 from n2d.comparison.cases import paired_files, why_unread
-from n2d.io import SUFFIXES
+from n2d.io import SUFFIXES, is_image
 
 
 class InputError(ValueError):
@@ -48,14 +48,14 @@ def find_images(image, clean=None):
         raise InputError(f"{image} does not exist", "IMAGE")
     if clean is not None and not clean.exists():
         raise InputError(f"{clean} does not exist", "--clean")
-    if clean is not None and clean.is_dir() != image.is_dir():
+    if clean is not None and _is_folder(clean) != _is_folder(image):
         kinds = {True: "a folder", False: "a file"}
         raise InputError(
-            f"{clean} is {kinds[clean.is_dir()]}, but IMAGE is "
-            f"{kinds[image.is_dir()]}; give two files or two folders",
+            f"{clean} is {kinds[_is_folder(clean)]}, but IMAGE is "
+            f"{kinds[_is_folder(image)]}; give two files or two folders",
             "--clean",
         )
-    if not image.is_dir():
+    if not _is_folder(image):
         return {image.stem: (image, clean)}
     folder = image
     if (image / "noisy").is_dir():
@@ -71,6 +71,11 @@ def find_images(image, clean=None):
     if not files:
         raise InputError(f"{folder} has no {', '.join(SUFFIXES)} file", "IMAGE")
     return files
+
+
+def _is_folder(path):
+    """Whether a path is a folder of images; a Zarr is a folder, and one image."""
+    return path.is_dir() and not is_image(path)
 
 
 def read_case(name, path, clean_path, *, channel_axis, data_range):

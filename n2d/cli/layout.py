@@ -250,7 +250,7 @@ def _describe(
         each = " each" if n_channels > 1 else ""
         text = f"{' x '.join(sizes)}{each}, denoised in 2-D with "
         if model is not None:
-            text += "the model's fit"
+            text += f"the model {model}"
         elif fit_per == FitPer.plane:
             text += "a fit of its own for each"
         elif fit_per == FitPer.file or n_channels == 1:
@@ -260,10 +260,12 @@ def _describe(
         parts.append(text)
     elif fit_per == FitPer.file and n_channels > 1 and model is None:
         parts.append("one shared fit")
-    fits = count(n_fits, "fit") if model is None else f"no fit but {model}"
-    return f"{'; '.join([*parts, ''])[:-2]}{': ' if parts else ''}{fits}, " + count(
-        layout.n_planes, "plane"
-    )
+    elif model is not None:
+        parts.append(f"with the model {model}")
+    planes = count(layout.n_planes, "plane")
+    if model is None:
+        planes = f"{count(n_fits, 'fit')}, {planes}"
+    return f"{'; '.join(parts)}: {planes}" if parts else planes
 
 
 def count(n, noun):

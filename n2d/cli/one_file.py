@@ -1,5 +1,6 @@
 """One file denoised: opened, fitted, transformed plane by plane, written."""
 
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,9 @@ from n2d.io import View, create_image, open_image
 
 # Opacity is copied so many rows at a time.
 _ROWS = 1024
+# So many tiles for each thread are denoised in one go, and so many planes at most.
+_TILES = 4
+_MOST_PLANES = 64
 
 
 @dataclass(frozen=True)
@@ -195,11 +199,32 @@ def _denoise(data, result, layout, job, progress, outcome):
         if not todo:
             continue
         denoiser = _fitted(data, planes, layout.channel_axis, job, progress)
-        for plane in todo:
-            with progress.plane(), result.writing(_whole(plane, data.shape)) as part:
-                clipped = _denoise_plane(data, plane, part, denoiser, progress)
-            outcome.n_clipped += clipped
+        for some in _batches(todo, data.shape):
+            _denoise_some(data, some, result, denoiser, progress, outcome)
+
+
+def _batches(planes, shape):
+    """Put so many planes together that all threads have tiles to work on."""
+    import torch
+
+    n_pixels = np.prod([n for n in shape[-2:]], dtype=int)
+    at_once = max(1, int(_TILES * torch.get_num_threads() * 512**2 // n_pixels))
+    at_once = min(at_once, _MOST_PLANES)
+    return [planes[i : i + at_once] for i in range(0, len(planes), at_once)]
+
+
+def _denoise_some(data, planes, result, denoiser, progress, outcome):
+    """Denoise some planes, which are finished together."""
+    with progress.planes(len(planes)), contextlib.ExitStack() as stack:
+        sources, targets = [], []
+        for plane in planes:
+            whole = _whole(plane, data.shape)
+            part = stack.enter_context(result.writing(whole))
+            sources.append(View(data, plane.key))
+            targets.append(_target(data, plane, whole, part))
             outcome.n_values += int(np.prod(part.shape, dtype=int))
+        denoiser.transform(sources, out=targets, callback=progress.transforming)
+        outcome.n_clipped += sum(target.n_clipped for target in targets)
 
 
 def _fitted(data, planes, channel_axis, job, progress):
@@ -226,27 +251,17 @@ def _whole(plane, shape):
     )
 
 
-def _denoise_plane(data, plane, part, denoiser, progress):
-    """Denoise one plane into its place; return how many values were clipped."""
-    source = View(data, plane.key)
+def _target(data, plane, whole, part):
+    """Return where a plane's result goes; its opacity is there already."""
     if plane.opacity is None:
-        target = _Rounding(part, source.dtype)
-    else:
-        kept = [
-            axis
-            for axis, k in enumerate(_whole(plane, data.shape))
-            if isinstance(k, slice)
-        ]
-        target = _Rounding(
-            View(part, tuple(plane.key[axis] for axis in kept)), source.dtype
-        )
-        opacity = View(data, plane.opacity)
-        room = View(part, tuple(plane.opacity[axis] for axis in kept))
-        for top in range(0, opacity.shape[0], _ROWS):
-            rows = opacity[top : top + _ROWS]
-            room[top : top + _ROWS] = rows.astype(part.dtype)
-    denoiser.transform(source, out=target, callback=progress.transforming)
-    return target.n_clipped
+        return _Rounding(part, data.dtype)
+    kept = [axis for axis, k in enumerate(whole) if isinstance(k, slice)]
+    opacity = View(data, plane.opacity)
+    room = View(part, tuple(plane.opacity[axis] for axis in kept))
+    for top in range(0, opacity.shape[0], _ROWS):
+        rows = opacity[top : top + _ROWS]
+        room[top : top + _ROWS] = rows.astype(part.dtype)
+    return _Rounding(View(part, tuple(plane.key[axis] for axis in kept)), data.dtype)
 
 
 class _Rounding:

@@ -70,7 +70,7 @@ class FileProgress:
 
     def __init__(self, name, visible, position=0):
         self._name, self._visible, self._position = name, visible, position
-        self._bar, self._done = None, 0
+        self._bar, self._done, self._at_once = None, 0, 0
 
     def begin(self, n_planes):
         """Start, with so many planes to go."""
@@ -93,10 +93,11 @@ class FileProgress:
         self._show(0.0)
 
     @contextlib.contextmanager
-    def plane(self):
-        """Count a plane when it is finished."""
+    def planes(self, n_planes):
+        """Count planes when they are finished."""
+        self._at_once = n_planes
         yield
-        self._done += 1
+        self._done += n_planes
         self._show(0.0)
 
     def fitting(self, progress):
@@ -113,7 +114,7 @@ class FileProgress:
         """Show a step of `transform`: its callback; never cancels."""
         if self._bar is not None:
             self._bar.set_postfix_str("denoising", refresh=False)
-            self._show(progress.step / max(progress.total, 1))
+            self._show(self._at_once * progress.step / max(progress.total, 1))
 
     def _show(self, share):
         if self._bar is not None:

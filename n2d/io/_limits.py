@@ -53,9 +53,9 @@ but holds 300 bytes: it is damaged or empty
             "empty"
         )
     if whole and n_bytes > _HARMLESS:
-        import psutil
+        from n2d._memory import available_memory
 
-        free = psutil.virtual_memory().available
+        free = available_memory()
         if n_bytes > free:
             raise ImageFileError(
                 f"{path}: {declared}, but {format_bytes(free)} of memory are free, and "

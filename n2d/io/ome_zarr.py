@@ -9,22 +9,17 @@ from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import LazyArray
 from n2d.io._limits import check_size
 from n2d.io._units import unit_name
-from n2d.io.ome_zarr_write import cannot_hold, create, made_by, run_sum
+from n2d.io.ome_zarr_write import (
+    cannot_hold,
+    create,
+    import_zarr,
+    made_by,
+    run_sum,
+)
 
 __all__ = ["cannot_hold", "create", "import_zarr", "made_by", "read", "run_sum"]
 
 _LETTERS = {"time": "T", "channel": "C"}
-
-
-def import_zarr():
-    """Return the package zarr, or say how to get it."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError(
-            'OME-Zarr needs the package zarr: pip install "noise2detail[zarr]"'
-        ) from error
-    return zarr
 
 
 def read(path):

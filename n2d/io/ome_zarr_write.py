@@ -17,6 +17,17 @@ from n2d.io._work_folder import WorkFolder
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 
+def import_zarr():
+    """Return the package zarr, or say how to get it."""
+    try:
+        import zarr
+    except ImportError as error:
+        raise ImportError(
+            'OME-Zarr needs the package zarr: pip install "noise2detail[zarr]"'
+        ) from error
+    return zarr
+
+
 def cannot_hold(dtype, axes, shape, *, suffix):
     """Say why an OME-Zarr cannot hold such an image, or return None."""
     del shape, suffix
@@ -76,8 +87,6 @@ def create(
     before_rename=None,
 ):
     """Write an OME-Zarr; see `n2d.io.create_image`."""
-    from n2d.io.ome_zarr import import_zarr
-
     zarr = import_zarr()
     target = Path(os.path.realpath(path))
     _refuse_other_folders(target)
