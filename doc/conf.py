@@ -27,6 +27,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "benchmark_tables",
+    "command_help",
     "native_maths",
 ]
 exclude_patterns = ["_build", "_ext", "_templates", "gallery/*.ipynb"]

@@ -37,6 +37,7 @@ PAGES = [
     "gallery/index.html",
     "gallery/plot_03_methods.html",
     "guide/how.html",
+    "guide/commands.html",
     "guide/limits.html",
     "method.html",
     "api.html",
