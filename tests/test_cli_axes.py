@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 from n2d import Noise2DetailDenoiser
 from n2d.cli import app
 from n2d.cli.layout import AxesError, lay_out, settle_axes
+from n2d.io import read_image
+from n2d.io._work_folder import WorkFolder
 
 FEW = ["--max-iter", "2", "--detail-max-iter", "0"]
 FEW_STEPS = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
@@ -171,3 +173,26 @@ def test_layouts(axes, options, n_fits, n_planes, channel_axis):
     for key in keys:
         counted[key] += 1
     assert (counted == 1).all()
+
+
+def test_large_planes_are_finished_band_by_band(tmp_path, monkeypatch):
+    array = np.random.default_rng(0).normal(500, 30, (150, 70)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "in.tif", array)
+    denoise(tmp_path / "in.tif", "-o", tmp_path / "whole.zarr")
+    monkeypatch.setattr("n2d.io._zarr_layout._CHUNK", 32)
+    monkeypatch.setattr("n2d.cli.one_file._LARGE", 100)
+    monkeypatch.setattr("n2d.cli.one_file._BAND", 64)
+    bands, finish = [], WorkFolder.finish
+
+    def noted(self, block):
+        bands.append(block)
+        finish(self, block)
+
+    monkeypatch.setattr(WorkFolder, "finish", noted)
+    denoise(tmp_path / "in.tif", "-o", tmp_path / "bands.zarr")
+    rows = [[0, 64], [64, 128], [128, 150]]
+    assert bands == [["made"], *(["plane", part, None] for part in rows)]
+    whole, parts = (
+        read_image(tmp_path / f"{name}.zarr").data for name in ("whole", "bands")
+    )
+    np.testing.assert_array_equal(parts, whole)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from n2d._rounding import convert
-from n2d.cli.layout import describe_file, lay_out, settle_axes
+from n2d.cli.layout import Plane, describe_file, lay_out, settle_axes
 from n2d.io import View, create_image, open_image
 
 # Opacity is copied so many rows at a time.
@@ -16,6 +16,9 @@ _ROWS = 1024
 # So many tiles for each thread are denoised in one go, and so many planes at most.
 _TILES = 4
 _MOST_PLANES = 64
+# Planes of more pixels are finished band by band, of about so many rows.
+_LARGE = 4096**2
+_BAND = 2048
 
 
 @dataclass(frozen=True)
@@ -187,43 +190,99 @@ def denoise_file(
     return outcome
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A plane, or a band of rows of a large one: what is finished at once.
+
+    Attributes
+    ----------
+    plane : Plane
+        The plane.
+    place : tuple of int and slice
+        What is written, with opacity.
+    rows : slice or None
+        The band, where it is one.
+    share : float
+        Which share of the plane it is.
+    """
+
+    plane: Plane
+    place: tuple
+    rows: slice | None = None
+    share: float = 1.0
+
+
 def _denoise(data, result, layout, job, progress, outcome):
     progress.begin(layout.n_planes)
     for planes in layout.fits:
-        todo = [
-            plane
+        pieces = [
+            piece
             for plane in planes
-            if not result.is_finished(_whole(plane, data.shape))
+            for piece in _pieces(plane, data.shape, layout.channel_axis, result)
         ]
-        progress.skip(len(planes) - len(todo))
+        todo = [piece for piece in pieces if not result.is_finished(piece.place)]
+        progress.skip(
+            sum(piece.share for piece in pieces) - sum(piece.share for piece in todo)
+        )
         if not todo:
             continue
         denoiser = _fitted(data, planes, layout.channel_axis, job, progress)
-        for some in _batches(todo, data.shape):
+        for some in _batches(todo, data):
             _denoise_some(data, some, result, denoiser, progress, outcome)
 
 
-def _batches(planes, shape):
+def _pieces(plane, shape, channel_axis, result):
+    """Split a large plane into bands of rows, where those can be finished singly."""
+    place = _whole(plane, shape)
+    image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
+    if channel_axis is not None:
+        del image_axes[channel_axis]
+    n_rows, n_columns = (shape[axis] for axis in image_axes)
+    bands = result.band_rows(image_axes[0])
+    if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
+        return [_Piece(plane, place)]
+    height = bands * max(1, _BAND // bands)
+    pieces = []
+    for top in range(0, n_rows, height):
+        rows = slice(top, min(top + height, n_rows))
+        part = list(place)
+        part[image_axes[0]] = rows
+        share = (rows.stop - rows.start) / n_rows
+        pieces.append(_Piece(plane, tuple(part), rows, share))
+    return pieces
+
+
+def _batches(pieces, data):
     """Put so many planes together that all threads have tiles to work on."""
     import torch
 
-    n_pixels = np.prod([n for n in shape[-2:]], dtype=int)
-    at_once = max(1, int(_TILES * torch.get_num_threads() * 512**2 // n_pixels))
-    at_once = min(at_once, _MOST_PLANES)
-    return [planes[i : i + at_once] for i in range(0, len(planes), at_once)]
+    some = []
+    for piece in pieces:
+        some.append(piece)
+        n_values = int(np.prod(View(data, piece.plane.key).shape, dtype=int))
+        at_once = _TILES * torch.get_num_threads() * 512**2 // n_values
+        if piece.rows is not None or len(some) >= min(at_once, _MOST_PLANES):
+            yield some
+            some = []
+    if some:
+        yield some
 
 
-def _denoise_some(data, planes, result, denoiser, progress, outcome):
-    """Denoise some planes, which are finished together."""
-    with progress.planes(len(planes)), contextlib.ExitStack() as stack:
+def _denoise_some(data, pieces, result, denoiser, progress, outcome):
+    """Denoise some planes, or a band of one, which are finished together."""
+    share = sum(piece.share for piece in pieces)
+    with progress.planes(share), contextlib.ExitStack() as stack:
         sources, targets = [], []
-        for plane in planes:
-            whole = _whole(plane, data.shape)
-            part = stack.enter_context(result.writing(whole))
-            sources.append(View(data, plane.key))
-            targets.append(_target(data, plane, whole, part))
+        for piece in pieces:
+            part = stack.enter_context(result.writing(piece.place))
+            sources.append(View(data, piece.plane.key))
+            targets.append(_target(data, piece.plane, piece.place, part))
             outcome.n_values += int(np.prod(part.shape, dtype=int))
-        denoiser.transform(sources, out=targets, callback=progress.transforming)
+        rows = pieces[0].rows
+        region = None if rows is None else (rows, slice(None))
+        denoiser.transform(
+            sources, region=region, out=targets, callback=progress.transforming
+        )
         outcome.n_clipped += sum(target.n_clipped for target in targets)
 
 

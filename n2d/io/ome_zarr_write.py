@@ -167,7 +167,11 @@ class ZarrTarget:
 
     def is_finished(self, key):
         """Whether a part was finished by an earlier run; see `create_image`."""
-        return self._work.is_finished(_block(key))
+        return self._work.is_finished(_block(key, self.shape))
+
+    def band_rows(self, axis):
+        """How many rows fill whole chunks, or shards; None along other axes."""
+        return self._plan.rows if self._plan.axes[axis] == "Y" else None
 
     @contextlib.contextmanager
     def writing(self, key):
@@ -184,7 +188,7 @@ class ZarrTarget:
         )
         yield writer
         writer.flush()
-        self._work.finish(_block(key))
+        self._work.finish(_block(key, self.shape))
 
 
 class _Reordered:
@@ -214,9 +218,16 @@ class _Reordered:
         self._array[inside] = np.transpose(values, self._order)
 
 
-def _block(key):
-    """Return the name of a plane: the numbers of its key, None for whole axes."""
-    return ["plane", *(None if isinstance(k, slice) else int(k) for k in key)]
+def _block(key, shape):
+    """Return the name of a part: numbers, None for whole axes, [start, stop]."""
+    name = ["plane"]
+    for k, n in zip(key, shape, strict=True):
+        if not isinstance(k, slice):
+            name.append(int(k))
+        else:
+            start, stop, _ = k.indices(n)
+            name.append(None if (start, stop) == (0, n) else [start, stop])
+    return name
 
 
 def _make_levels(levels, plan, work):

@@ -53,6 +53,22 @@ class Target:
         del key
         return False
 
+    def band_rows(self, axis):
+        """How many neighbours along an axis can be finished by themselves.
+
+        Parameters
+        ----------
+        axis : int
+            An axis of the image.
+
+        Returns
+        -------
+        int or None
+            Always None, for files that are written in one go at the end.
+        """
+        del axis
+        return None
+
     @contextlib.contextmanager
     def writing(self, key):
         """Give a part to write to, which is finished when all went well.
