@@ -11,7 +11,7 @@ from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._limits import check_size
 from n2d.io._tiff_source import lazy_series
 from n2d.io._units import unit_name
-from n2d.io.tiff_write import cannot_hold, write
+from n2d.io.tiff_write import LOSSLESS, cannot_hold, write
 
 __all__ = ["cannot_hold", "read", "write"]
 
@@ -64,6 +64,11 @@ def _read(path, tif, messages, resources):
         raise ImageFileError(f"{path}: is damaged, pages are missing")
     axes = "I" + first.axes if appended else first.axes
     metadata = _metadata(tif, first, page)
+    if metadata["compression"] not in LOSSLESS:
+        messages.append(
+            f"its {metadata['compression']} compression loses detail, so the result is "
+            "compressed without loss, and is larger"
+        )
     alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
     pixel_size, names = _resolution(tif, metadata, axes), ()
     if tif.is_imagej:
@@ -143,7 +148,12 @@ def _metadata(tif, series, page):
         if name in page.tags:
             metadata[name] = page.tags[name].value
     if tif.is_imagej:
-        metadata["imagej"] = dict(tif.imagej_metadata or {})
+        described = dict(tif.imagej_metadata or {})
+        # tifffile takes lists, and gives what is alone without one.
+        for name, kind in (("Labels", str), ("LUTs", np.ndarray), ("Overlays", bytes)):
+            if isinstance(described.get(name), kind):
+                described[name] = [described[name]]
+        metadata["imagej"] = described
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
             metadata["photometric"] = "minisblack"
             if page.colormap is not None:

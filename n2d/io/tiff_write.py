@@ -20,7 +20,7 @@ _IMAGEJ_AXES = "TZCYXS"
 # Classic TIFF counts in 32 bits; a little is left for the tags.
 _CLASSIC = 2**32 - 2**25
 # Names of tifffile for what is lossless; others are read, and written with "zlib".
-_COMPRESSIONS = {
+LOSSLESS = {
     "NONE": None,
     "DEFLATE": "zlib",
     "ADOBE_DEFLATE": "zlib",
@@ -119,7 +119,7 @@ def _options(array, axes, kept):
     if "S" in axes:
         options["planarconfig"] = "contig" if axes[-1] == "S" else "separate"
         options["extrasamples"] = kept.get("extrasamples") or _extrasamples(array, axes)
-    compression = _COMPRESSIONS.get(kept.get("compression", "NONE"), "zlib")
+    compression = LOSSLESS.get(kept.get("compression", "NONE"), "zlib")
     if compression:
         options["compression"] = compression
         if kept.get("predictor") and array.dtype.kind in "uif":
