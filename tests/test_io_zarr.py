@@ -4,9 +4,9 @@ import json
 import os
 
 import numpy as np
-import ome_zarr_models
 import pytest
 import zarr
+from ome_zarr_models.v05 import Image
 
 from n2d.io import (
     ImageFileError,
@@ -72,7 +72,7 @@ def make(path, version, pixels, *, extra=None, chunks=None):
 def validated(path):
     """The metadata, as ome-zarr-models understands them."""
     group = zarr.open_group(str(path), mode="r")
-    return ome_zarr_models.open_ome_zarr(group, version="0.5")
+    return Image.from_zarr(group)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
