@@ -97,6 +97,26 @@ def test_damaged_files_of_other_formats(tmp_path, name):
             pass
 
 
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_pages_that_go_in_a_circle(tmp_path, bigtiff):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff) as tif:
+        for _ in range(3):
+            tif.write(np.zeros((8, 8), np.uint8), contiguous=False, metadata=None)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        second = tif.pages[1].offset
+        last = tif.pages[2]
+        n_tags = len(last.tags)
+        place = last.offset + (8 + 20 * n_tags if bigtiff else 2 + 12 * n_tags)
+    width = 8 if bigtiff else 4
+    assert content[place : place + width] == bytes(width)
+    content[place : place + width] = second.to_bytes(width, "little")
+    path.write_bytes(content)
+    with pytest.raises(ImageFileError, match="in a circle after 3"):
+        open_image(path)
+
+
 def huge_tiff(**options):
     """A TIFF of a few hundred bytes that declares 10 TB."""
     file = io.BytesIO()

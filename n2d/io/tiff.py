@@ -9,6 +9,7 @@ import tifffile
 from n2d.io import ome
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._limits import check_size
+from n2d.io._tiff_chain import refuse_circles
 from n2d.io._tiff_source import lazy_series
 from n2d.io._units import unit_name
 from n2d.io.tiff_write import LOSSLESS, cannot_hold, write
@@ -25,6 +26,7 @@ _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
 
 def read(path):
     """Read a TIFF file; see `n2d.io.open_image`."""
+    refuse_circles(path)
     with contextlib.ExitStack() as resources:
         with _logged() as messages:
             tif = resources.enter_context(tifffile.TiffFile(path))
