@@ -36,6 +36,8 @@ def read(path):
 
 def _read(path, tif, messages, resources):
     series = tif.series
+    if not series:
+        raise ImageFileError(f"{path}: is damaged, there is no image in it")
     # Pages that were appended one by one, and the positions of an OME-TIFF, are a
     # series each.
     pages = {(one.shape, one.dtype, one.axes) for one in series}
