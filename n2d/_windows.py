@@ -2,6 +2,15 @@
 
 import numpy as np
 
+# A fill is looked for in cells of this side; less than this share of them is none.
+_CELL = 8
+_LEAST_FILL = 0.01
+
+# The least side of what is left of an image within a fill, and how many pixels there
+# have to be to say enough.
+_LEAST_SIDE = 32
+_ENOUGH = 64**2
+
 
 def sample_windows(images, rng, *, side, max_pixels, multiple):
     """Read parts of the images to learn from: everything, or random windows.
@@ -24,7 +33,8 @@ def sample_windows(images, rng, *, side, max_pixels, multiple):
     -------
     list of ndarray of shape (C, h, w), float64
         Whole images, or windows of at most `side` pixels a side; none much smaller
-        than the others, if need be mirrored.
+        than the others, if need be mirrored. Areas of one value that were put around
+        an image are left out.
     """
     areas = np.array([image.shape[1] * image.shape[2] for image in images], float)
 
@@ -38,7 +48,8 @@ def sample_windows(images, rng, *, side, max_pixels, multiple):
         return image.read(top, left, height, width)
 
     if areas.sum() <= max_pixels:
-        return [read(image, 0, 0, *image.shape[1:]) for image in images]
+        windows = [read(image, 0, 0, *image.shape[1:]) for image in images]
+        return _without_fill(windows, multiple)
     windows, n_pixels = [], 0
     while n_pixels < max_pixels:
         image = images[rng.choice(len(images), p=areas / areas.sum())]
@@ -47,7 +58,7 @@ def sample_windows(images, rng, *, side, max_pixels, multiple):
         left = rng.integers(image.shape[2] - width + 1)
         windows.append(read(image, int(top), int(left), height, width))
         n_pixels += height * width
-    return windows
+    return _without_fill(windows, multiple)
 
 
 def whole_images(images, multiple):
@@ -70,3 +81,63 @@ def whole_images(images, multiple):
         for axis in (1, 2)
     )
     return [image.read(0, 0, height, width) for image in images]
+
+
+def _without_fill(windows, multiple):
+    """Leave out what is no image: an area of one value that was put around it.
+
+    Rotation, registration and reconstruction do so. There is no noise in it, and what
+    is measured with it is too low. A smallest or largest value is no such sign: there
+    a detector, or photons, may have ended.
+    """
+    constant = [_constant_cells(window) for window in windows]
+    values, counts = np.unique(np.concatenate(constant), return_counts=True)
+    n_cells = sum(window[0].size // _CELL**2 for window in windows)
+    # An image without noise has areas of several values.
+    if counts.sum() <= _LEAST_FILL * n_cells or counts.max() < 0.9 * counts.sum():
+        return windows
+    fill = values[counts.argmax()]
+    low = min(window[0].min() for window in windows)
+    high = max(window[0].max() for window in windows)
+    if fill in (low, high):
+        return windows
+    parts = [_clear_part(window, fill, multiple) for window in windows]
+    parts = [part for part in parts if min(part.shape[1:]) >= _LEAST_SIDE]
+    return parts if sum(part[0].size for part in parts) >= _ENOUGH else windows
+
+
+def _clear_part(window, fill, multiple):
+    """Cut the largest rectangle of whole cells without a fill out of a window."""
+    plane = window[0]
+    pairs = (plane[1:] == fill) & (plane[:-1] == fill)
+    # Four pixels in a square: a single one may have the value by chance.
+    filled = np.zeros(plane.shape, bool)
+    filled[:-1, :-1] = pairs[:, 1:] & pairs[:, :-1]
+    rows, columns = (n // _CELL for n in plane.shape)
+    filled = filled[: rows * _CELL, : columns * _CELL]
+    filled = filled.reshape(rows, _CELL, columns, _CELL).any((1, 3))
+
+    best = (0, 0, 0, 0)  # top, left, height and width, in cells
+    for top in range(rows):
+        clear = np.ones(columns, int)
+        for bottom in range(top + 1, rows + 1):
+            clear &= ~filled[bottom - 1]
+            ends = np.flatnonzero(np.diff(clear, prepend=0, append=0)).reshape(-1, 2)
+            if not len(ends):
+                break
+            left, right = ends[np.argmax(ends[:, 1] - ends[:, 0])]
+            if (bottom - top) * (right - left) > best[2] * best[3]:
+                best = (top, left, bottom - top, right - left)
+    top, left, height, width = (_CELL * n for n in best)
+    height, width = (n // multiple * multiple for n in (height, width))
+    return window[:, top : top + height, left : left + width]
+
+
+def _constant_cells(window):
+    """Values of the first channel in all cells of a grid where it is constant."""
+    height, width = (n // _CELL * _CELL for n in window.shape[1:])
+    cells = window[0, :height, :width].reshape(
+        height // _CELL, _CELL, width // _CELL, _CELL
+    )
+    low, high = cells.min((1, 3)), cells.max((1, 3))
+    return low[low == high]

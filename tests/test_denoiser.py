@@ -407,3 +407,19 @@ def test_ctrl_c_during_a_long_fit_ends_the_process(tmp_path):
     )
     assert done.returncode != 0
     assert b"KeyboardInterrupt" in done.stderr
+
+
+@pytest.mark.parametrize("fill", [0, 117, 255])
+@pytest.mark.parametrize("width", [20, 50])
+def test_a_fill_around_an_image_does_not_hide_its_noise(fill, width):
+    """As rotation, registration and reconstruction put around it."""
+    clean = 255.0 * datasets.fluorescence_cells((192, 192))
+    noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape)
+    inner = np.s_[width:-width, width:-width]
+    filled = np.full(clean.shape, float(fill))
+    filled[inner] = noisy[inner]
+    estimator = denoiser("learned")
+    denoised = estimator.fit_transform(filled)
+    assert 18 < estimator.noise_.level < 22
+    before = np.std(noisy[inner] - clean[inner])
+    assert np.std(denoised[inner] - clean[inner]) < before / 2.5
