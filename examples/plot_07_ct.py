@@ -47,10 +47,6 @@ for centre, value in lesions.items():
 # --------
 # Projections, photons counted in every detector element (fewer behind more body), and
 # filtered back projection. That is where the correlation comes from.
-#
-# A part without any noise misleads what measures the noise: cut off a border of one
-# value before denoising, as is done here, or fit on a part of the image and transform
-# the whole, ``denoiser.fit(noisy[40:150, 40:150]).transform(noisy)``.
 
 water = 0.02  # attenuation per pixel
 rng = np.random.default_rng(0)

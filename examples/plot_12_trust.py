@@ -4,7 +4,7 @@ Checking a result without a clean image; when it fails
 
 With an image of your own there is nothing to compare with. What can still be looked at:
 what was taken away, the score, and, where the scene was taken twice, the other capture.
-And four ways in which it goes wrong, so that you know them when you see them.
+And three ways in which it goes wrong, so that you know them when you see them.
 """
 
 # %%
@@ -115,34 +115,6 @@ figure = plot_comparison(
     binned(clean),
     data_range=1,
     columns=4,
-)
-figure
-
-# %%
-# Where it fails: a border without noise
-# --------------------------------------
-# Images that were registered or rotated have black corners, CT slices a rim that the
-# scanner has not seen. There is no noise in them, and the measurement takes them for
-# the place where noise is seen best. Next to nothing is removed. The remedy: fit on a
-# part, and transform the whole.
-
-rows, columns = np.ogrid[:256, :256]
-outside = np.hypot(rows - 127.5, columns - 127.5) > 126
-framed_clean, framed = clean.copy(), first.copy()
-framed_clean[outside] = framed[outside] = 0
-
-denoiser = Noise2DetailDenoiser(random_state=0)
-spoilt = denoiser.fit_transform(framed)
-print(f"measured level with the border: {denoiser.noise_.level:.3f}")
-cured = denoiser.fit(framed[40:216, 40:216]).transform(framed)
-print(f"measured level within it: {denoiser.noise_.level:.3f}")
-figure = plot_comparison(
-    framed,
-    {"n2d": spoilt, "n2d, fit on the middle": cured},
-    framed_clean,
-    data_range=1,
-    columns=4,
-    inset=(60, 110, 64, 64),
 )
 figure
 
