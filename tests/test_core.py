@@ -263,22 +263,22 @@ def test_tiles_cover_the_image_once_and_see_all_they_depend_on(
     assert (covered == 1).all()
 
 
-def test_tiles_cover_a_region_and_keep_the_grid():
-    geometry = {"side": 8, "reach": 3, "multiple": 4}
-    whole = list(tiles(40, 50, **geometry))
+def test_tiles_cover_a_region_with_equal_tiles():
     covered = np.zeros((40, 50), int)
-    for tile in tiles(40, 50, **geometry, region=(5, 16, 14, 20)):
+    sides = set()
+    for tile in tiles(40, 50, side=8, reach=3, multiple=4, region=(5, 16, 14, 20)):
         covered[tile.top : tile.top + tile.height, tile.left :][:, : tile.width] += 1
+        sides.add((tile.height, tile.width))
+        top, left, height, width = tile.window
         assert not any(n % 4 for n in tile.window)
-        assert (
-            tile in whole
-            or tile.top == 5
-            or tile.top + tile.height == 19
-            or (tile.left + tile.width == 36)
-        )
+        assert top <= tile.top - 3
+        assert left <= tile.left - 3
+        assert top + height >= tile.top + tile.height + 3
+        assert left + width >= tile.left + tile.width + 3
     expected = np.zeros((40, 50), int)
     expected[5:19, 16:36] = 1
     np.testing.assert_array_equal(covered, expected)
+    assert sides == {(8, 8), (8, 4), (6, 8), (6, 4)}  # 14 and 20 pixels in two, three
 
 
 # -- stopping by a judge -----------------------------------------------------------

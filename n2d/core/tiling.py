@@ -56,7 +56,7 @@ def tiles(height, width, *, side, reach, multiple, region=None):
     height, width : int
         Size of the image.
     side : int
-        Largest side of a tile; rounded up to a multiple of `multiple`.
+        Largest side of a tile; rounded up to a multiple of `multiple`. Tiles are equal.
     reach : int
         How far away a pixel can still change the result.
     multiple : int
@@ -93,11 +93,11 @@ def tiles(height, width, *, side, reach, multiple, region=None):
 def _intervals(length, start, extent, side, halo, multiple):
     """Start and length of every tile and of its window, along one axis."""
     padded = padded_side(length, multiple)
-    end = start + extent
-    while start < end:
-        # A tile ends at a multiple of the side, wherever the region begins.
-        stop = min(end, (start // side + 1) * side)
-        first = max(0, (start - halo) // multiple * multiple)
-        last = min(padded, padded_side(stop + halo, multiple))
-        yield start, stop - start, first, last - first
-        start = stop
+    # As few tiles as there can be, of equal sides: no slivers, no thread that waits.
+    n_tiles = -(-extent // side)
+    side = padded_side(-(-extent // n_tiles), multiple)
+    for first in range(start, start + extent, side):
+        last = min(start + extent, first + side)
+        window_start = max(0, (first - halo) // multiple * multiple)
+        window_end = min(padded, padded_side(last + halo, multiple))
+        yield first, last - first, window_start, window_end - window_start
