@@ -196,3 +196,11 @@ def test_large_planes_are_finished_band_by_band(tmp_path, monkeypatch):
         read_image(tmp_path / f"{name}.zarr").data for name in ("whole", "bands")
     )
     np.testing.assert_array_equal(parts, whole)
+
+
+def test_another_format_says_what_it_does_not_keep(tmp_path, stack):
+    source, _ = stack
+    result = denoise(source, "-o", tmp_path / "out.zarr")
+    assert "out.zarr: is of another format than its source" in result.stderr
+    result = denoise(source, "-o", tmp_path / "out.tiff")
+    assert "another format" not in result.stderr

@@ -9,7 +9,7 @@ import numpy as np
 
 from n2d._rounding import convert
 from n2d.cli.layout import Plane, describe_file, lay_out, settle_axes
-from n2d.io import View, create_image, open_image
+from n2d.io import View, create_image, open_image, suffix_of
 
 # Opacity is copied so many rows at a time.
 _ROWS = 1024
@@ -164,6 +164,12 @@ def denoise_file(
             n_planes=layout.n_planes,
             notes=[f"{source}: {note}" for note in image.notes],
         )
+        # ".tif" and ".tiff", ".nii" and ".nii.gz" are one.
+        if image.metadata and suffix_of(source)[:4] != suffix_of(target)[:4]:
+            outcome.notes.append(
+                f"{target}: is of another format than its source; axes, pixel sizes and "
+                "channel names are kept where it can say them, other metadata are not"
+            )
         with create_image(
             target,
             image.data.shape,
