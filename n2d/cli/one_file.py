@@ -167,8 +167,8 @@ def denoise_file(
         # ".tif" and ".tiff", ".nii" and ".nii.gz" are one.
         if image.metadata and suffix_of(source)[:4] != suffix_of(target)[:4]:
             outcome.notes.append(
-                f"{target}: is of another format than its source; axes, pixel sizes and "
-                "channel names are kept where it can say them, other metadata are not"
+                f"{target}: is of another format than its source; axes, pixel sizes "
+                "and channel names are kept where it can say them, other metadata not"
             )
         with create_image(
             target,
