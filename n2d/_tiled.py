@@ -65,7 +65,7 @@ class TileDenoiser:
         """Return one whose stages are on a device."""
         if self.stages is None:
             return self
-        # The stages that move are not those of the estimator.
+        # The networks themselves are the estimator's, and move.
         return replace(self, stages=replace(self.stages).to(device))
 
     def estimates(self, values, tile, device, names=("stage3",)):
