@@ -6,16 +6,22 @@ from scipy import ndimage
 from n2d.datasets._bodies import smooth_bodies, vessels
 from n2d.datasets._leaves import dead_leaves, line_scan, power_law
 from n2d.datasets._micro import fluorescence, tissue
+from n2d.datasets._photo import objects, page, street, texture, vegetation
 
 # kind -> (painter, how often `training_scene` draws it)
 _KINDS = {
-    "dead leaves": (dead_leaves, 0.27),
-    "fluorescence": (fluorescence, 0.42),
-    "tissue": (tissue, 0.08),
-    "smooth bodies": (smooth_bodies, 0.07),
-    "vessels": (vessels, 0.05),
-    "power law": (power_law, 0.07),
-    "line scan": (line_scan, 0.04),
+    "dead leaves": (dead_leaves, 0.09),
+    "objects": (objects, 0.11),
+    "street": (street, 0.06),
+    "vegetation": (vegetation, 0.06),
+    "texture": (texture, 0.09),
+    "page": (page, 0.03),
+    "fluorescence": (fluorescence, 0.32),
+    "tissue": (tissue, 0.07),
+    "smooth bodies": (smooth_bodies, 0.06),
+    "vessels": (vessels, 0.04),
+    "power law": (power_law, 0.04),
+    "line scan": (line_scan, 0.03),
 }
 
 SCENE_KINDS = tuple(_KINDS)
