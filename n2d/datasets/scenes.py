@@ -4,24 +4,31 @@ import numpy as np
 from scipy import ndimage
 
 from n2d.datasets._bodies import smooth_bodies, vessels
+from n2d.datasets._electron import surface, thin_section
+from n2d.datasets._lattices import lattices
 from n2d.datasets._leaves import dead_leaves, line_scan, power_law
 from n2d.datasets._micro import fluorescence, tissue
 from n2d.datasets._photo import objects, page, street, texture, vegetation
+from n2d.datasets._simple import simple
 
 # kind -> (painter, how often `training_scene` draws it)
 _KINDS = {
-    "dead leaves": (dead_leaves, 0.09),
+    "dead leaves": (dead_leaves, 0.06),
     "objects": (objects, 0.11),
     "street": (street, 0.06),
     "vegetation": (vegetation, 0.06),
-    "texture": (texture, 0.09),
+    "texture": (texture, 0.08),
     "page": (page, 0.03),
-    "fluorescence": (fluorescence, 0.32),
-    "tissue": (tissue, 0.07),
-    "smooth bodies": (smooth_bodies, 0.06),
-    "vessels": (vessels, 0.04),
-    "power law": (power_law, 0.04),
-    "line scan": (line_scan, 0.03),
+    "fluorescence": (fluorescence, 0.3),
+    "lattices": (lattices, 0.06),
+    "thin section": (thin_section, 0.05),
+    "surface": (surface, 0.04),
+    "tissue": (tissue, 0.03),
+    "smooth bodies": (smooth_bodies, 0.04),
+    "vessels": (vessels, 0.02),
+    "power law": (power_law, 0.01),
+    "line scan": (line_scan, 0.01),
+    "simple": (simple, 0.04),
 }
 
 SCENE_KINDS = tuple(_KINDS)
