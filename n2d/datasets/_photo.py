@@ -51,11 +51,11 @@ def texture(shape, rng):
 
 def objects(shape, rng):
     """Things of many sizes in front of each other, with texture, shade and shadow."""
-    bank = [material(shape, rng) for _ in range(rng.integers(2, 4))]
+    bank = [material(shape, rng) for _ in range(rng.integers(3, 5))]
     image = _ground(shape, bank, rng)
     for _ in range(rng.integers(1, 7)):
         _divide(image, bank, rng)
-    if rng.uniform() < 0.35:  # behind the plane of focus
+    if rng.uniform() < 0.25:  # behind the plane of focus
         image = ndimage.gaussian_filter(image, np.exp(rng.uniform(0, 2.2)))
     smallest, largest = rng.uniform(1, 6), rng.uniform(30, 160)
     count = int(np.exp(rng.uniform(np.log(12), np.log(250))))
@@ -72,6 +72,8 @@ def objects(shape, rng):
     for radius in sizes:
         centre = rng.uniform(-0.1, 1.1, 2) * shape
         _thing(image, centre, radius, bank, plain, light, rng)
+    if rng.uniform() < 0.5:  # nothing is quite smooth
+        image *= 1 + rng.uniform(0.02, 0.2) * noise_texture(shape, rng)
     for _ in range(rng.choice([0, 0, 1, 2])):
         _lines(image, rng)
     if rng.uniform() < 0.15:  # something near, out of focus
@@ -270,7 +272,7 @@ def vegetation(shape, rng):
     image = _ground(shape, [noise_texture(shape, rng)], rng)
     if rng.uniform() < 0.5:
         image = ndimage.gaussian_filter(image, 4)
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(2, 5)):
         layer = (
             strand_texture(shape, rng)
             if rng.uniform() < 0.75
@@ -280,20 +282,12 @@ def vegetation(shape, rng):
         if rng.uniform() < 0.2:
             layer = ndimage.gaussian_filter(layer, rng.uniform(1, 5))
         rough = fractal_field(shape, rng.uniform(1, 6), 6, rng.uniform(0.3, 0.9), rng)
-        mask = np.clip((rough - rng.normal(-0.5, 0.7)) * rng.uniform(3, 15), 0, 1)
+        mask = np.clip((rough - rng.normal(-0.6, 0.6)) * rng.uniform(3, 15), 0, 1)
         image = image + mask * (layer - image)
     if rng.uniform() < 0.5:
-        length = rng.uniform(20, 200)
-        sparse = strands(
-            shape,
-            rng,
-            int(rng.uniform(5, 150)),
-            length,
-            rng.uniform(0.5, 3),
-            ground=-1.0,
-        )
-        mask = np.clip(sparse + 1, 0, 1)
-        image = image * (1 - mask) + mask * np.clip(sparse, 0, 1.2)
+        length, width = rng.uniform(20, 200), rng.uniform(0.5, 3)
+        count = int(rng.uniform(5, 150))
+        image = strands(shape, rng, count, length, width, ground=image)
     return _camera(_shadows(image, rng), rng)
 
 

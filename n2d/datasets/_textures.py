@@ -5,6 +5,8 @@ an angle; their edges are as wide as a pixel is there, and where a period falls 
 two pixels they fade into their mean.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import ndimage
 
@@ -323,8 +325,8 @@ def strands(shape, rng, count, length, width, *, leaf=False, turn=None, ground=0
     turn : (float, float, float), optional
         Favoured direction, its spread over the picture and from strand to strand, in
         radians; drawn at random by default.
-    ground : float, default=0.1
-        Brightness of what shows between them.
+    ground : float or ndarray of shape `shape`, default=0.1
+        What shows between them.
 
     Returns
     -------
@@ -368,10 +370,11 @@ def strands(shape, rng, count, length, width, *, leaf=False, turn=None, ground=0
     deep = np.linspace(rng.uniform(0, 0.9), 1, count)  # the lower, the darker
     tone = deep * np.clip(rng.normal(0.55, rng.uniform(0.05, 0.3), count), 0.02, 1.2)
     tone = tone.astype(np.float32)[:, None] * (1 - rng.uniform(0, 0.6) * (1 - t))
-    shade = 1 + rng.uniform(-1, 1) * side
+    shade = 1 + (rng.uniform(-1, 1) if width > 4 else 0) * side
     if leaf and across > 4:
         shade = shade + rng.uniform(-0.3, 0.5) * (np.abs(side) < 0.08)
-    image = np.full((tall, wide), ground, np.float32)
+    image = np.broadcast_to(np.asarray(ground, np.float32), shape)
+    image = image.repeat(2, 0).repeat(2, 1)
     # across is the outer axis of the arrays: put it last, or strands would interlace
     rows, cols, tone = (
         np.moveaxis(np.broadcast_to(a, rows.shape), 0, -1).ravel()
@@ -392,7 +395,7 @@ def strand_texture(shape, rng):
     else:
         length = np.exp(rng.uniform(np.log(12), np.log(140)))
         width = np.clip(length * rng.uniform(0.01, 0.06), 0.5, 6)
-    count = int(rng.uniform(1, 4) * shape[0] * shape[1] / (length * width))
+    count = int(rng.uniform(1.5, 6) * shape[0] * shape[1] / (length * width))
     return strands(
         shape, rng, count, length, width, leaf=leaf, ground=rng.uniform(0, 0.4)
     )
@@ -413,7 +416,7 @@ _LETTERS = (
 
 def _glyphs(height, weight, rng):
     """All letters as coverage masks of `height` rows."""
-    rows, width = int(round(height)), max(2, int(round(0.55 * height)))
+    rows, width = round(height), max(2, round(0.55 * height))
     y, x = np.mgrid[:rows, : int(width * 1.5 + weight) + 2]
     masks = []
     x = x - rng.choice([0, 0, 0.25]) * (rows - y)
@@ -424,7 +427,7 @@ def _glyphs(height, weight, rng):
             points = np.array([divmod(int(p), 3) for p in stroke.split()], float)
             points *= ((rows - 1 - weight) / 4, (width - 1) / 2)
             points += weight / 2
-            for (r0, c0), (r1, c1) in zip(points[:-1], points[1:], strict=True):
+            for (r0, c0), (r1, c1) in pairwise(points):
                 dr, dc = r1 - r0, c1 - c0
                 t = ((y - r0) * dr + (x - c0) * dc) / (dr * dr + dc * dc)
                 t = np.clip(t, 0, 1)
