@@ -228,7 +228,7 @@ def _fracture(shape, rng):
     size = np.exp(rng.uniform(np.log(10), np.log(80)))
     y, x = np.mgrid[: shape[0], : shape[1]]
     y = y + 0.15 * size * fractal_field(shape, size / 6 + 0.6, 3, 0.7, rng)
-    first, second, tone, dy, dx = worley(y / size, x / size / 1.5, rng, 1.0)
+    first, _, tone, dy, dx = worley(y / size, x / size / 1.5, rng, 1.0)
     angle = tone * 50
     height = size * (np.cos(angle) * dy + np.sin(angle) * dx + (tone - 0.5))
     if rng.uniform() < 0.5:  # dimples

@@ -1,4 +1,4 @@
-"""Lattices of atoms and of dots, gratings and checkerboards, with what disturbs them."""
+"""Lattices of atoms and of dots, gratings, checks, and what disturbs them."""
 
 import numpy as np
 from scipy import ndimage

@@ -34,6 +34,28 @@ def fluorescence(shape, rng):
     return image[margin:-margin, margin:-margin]
 
 
+def sparse(shape, rng):
+    """A few dim or bright objects on a ground of exactly or nearly nothing."""
+    painters = [nuclei, rods, puncta, fibres, membranes, network]
+    layer = painters[rng.choice(6, p=[0.35, 0.15, 0.15, 0.15, 0.1, 0.1])](shape, rng)
+    image = layer / max(np.percentile(layer, 99.9), layer.max() / 5, 1e-6)
+    # Only here and there, and each patch as bright as it likes.
+    region = smooth_field(shape, rng.uniform(12, 45), rng)
+    here = 1 / (1 + np.exp(-12 * (region - rng.uniform(-0.5, 1.3))))
+    image *= here * np.exp(rng.uniform(0, 1.2) * smooth_field(shape, 30, rng))
+    blur = np.exp(rng.uniform(np.log(0.3), np.log(3)))
+    image = ndimage.gaussian_filter(image, blur)
+    if rng.uniform() < 0.3:  # most of it far out of focus
+        haze = ndimage.gaussian_filter(image, rng.uniform(5, 20))
+        image += rng.uniform(0.5, 3) * haze
+    image += rng.choice([0, 0, 0.01, 0.1]) * (image.max() + 1e-6)
+    if rng.uniform() < 0.25:  # one thing outshines all others
+        rows, cols = (np.array([rng.uniform(0, n - 2)]) for n in shape)
+        flare = ndimage.gaussian_filter(splat(shape, rows, cols, 1.0), 1.5 + blur)
+        image += rng.uniform(1, 6) * image.max() * flare / max(flare.max(), 1e-9)
+    return image
+
+
 def _uniform(canvas, count, rng):
     return rng.uniform(-0.1, 1.1, (count, 2)) * canvas
 

@@ -1,4 +1,4 @@
-"""Scenes with the structure of photographs: surfaces, things in front of them, light."""
+"""Scenes with the structure of photographs: surfaces, things before them, light."""
 
 import numpy as np
 from scipy import ndimage

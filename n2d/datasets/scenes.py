@@ -3,11 +3,12 @@
 import numpy as np
 from scipy import ndimage
 
+from n2d.datasets._anatomy import anatomy, layers
 from n2d.datasets._bodies import smooth_bodies, vessels
 from n2d.datasets._electron import surface, thin_section
 from n2d.datasets._lattices import lattices
 from n2d.datasets._leaves import dead_leaves, line_scan, power_law
-from n2d.datasets._micro import fluorescence, tissue
+from n2d.datasets._micro import fluorescence, sparse, tissue
 from n2d.datasets._photo import objects, page, street, texture, vegetation
 from n2d.datasets._simple import simple
 
@@ -19,17 +20,23 @@ _KINDS = {
     "vegetation": (vegetation, 0.06),
     "texture": (texture, 0.08),
     "page": (page, 0.03),
-    "fluorescence": (fluorescence, 0.3),
+    "fluorescence": (fluorescence, 0.26),
+    "sparse": (sparse, 0.04),
     "lattices": (lattices, 0.06),
-    "thin section": (thin_section, 0.05),
+    "thin section": (thin_section, 0.04),
     "surface": (surface, 0.04),
     "tissue": (tissue, 0.03),
-    "smooth bodies": (smooth_bodies, 0.04),
-    "vessels": (vessels, 0.02),
+    "anatomy": (anatomy, 0.03),
+    "layers": (layers, 0.01),
+    "smooth bodies": (smooth_bodies, 0.02),
+    "vessels": (vessels, 0.01),
     "power law": (power_law, 0.01),
     "line scan": (line_scan, 0.01),
     "simple": (simple, 0.04),
 }
+
+# kinds whose ground is dark: never inverted
+_DARK = ("fluorescence", "sparse")
 
 SCENE_KINDS = tuple(_KINDS)
 
@@ -85,9 +92,9 @@ def _tone(image, kind, rng):
     """Contrast curve, inversion, defocus: what lies between a scene and its numbers."""
     low, high = np.percentile(image, [0, 99.95])
     image = np.clip((image - low) / max(high - low, 1e-12), 0, 1.3)
-    gammas = [1, 1, 0.5, 0.7] if kind == "fluorescence" else [1, 1, 0.6, 1.6]
+    gammas = [1, 1, 0.5, 0.7] if kind in _DARK else [1, 1, 0.6, 1.6]
     image = image ** rng.choice(gammas)
-    if kind != "fluorescence" and rng.uniform() < 0.4:
+    if kind not in _DARK and rng.uniform() < 0.4:
         image = 1 - image
     if rng.uniform() < 0.1:
         image = ndimage.gaussian_filter(image, rng.uniform(1, 4))
