@@ -28,12 +28,12 @@ def _body(shape, rng, low=0.3, high=0.9):
     v = np.cos(angle) * x - np.sin(angle) * y
     bend = 1 + rng.uniform(0, 0.06) * smooth_field(shape, radius / 3 + 2, rng)
     inside = (1 - np.hypot(u / radii[0], v / radii[1]) * bend) * min(radii)
-    return at, radius, angle, inside
+    return at, radius, inside
 
 
 def _trunk(shape, rng):
     """Skin, fat, muscle, organs of nearly the same tone, vessels, bone, air."""
-    at, radius, angle, inside = _body(shape, rng)
+    at, radius, inside = _body(shape, rng)
     image = edge(inside, 1.0) * 0.45
     fat = radius * rng.uniform(0.03, 0.15)
     wavy = inside - fat - 0.03 * radius * smooth_field(shape, radius / 6 + 1, rng)
@@ -84,7 +84,7 @@ def _bone(image, where, radius, rng):
 
 def _head(shape, rng):
     """Skin, skull, fluid, folded cortex around white matter, ventricles."""
-    at, radius, angle, inside = _body(shape, rng, 0.4, 0.9)
+    at, radius, inside = _body(shape, rng, 0.4, 0.9)
     scalp, skull, fluid, grey, white = (
         rng.permutation(
             [
@@ -128,7 +128,7 @@ def _head(shape, rng):
 
 def _phantom(shape, rng):
     """Discs of small and graded contrast in a uniform body, bar patterns."""
-    _, radius, _, inside = _body(shape, rng, 0.4, 1.2)
+    _, radius, inside = _body(shape, rng, 0.4, 1.2)
     image = edge(inside, 1.0) * 0.5
     middle = np.array(shape) / 2
     contrast = np.exp(rng.uniform(np.log(0.003), np.log(0.3)))

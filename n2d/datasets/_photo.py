@@ -57,8 +57,8 @@ def objects(shape, rng):
         _divide(image, bank, rng)
     if rng.uniform() < 0.25:  # behind the plane of focus
         image = ndimage.gaussian_filter(image, np.exp(rng.uniform(0, 2.2)))
-    smallest, largest = rng.uniform(1, 6), rng.uniform(30, 160)
-    count = int(np.exp(rng.uniform(np.log(12), np.log(250))))
+    smallest, largest = rng.uniform(1, 4), np.exp(rng.uniform(2.7, 5))
+    count = int(np.exp(rng.uniform(np.log(20), np.log(600))))
     power = rng.choice([-2.0, -1.0])
     u = (
         np.sort(rng.uniform(size=count))
@@ -69,9 +69,13 @@ def objects(shape, rng):
     sizes = sizes[::-1]
     plain = rng.uniform(0, 0.6)
     light = rng.uniform(0, 2 * np.pi)
-    for radius in sizes:
+    # Rows and bands come in between, so that things lie on both sides of them.
+    between = rng.integers(0, count, rng.integers(0, 7))
+    for number, radius in enumerate(sizes):
         centre = rng.uniform(-0.1, 1.1, 2) * shape
         _thing(image, centre, radius, bank, plain, light, rng)
+        for _ in range(np.count_nonzero(between == number)):
+            (_row if rng.uniform() < 0.5 else _band)(image, rng)
     if rng.uniform() < 0.5:  # nothing is quite smooth
         image *= 1 + rng.uniform(0.02, 0.2) * noise_texture(shape, rng)
     for _ in range(rng.choice([0, 0, 1, 2])):
@@ -203,6 +207,62 @@ def _lines(image, rng):
     image += rng.uniform(0.4, 1) * mask * (tone - image)
 
 
+def _row(image, rng):
+    """The same thing again and again along a line: pickets, bolts, rails, keys."""
+    shape = image.shape
+    radius = np.exp(rng.uniform(np.log(1.5), np.log(14)))
+    radii = radius * np.array([1, np.exp(rng.uniform(-1.5, 1.5))])
+    pitch = 2 * radius * rng.uniform(1.1, 2.5)
+    at, angle = rng.uniform(0, 1, 2) * shape, rng.uniform(0, 2 * np.pi)
+    step = pitch * np.array([np.sin(angle), np.cos(angle)])
+    shrink = rng.choice([1.0, rng.uniform(0.93, 0.99)])  # into the distance
+    turn = angle + rng.choice([0, np.pi / 2, 0.4])
+    state, sides = rng.integers(2**31), rng.uniform() < 0.6
+    tone, second = rng.uniform(0, 1, 2)
+    size = 1.0
+    for _ in range(rng.integers(4, 60)):
+        own = np.random.default_rng(state)  # the same outline each time
+        if sides:
+            window, mask = _polygon(shape, at, size * radii, turn, own)
+            depth = None
+        else:
+            window, mask, depth = blob(shape, at, size * radii, turn, 0.1, 1.0, own)
+        if mask.size:
+            paint = tone
+            if depth is not None:
+                paint = tone + (second - tone) * np.clip(2 * depth - 0.6, 0, 1)
+            image[window] += mask * (paint - image[window])
+        at, size = at + size * step, size * shrink
+        if size * radius < 0.7:
+            break
+
+
+def _band(image, rng):
+    """A tube, rim, rope or cable along an arc, shiny and perhaps ribbed."""
+    shape = image.shape
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    radius = np.exp(rng.uniform(np.log(25), np.log(1500)))
+    at, angle = rng.uniform(0, 1, 2) * shape, rng.uniform(0, 2 * np.pi)
+    y = y - at[0] - radius * np.sin(angle)
+    x = x - at[1] - radius * np.cos(angle)
+    width = np.exp(rng.uniform(np.log(1), np.log(25)))
+    across = np.hypot(y, x) - radius
+    mask = edge(width - np.abs(across), 1.0)
+    across = np.clip(across / width, -1, 1)
+    paint = rng.uniform(0, 1) * (1 - rng.uniform(0, 0.7) * across**2)
+    paint = paint + rng.uniform(-0.3, 0.3) * across
+    for _ in range(rng.integers(0, 4)):  # reflections run along it
+        sharp = rng.uniform(3, 20)
+        paint = paint + rng.normal(0, 0.4) * np.exp(
+            -((sharp * (across - rng.uniform(-0.8, 0.8))) ** 2)
+        )
+    if rng.uniform() < 0.35:
+        count = max(1, round(2 * np.pi * radius / rng.uniform(2.5, 14)))
+        ribs = np.sin(count * np.arctan2(y, x) + rng.choice([0, 2]) * across)
+        paint = paint * (1 + rng.uniform(0.1, 0.6) * ribs)
+    image += mask * (paint - image)
+
+
 def _shadows(image, rng):
     """Light that changes at once, where something outside the picture is in its way."""
     if rng.uniform() < 0.4:
@@ -263,7 +323,7 @@ def street(shape, rng):
         ink = writing(image[sign].shape, rng, rng.uniform(8, 40))
         image[sign] = rng.uniform(0, 1) + rng.choice([-0.7, 0.7]) * ink
     for _ in range(rng.integers(0, 4)):
-        _lines(image, rng)
+        (_row, _row, _band, _lines)[rng.integers(4)](image, rng)
     return _camera(_shadows(image, rng), rng)
 
 

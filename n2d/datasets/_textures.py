@@ -274,6 +274,10 @@ def pattern(shape, rng, finest=2.3, coarsest=60, only=None, lean=None):
     period = np.exp(rng.uniform(np.log(finest), np.log(max(coarsest, finest + 1))))
     u, v, pixel = plane(shape, rng, lean)
     pixel = np.broadcast_to(pixel / period, shape)
+    if rng.uniform() < 0.45:  # nothing is laid out exactly
+        amount = period * rng.uniform(0.02, 0.3)
+        u = u + amount * smooth_field(shape, rng.uniform(0.5, 3) * period + 1, rng)
+        v = v + amount * smooth_field(shape, rng.uniform(0.5, 3) * period + 1, rng)
     image = _faded(painter(u / period, v / period, pixel, rng), pixel)
     return normal(image)
 
