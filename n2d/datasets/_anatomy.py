@@ -104,15 +104,29 @@ def _head(shape, rng):
     away = away - radius * rng.uniform(0.02, 0.06)
     image += edge(away, 1.0) * (fluid - image)
     away = away - radius * rng.uniform(0.005, 0.03)
-    # Folds: a smooth field cut at two levels, more of them near the surface.
-    fold = smooth_field(shape, radius * rng.uniform(0.03, 0.07) + 1, rng)
-    deep = np.clip(away / (radius * rng.uniform(0.1, 0.25)), -1, 3)
-    cut = deep - 0.35 + rng.uniform(0.4, 0.9) * fold
-    sharp = rng.uniform(2, 8)
-    thick = rng.uniform(0.4, 0.9)
-    brain = edge(away, 1.0) / (1 + np.exp(-3 * sharp * cut))
-    image += brain * (grey - image)
-    image += brain / (1 + np.exp(-2 * sharp * (cut - thick))) * (white - image)
+    if rng.uniform() < 0.6:
+        # Folds: thin clefts along the zeros of a smooth field, as deep as they reach;
+        # grey matter is what lies near the surface or a cleft.
+        fold = smooth_field(shape, radius * rng.uniform(0.05, 0.1) + 1, rng)
+        down, right = np.gradient(fold)
+        bank = np.abs(fold) / (np.hypot(down, right) + 0.01)
+        reach = radius * (0.25 + 0.08 * smooth_field(shape, 0.2 * radius, rng))
+        near = np.minimum(away, bank + np.clip(away - reach, 0, None))
+        cleft, thick = rng.uniform(0.5, 2), radius * rng.uniform(0.03, 0.08) + 1
+        soft = rng.choice([1.0, 2.0, 4.0])
+        brain = edge(near - cleft, 1.5) * edge(away, 1.0)
+        image += brain * (grey - image)
+        image += edge(near - cleft - thick, soft) * (white - image)
+    else:
+        # The same field cut at two levels, the higher the nearer to the surface.
+        fold = smooth_field(shape, radius * rng.uniform(0.03, 0.07) + 1, rng)
+        deep = np.clip(away / (radius * rng.uniform(0.1, 0.25)), -1, 3)
+        cut = deep - 0.35 + rng.uniform(0.4, 0.9) * fold
+        sharp = rng.uniform(2, 8)
+        thick = rng.uniform(0.4, 0.9)
+        brain = edge(away, 1.0) / (1 + np.exp(-3 * sharp * cut))
+        image += brain * (grey - image)
+        image += brain / (1 + np.exp(-2 * sharp * (cut - thick))) * (white - image)
     for side in (-1, 1):
         where = at + radius * np.array([0.05, side * rng.uniform(0.08, 0.15)])
         radii = radius * rng.uniform(0.05, 0.3, 2)

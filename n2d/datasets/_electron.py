@@ -180,17 +180,24 @@ def _particles(shape, rng):
     image = np.full(shape, rng.uniform(0, 0.3))
     size = np.exp(rng.uniform(np.log(3), np.log(50)))
     cover = np.exp(rng.uniform(np.log(0.05), np.log(2)))
-    count = int(min(500, 4 + cover * shape[0] * shape[1] / size**2 / 3))
-    spread = rng.choice([0.05, 0.4])
+    count = int(min(600, 4 + cover * shape[0] * shape[1] / size**2 / 3))
+    spread = rng.choice([0.05, 0.4, 0.9])
+    taken = []
+    apart = rng.uniform() < 0.4  # side by side instead of piled up
     tone, rim = rng.uniform(0.2, 0.6), rng.uniform(0.1, 0.7)
     wobble = rng.choice([0, 0, 0.15])
     middle = rng.uniform(0, 1, (rng.integers(1, 6), 2))
     clump = rng.choice([0, 0, 0.12])
+    fade = rng.choice([0.0, 0.4])  # small ones give less
     for _ in range(count):
         radius = size * np.exp(spread * rng.normal())
         at = rng.uniform(-0.05, 1.05, 2)
         if clump:
             at = middle[rng.integers(len(middle))] + clump * rng.normal(size=2)
+        if apart:
+            if any(np.hypot(*(at * shape - b)) < 1.05 * (radius + c) for b, c in taken):
+                continue
+            taken.append((at * shape, radius))
         radii = radius * np.array([1, rng.uniform(0.8, 1)])
         angle = rng.uniform(0, np.pi)
         window, mask, depth = blob(shape, at * shape, radii, angle, wobble, 1.2, rng)
@@ -198,7 +205,9 @@ def _particles(shape, rng):
             continue
         inside = np.clip(depth, 0, 1)
         # what leaves a ball grows towards its outline
-        paint = tone * rng.uniform(0.8, 1.2) + rim * (1 - inside) ** rng.choice([2, 4])
+        paint = tone * rng.uniform(0.8, 1.2) * (radius / size) ** fade + rim * (
+            1 - inside
+        ) ** rng.choice([2, 4])
         image[window] += mask * (paint - image[window])
     return image
 

@@ -4,14 +4,15 @@ import numpy as np
 from scipy import ndimage, spatial
 
 from n2d.datasets._draw import blob, curves, fractal_field, smooth_field, splat
+from n2d.datasets._textures import worley
 
 
 def fluorescence(shape, rng):
     """Any mixture of structures on a dark, uneven background, blurred."""
     margin = 20
     canvas = (shape[0] + 2 * margin, shape[1] + 2 * margin)
-    painters = [fibres, network, nuclei, rods, membranes, puncta, sheets]
-    chances = np.array([0.2, 0.15, 0.2, 0.16, 0.13, 0.1, 0.06])
+    painters = [fibres, network, nuclei, rods, membranes, puncta, sheets, bundle, tubes]
+    chances = np.array([0.14, 0.12, 0.19, 0.1, 0.13, 0.08, 0.06, 0.1, 0.08])
     count = rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15])
     image = np.zeros(canvas)
     for index in rng.choice(len(painters), count, replace=False, p=chances):
@@ -83,6 +84,51 @@ def fibres(canvas, rng):
             1 + 0.4 * smooth_field(canvas, rng.uniform(1, 4), rng), 0, None
         )
     return image
+
+
+def bundle(canvas, rng):
+    """Dense sheets of fine fibres side by side, torn here and there: actin, muscle."""
+    y, x = np.mgrid[: canvas[0], : canvas[1]]
+    angle = rng.uniform(0, np.pi) + 0.02 * rng.uniform(0, 1) * (
+        smooth_field(canvas, 60, rng)
+    )
+    u = np.cos(angle) * x + np.sin(angle) * y
+    v = np.cos(angle) * y - np.sin(angle) * x
+    v = v + rng.uniform(0, 12) * smooth_field(canvas, rng.uniform(30, 90), rng)
+    image = np.zeros(canvas)
+    pull = rng.uniform(12, 50)
+    for fine in (rng.uniform(0.7, 1.6), rng.uniform(1.5, 4)):
+        field = smooth_field((300, 200), 1.2, rng)
+        where = [np.mod(v / fine, 598), np.mod(u / (fine * pull) * 1.2, 398)]
+        line = ndimage.map_coordinates(field, where, order=1, mode="mirror")
+        image += np.exp(rng.uniform(0.3, 0.9) * line)
+    torn = fractal_field(canvas, 4, 4, 0.6, rng) - rng.uniform(-2.5, 0.5)
+    image *= 0.1 + 1 / (1 + np.exp(-rng.uniform(2, 12) * torn))
+    return image + 0.5 * fibres(canvas, rng)
+
+
+def tubes(canvas, rng):
+    """Rods and rings that are brighter at their walls: mitochondria, cilia, yeast."""
+    count = rng.integers(20, 500)
+    starts = _uniform(canvas, count, rng)
+    crowd = smooth_field(canvas, rng.uniform(20, 60), rng)
+    at = np.clip(starts.astype(int), 0, np.array(canvas) - 1)
+    starts = starts[crowd[at[:, 0], at[:, 1]] > rng.uniform(-1.5, 0.5)]
+    if not len(starts):
+        return np.zeros(canvas)
+    count = len(starts)
+    lengths = rng.uniform(1, rng.uniform(4, 30), count)
+    rows, cols, owner = curves(
+        starts, rng.uniform(0, 2 * np.pi, count), lengths, rng.uniform(1, 5), rng
+    )
+    width = np.exp(rng.uniform(np.log(1), np.log(3.5)))
+    drawn = ndimage.gaussian_filter(splat(canvas, rows, cols, 0.5), width)
+    body = np.clip(drawn * width * 2.5, 0, 1)
+    bright = ndimage.gaussian_filter(
+        splat(canvas, rows, cols, 0.5 * rng.lognormal(0, 0.5, count)[owner]), width
+    )
+    wall = 4 * body * (1 - body)
+    return (wall + rng.uniform(0, 0.7) * body) * (bright / (drawn + 1e-3))
 
 
 def network(canvas, rng):
@@ -197,17 +243,52 @@ def sheets(canvas, rng):
 
 
 def tissue(shape, rng):
-    """Stained tissue: fibrous ground, many nuclei, pale gaps."""
+    """Stained tissue: cells or wavy fibres, many nuclei, pale gaps."""
     ground = fractal_field(shape, rng.uniform(0.7, 2), 5, rng.uniform(0.7, 1.1), rng)
-    strands = fibres(shape, rng)
-    strands /= max(np.percentile(strands, 98), 1e-6)
+    if rng.uniform() < 0.5:
+        strands = fibres(shape, rng)
+    else:
+        # Collagen: bands of a warped coordinate, thick and thin.
+        y, x = np.ogrid[: shape[0], : shape[1]]
+        angle = rng.uniform(0, np.pi)
+        t = np.cos(angle) * y + np.sin(angle) * x
+        t = t + rng.uniform(5, 25) * smooth_field(shape, rng.uniform(15, 40), rng)
+        t = t + rng.uniform(0, 3) * smooth_field(shape, 5, rng)
+        bands = ndimage.gaussian_filter1d(rng.normal(size=4096), rng.uniform(0.6, 3))
+        strands = np.interp(8 * t / rng.uniform(4, 14) + 2000, np.arange(4096), bands)
+        strands = np.maximum(strands / bands.std(), 0)
+    strands = strands / max(np.percentile(strands, 98), 1e-6)
     image = 0.7 + 0.08 * ground - rng.uniform(0, 0.25) * np.minimum(strands, 1.5)
-    cells = nuclei(shape, rng)
-    cells /= max(np.percentile(cells, 99.5), 1e-6)
-    image -= rng.uniform(0.2, 0.6) * np.minimum(cells, 1.2)
+    if rng.uniform() < 0.5:
+        # Cells with pale rims, where they lie
+        size = rng.uniform(9, 45)
+        y, x = np.mgrid[: shape[0], : shape[1]] / size
+        y = y + 0.15 * smooth_field(shape, size / 2, rng)
+        first, second, tone, _, _ = worley(y, x, rng)
+        rim = np.exp(-(((second - first) * size / rng.uniform(1, 3)) ** 2))
+        body = rng.uniform(0, 0.3) * (tone - 0.6) + rng.uniform(-0.2, 0.3) * rim
+        here = 1 / (1 + np.exp(-6 * (smooth_field(shape, 50, rng) + 0.3)))
+        image += here * (body - 0.1)
+        kernel = rng.uniform(0.15, 0.4)
+        core = np.clip((kernel - first) * size / 1.5 + 0.5, 0, 1) * (tone > 0.2)
+        inner = (
+            1
+            + rng.uniform(0.05, 0.4) * ground
+            - rng.uniform(0, 0.4) * (first < 0.6 * kernel)
+        )
+        image -= here * core * rng.uniform(0.2, 0.5) * np.clip(inner, 0.1, 2)
+    if rng.uniform() < 0.8:
+        cells = nuclei(shape, rng)
+        cells /= max(np.percentile(cells, 99.5), 1e-6)
+        image -= rng.uniform(0.2, 0.6) * np.minimum(cells, 1.2)
     gaps = fractal_field(shape, rng.uniform(2, 8), 3, 0.6, rng)
     pale = 1 / (1 + np.exp(-20 * (gaps - rng.uniform(0.8, 2))))
     image += pale * (0.95 - image)
+    if rng.uniform() < 0.4:  # cracks, stretched along the tissue
+        crack = fractal_field((shape[0], shape[1] // 3 + 1), 2, 3, 0.6, rng)
+        crack = np.abs(crack.repeat(3, 1)[:, : shape[1]])
+        crack = ndimage.gaussian_filter1d(crack, 2, axis=1)
+        image += np.clip(1 - crack / rng.uniform(0.03, 0.15), 0, 1) * (0.95 - image)
     if rng.uniform() < 0.5:
         image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.3))
     return image
