@@ -288,6 +288,7 @@ def tissue(shape, rng):
         crack = fractal_field((shape[0], shape[1] // 3 + 1), 2, 3, 0.6, rng)
         crack = np.abs(crack.repeat(3, 1)[:, : shape[1]])
         crack = ndimage.gaussian_filter1d(crack, 2, axis=1)
+        crack = crack if rng.uniform() < 0.5 or shape[0] != shape[1] else crack.T
         image += np.clip(1 - crack / rng.uniform(0.03, 0.15), 0, 1) * (0.95 - image)
     if rng.uniform() < 0.5:
         image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.3))
