@@ -12,6 +12,7 @@ from n2d.datasets._textures import (
     noise_texture,
     normal,
     pattern,
+    ripples,
     stones,
     strand_texture,
     strands,
@@ -348,6 +349,49 @@ def vegetation(shape, rng):
         length, width = rng.uniform(20, 200), rng.uniform(0.5, 3)
         count = int(rng.uniform(5, 150))
         image = strands(shape, rng, count, length, width, ground=image)
+    return _camera(_shadows(image, rng), rng)
+
+
+def landscape(shape, rng):
+    """Ridges of trees, grass, stones and water behind each other, finer when far."""
+    image = _ground(shape, [noise_texture(shape, rng)], rng)
+    y = np.arange(shape[0])[:, None]
+    horizon = rng.uniform(-0.3, 0.5) * shape[0]
+    count = rng.integers(2, 6)
+    lines = np.sort(rng.uniform(horizon, 1.05 * shape[0], count))
+    upward = (-np.pi / 2, rng.choice([0.0, 0.2]), rng.uniform(0.05, 0.5))
+    for number, line in enumerate(lines):
+        near = (number + 1) / count
+        kind = rng.integers(5)
+        length = near * np.exp(rng.uniform(np.log(6), np.log(60)))
+        width = max(0.6, 0.12 * length)
+        many = int(2.5 * shape[0] * shape[1] / (length * width))
+        if kind == 0:
+            layer = strands(shape, rng, many, length, width, turn=upward)
+        elif kind == 1:
+            layer = strands(shape, rng, many, length, 3 * width, leaf=True)
+        elif kind == 2:
+            coarse = 8 + 40 * near
+            layer = pattern(shape, rng, 2.3, coarse, only=[stones, stones, ripples])
+            layer = 0.5 + 0.2 * layer
+        else:
+            fine = rng.uniform(0.6, 0.6 + 1.5 * near)
+            layer = fractal_field(shape, fine, 5, rng.uniform(0.8, 1.3), rng)
+            layer = 0.5 + 0.2 * (layer if kind == 3 else np.abs(layer))
+        edge_of = fractal_field((1, shape[1]), rng.uniform(1, 4), 6, 0.7, rng)[0]
+        if rng.uniform() < 0.4:  # tips of trees
+            edge_of = 2 * np.abs(edge_of)
+        top = line + near * rng.uniform(2, 25) * edge_of
+        tone = rng.uniform(0.05, 0.9)
+        contrast = (0.2 + 0.8 * near) * rng.uniform(0.3, 1.2)
+        layer = tone + contrast * (layer - layer.mean())
+        image += edge(y - top[None], 1.2) * (layer - image)
+    if rng.uniform() < 0.5:
+        long = rng.uniform(20, 150)
+        number = int(rng.uniform(3, 80))
+        image = strands(
+            shape, rng, number, long, rng.uniform(0.5, 4), turn=upward, ground=image
+        )
     return _camera(_shadows(image, rng), rng)
 
 

@@ -9,16 +9,17 @@ from n2d.datasets._electron import surface, thin_section
 from n2d.datasets._lattices import lattices
 from n2d.datasets._leaves import dead_leaves, line_scan, power_law
 from n2d.datasets._micro import fluorescence, sparse, tissue
-from n2d.datasets._photo import objects, page, street, texture, vegetation
+from n2d.datasets._photo import landscape, objects, page, street, texture, vegetation
 from n2d.datasets._simple import simple
 
 # kind -> (painter, how often `training_scene` draws it)
 _KINDS = {
-    "dead leaves": (dead_leaves, 0.06),
+    "dead leaves": (dead_leaves, 0.05),
     "objects": (objects, 0.11),
     "street": (street, 0.06),
-    "vegetation": (vegetation, 0.06),
-    "texture": (texture, 0.08),
+    "vegetation": (vegetation, 0.04),
+    "landscape": (landscape, 0.04),
+    "texture": (texture, 0.07),
     "page": (page, 0.03),
     "fluorescence": (fluorescence, 0.26),
     "sparse": (sparse, 0.04),
