@@ -36,7 +36,7 @@ def dead_leaves(shape, rng):
         radii = radius * np.array([1.0, np.exp(rng.uniform(-1.2, 0))])
         angle = rng.uniform(0, np.pi)
         if rng.uniform() < 0.45:
-            window, mask = _polygon(canvas, centre, radii, angle, rng)
+            window, mask = polygon(canvas, centre, radii, angle, rng)
         else:
             wobble = rng.choice([0, 0.08])
             window, mask, _ = blob(canvas, centre, radii, angle, wobble, 1.0, rng)
@@ -57,7 +57,7 @@ def dead_leaves(shape, rng):
     return image
 
 
-def _polygon(canvas, centre, radii, angle, rng):
+def polygon(canvas, centre, radii, angle, rng):
     """Convex polygon as an intersection of half planes, with soft edges."""
     far = max(radii) * 1.5
     window = tuple(

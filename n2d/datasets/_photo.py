@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from n2d.datasets._draw import blob, curves, fractal_field, smooth_field, splat
-from n2d.datasets._leaves import _polygon
+from n2d.datasets._leaves import polygon
 from n2d.datasets._textures import (
     bricks,
     edge,
@@ -46,7 +46,7 @@ def texture(shape, rng):
     image = np.clip(image, -4, 4)
     if rng.uniform() < 0.7:
         image = image * np.exp(rng.uniform(0.1, 0.8) * smooth_field(shape, 50, rng))
-    image = image + rng.uniform(0, 1.5) * smooth_field(shape, rng.uniform(40, 150), rng)
+    image = image + rng.uniform(0, 0.8) * smooth_field(shape, rng.uniform(40, 150), rng)
     return _camera(_shadows(image - image.min(), rng), rng)
 
 
@@ -56,7 +56,7 @@ def objects(shape, rng):
     image = _ground(shape, bank, rng)
     for _ in range(rng.integers(1, 7)):
         _divide(image, bank, rng)
-    if rng.uniform() < 0.25:  # behind the plane of focus
+    if rng.uniform() < 0.15:  # behind the plane of focus
         image = ndimage.gaussian_filter(image, np.exp(rng.uniform(0, 2.2)))
     smallest, largest = rng.uniform(1, 4), np.exp(rng.uniform(2.7, 5))
     count = int(np.exp(rng.uniform(np.log(20), np.log(600))))
@@ -77,11 +77,11 @@ def objects(shape, rng):
         _thing(image, centre, radius, bank, plain, light, rng)
         for _ in range(np.count_nonzero(between == number)):
             (_row if rng.uniform() < 0.5 else _band)(image, rng)
-    if rng.uniform() < 0.5:  # nothing is quite smooth
-        image *= 1 + rng.uniform(0.02, 0.2) * noise_texture(shape, rng)
+    if rng.uniform() < 0.7:  # nothing is quite smooth
+        image *= 1 + np.exp(rng.uniform(-4, -1.4)) * noise_texture(shape, rng)
     for _ in range(rng.choice([0, 0, 1, 2])):
         _lines(image, rng)
-    if rng.uniform() < 0.15:  # something near, out of focus
+    if rng.uniform() < 0.08:  # something near, out of focus
         for _ in range(rng.integers(1, 4)):
             at, radius = rng.uniform(0, 1, 2) * shape, rng.uniform(30, 120)
             soft = rng.uniform(4, 20)
@@ -113,7 +113,7 @@ def _paint(shape, window, bank, plain, rng):
         paint = paint + rng.normal(0, 0.12) * y + rng.normal(0, 0.12) * x
     paint = np.broadcast_to(paint, shape)
     if rng.uniform() > plain:
-        contrast = np.exp(rng.uniform(np.log(0.015), np.log(0.4)))
+        contrast = np.exp(rng.uniform(np.log(0.02), np.log(0.5)))
         paint = paint + contrast * bank[rng.integers(len(bank))][window]
     return paint
 
@@ -145,7 +145,7 @@ def _thing(image, centre, radius, bank, plain, light, rng):
     angle = rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)])
     depth = None
     if rng.uniform() < 0.45:
-        window, mask = _polygon(shape, centre, radii, angle, rng)
+        window, mask = polygon(shape, centre, radii, angle, rng)
     else:
         wobble = rng.choice([0, 0.05, 0.15])
         window, mask, depth = blob(shape, centre, radii, angle, wobble, 1.0, rng)
@@ -224,7 +224,7 @@ def _row(image, rng):
     for _ in range(rng.integers(4, 60)):
         own = np.random.default_rng(state)  # the same outline each time
         if sides:
-            window, mask = _polygon(shape, at, size * radii, turn, own)
+            window, mask = polygon(shape, at, size * radii, turn, own)
             depth = None
         else:
             window, mask, depth = blob(shape, at, size * radii, turn, 0.1, 1.0, own)
@@ -277,8 +277,8 @@ def _shadows(image, rng):
 
 def _camera(image, rng):
     """Lens and development: defocus, contrast, clipped lights, sharpening."""
-    if rng.uniform() < 0.5:
-        image = ndimage.gaussian_filter(image, rng.uniform(0.3, 0.9))
+    if rng.uniform() < 0.4:
+        image = ndimage.gaussian_filter(image, rng.uniform(0.3, 0.7))
     low, high = np.percentile(image, [0.2, 99.8])
     image = (image - low) / max(high - low, 1e-6)
     if rng.uniform() < 0.3:
@@ -309,7 +309,7 @@ def street(shape, rng):
             window = (slice(None), slice(None))
         else:
             radii = rng.uniform(30, 0.8 * max(shape), 2)
-            window, mask = _polygon(shape, at, radii, rng.normal(0, 0.2), rng)
+            window, mask = polygon(shape, at, radii, rng.normal(0, 0.2), rng)
         if mask.size:
             image[window] += mask * (paint[window] - image[window])
             if rng.uniform() < 0.5:  # the roof's edge, a gutter, a frame
@@ -340,7 +340,7 @@ def vegetation(shape, rng):
             else (0.5 + 0.2 * noise_texture(shape, rng))
         )
         layer = layer * rng.uniform(0.5, 1.2)
-        if rng.uniform() < 0.2:
+        if rng.uniform() < 0.1:
             layer = ndimage.gaussian_filter(layer, rng.uniform(1, 5))
         rough = fractal_field(shape, rng.uniform(1, 6), 6, rng.uniform(0.3, 0.9), rng)
         mask = np.clip((rough - rng.normal(-0.6, 0.6)) * rng.uniform(3, 15), 0, 1)

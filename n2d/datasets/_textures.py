@@ -247,7 +247,7 @@ def grain(u, v, pixel, rng):
 _PATTERNS = [bricks, stripes, weave, dots, windows, stones, stones, ripples, grain]
 
 
-def pattern(shape, rng, finest=2.3, coarsest=60, only=None, lean=None):
+def pattern(shape, rng, finest=2.3, coarsest=40, only=None, lean=None):
     """One of the patterns above, seen at an angle.
 
     Parameters
@@ -256,7 +256,7 @@ def pattern(shape, rng, finest=2.3, coarsest=60, only=None, lean=None):
         Rows and columns.
     rng : numpy.random.Generator
         Source of randomness.
-    finest, coarsest : float, default=2.3, 60
+    finest, coarsest : float, default=2.3, 40
         Limits of the period in pixels; fine ones are as frequent as coarse ones.
     only : list of callable, optional
         The patterns to choose from.
@@ -298,7 +298,7 @@ def relief(height, rng, strength=None):
 
 def noise_texture(shape, rng):
     """Plaster, rock, clouds, lawn from afar: no pattern, any roughness."""
-    field = fractal_field(shape, rng.uniform(0.5, 2.5), 6, rng.uniform(0.5, 1.25), rng)
+    field = fractal_field(shape, rng.uniform(0.5, 1.6), 6, rng.uniform(0.7, 1.3), rng)
     kind = rng.integers(5)
     if kind == 0:
         field = np.abs(field)

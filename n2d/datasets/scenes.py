@@ -97,6 +97,6 @@ def _tone(image, kind, rng):
     image = image ** rng.choice(gammas)
     if kind not in _DARK and rng.uniform() < 0.4:
         image = 1 - image
-    if rng.uniform() < 0.1:
+    if rng.uniform() < 0.05:
         image = ndimage.gaussian_filter(image, rng.uniform(1, 4))
     return image
