@@ -233,13 +233,14 @@ def test_crystals_have_a_spectral_peak_at_their_period(period, seed):
 
 
 def test_random_crystals_are_more_periodic_than_clouds():
-    """Their spectrum has peaks that stand out of what lies around them."""
+    """Their spectra have peaks that stand out of what lies at like frequencies."""
 
     def peak(image):
         power = np.abs(np.fft.fft2(image)) ** 2
         rows, cols = (np.fft.fftfreq(n) for n in image.shape)
-        power[np.hypot(rows[:, None], cols[None]) < 0.04] = 0
-        return power.max() / power.mean()
+        frequency = np.hypot(rows[:, None], cols[None])
+        around = power[(frequency > 0.1) & (frequency < 0.3)]
+        return around.max() / np.median(around)
 
     crystals = [
         peak(crystal((128, 128), 7.0, np.random.default_rng(i))) for i in range(12)
@@ -275,7 +276,7 @@ def test_edges_cover_the_area_of_their_half_plane():
     for angle in (0.0, 0.3, 1.1):
         away = np.cos(angle) * (y - 30.2) + np.sin(angle) * (x - 29.7)
         sharp, soft = edge(away, 1.0), edge(away, 6.0)
-        assert sharp.sum() == pytest.approx((away > 0).sum(), rel=0.01)
+        assert sharp.sum() == pytest.approx((away > 0).sum(), abs=60 * 0.6)
         assert soft.sum() == pytest.approx(sharp.sum(), rel=0.01)
         assert np.all(np.diff(edge(np.linspace(-2, 2, 50), 1.0)) >= 0)
 
@@ -374,7 +375,7 @@ def test_letters_differ_from_each_other():
     for i, mask in enumerate(masks):
         assert 0.05 < mask.mean() < 0.6
         for other in masks[:i]:
-            assert np.abs(mask - other).sum() > 20
+            assert np.abs(mask - other).sum() > 10  # as C from G
 
 
 def test_writing_comes_in_lines():
@@ -398,11 +399,11 @@ def test_photograph_like_scenes_have_the_spectrum_of_natural_images():
     """Power falls about with the square of the frequency (Field 1987)."""
     powers = []
     for kind in ("objects", "street", "landscape", "vegetation", "dead leaves"):
-        for seed in range(5):
+        for seed in range(8):
             scene = training_scene((128, 128), kind=kind, rng=[11, seed]).astype(float)
             frequencies, power = radial_power(scene / scene.std())
-            powers.append(np.log(power[3:50]))
-    slope = np.polyfit(np.log(frequencies[3:50]), np.mean(powers, 0), 1)[0]
+            powers.append(power[3:50])
+    slope = np.polyfit(np.log(frequencies[3:50]), np.log(np.mean(powers, 0)), 1)[0]
     assert -3 < slope < -1.5
 
 

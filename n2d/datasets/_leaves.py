@@ -52,8 +52,8 @@ def dead_leaves(shape, rng):
         if covered > 2.5 * area:
             break
     image = halve(image)
-    if rng.uniform() < 0.4:
-        image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.5))
+    if rng.uniform() < 0.25:
+        image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.0))
     return image
 
 
