@@ -33,10 +33,27 @@ def smooth_field(shape, blur, rng):
     if step == 1.0:
         return field[4 : 4 + shape[0], 4 : 4 + shape[1]]
     start = 2 + rng.uniform(0, 1, 2)
-    rows, cols = (start[i] + np.arange(shape[i]) / step for i in range(2))
-    return ndimage.map_coordinates(
-        field, np.meshgrid(rows, cols, indexing="ij"), order=3, mode="nearest"
+    # Cubic splines are separable: two small matrices instead of 16 taps a pixel. What
+    # lies 12 samples beyond a border has no influence left.
+    field = ndimage.spline_filter(np.pad(field, 12, mode="edge"), 3, mode="mirror")
+    rows, cols = (
+        _spline_weights(12 + start[i] + np.arange(shape[i]) / step, field.shape[i])
+        for i in range(2)
     )
+    return rows @ field @ cols.T
+
+
+def _spline_weights(positions, size):
+    """Cubic B-splines at `positions` as a matrix to multiply `size` coefficients by."""
+    first = np.floor(positions).astype(int)
+    t = positions - first
+    weights = np.zeros((len(positions), size))
+    row = np.arange(len(positions))
+    weights[row, first - 1] = (1 - t) ** 3 / 6
+    weights[row, first] = 2 / 3 - t**2 * (2 - t) / 2
+    weights[row, first + 1] = 2 / 3 - (1 - t) ** 2 * (1 + t) / 2
+    weights[row, first + 2] = t**3 / 6
+    return weights
 
 
 def fractal_field(shape, finest, octaves, roughness, rng):

@@ -359,8 +359,9 @@ def strands(shape, rng, count, length, width, *, leaf=False, turn=None, ground=0
     scale = np.exp(rng.normal(-0.1, 0.3, count)).clip(0.3, 1.25).astype(np.float32)
     reach = (length / along * scale)[:, None]
     dy, dx = np.sin(angle), np.cos(angle)
-    rows = starts[:, :1].astype(np.float32) + np.cumsum(dy, 1) * reach
-    cols = starts[:, 1:].astype(np.float32) + np.cumsum(dx, 1) * reach
+    starts = starts.astype(np.float32)
+    rows = starts[:, :1] + np.cumsum(dy, 1) * reach
+    cols = starts[:, 1:] + np.cumsum(dx, 1) * reach
     thin = (
         np.maximum(np.sin(np.pi * t), 0) ** 0.8
         if leaf
@@ -368,25 +369,22 @@ def strands(shape, rng, count, length, width, *, leaf=False, turn=None, ground=0
     )
     thin = np.minimum(thin, 1) if leaf or thin.max() > 0.5 else np.ones_like(t)
     side = np.linspace(-0.5, 0.5, across) if across > 1 else np.zeros(1)
-    side = side.astype(np.float32)[:, None, None]
-    out = side * (width * thin.astype(np.float32) * scale[:, None])
-    rows, cols = rows - out * dx, cols + out * dy
+    side = side.astype(np.float32)
+    half = (width * thin.astype(np.float32) * scale[:, None])[:, :, None]
+    rows = rows[:, :, None] - side * (half * dx[:, :, None])
+    cols = cols[:, :, None] + side * (half * dy[:, :, None])
     deep = np.linspace(rng.uniform(0, 0.9), 1, count)  # the lower, the darker
     tone = deep * np.clip(rng.normal(0.55, rng.uniform(0.05, 0.3), count), 0.02, 1.2)
     tone = tone.astype(np.float32)[:, None] * (1 - rng.uniform(0, 0.6) * (1 - t))
     shade = 1 + (rng.uniform(-1, 1) if width > 4 else 0) * side
     if leaf and across > 4:
         shade = shade + rng.uniform(-0.3, 0.5) * (np.abs(side) < 0.08)
+    tone = tone[:, :, None].astype(np.float32) * shade.astype(np.float32)
     image = np.broadcast_to(np.asarray(ground, np.float32), shape)
     image = image.repeat(2, 0).repeat(2, 1)
-    # across is the outer axis of the arrays: put it last, or strands would interlace
-    rows, cols, tone = (
-        np.moveaxis(np.broadcast_to(a, rows.shape), 0, -1).ravel()
-        for a in (rows, cols, tone * shade)
-    )
-    rows, cols = rows.astype(np.int32), cols.astype(np.int32)
     seen = (rows >= 0) & (rows < tall) & (cols >= 0) & (cols < wide)
-    image[rows[seen], cols[seen]] = tone[seen]
+    at = rows[seen].astype(np.int32) * wide + cols[seen].astype(np.int32)
+    image.reshape(-1)[at] = tone[seen]  # the last one painted is seen
     return image.reshape(shape[0], 2, shape[1], 2).mean((1, 3)).astype(float)
 
 
