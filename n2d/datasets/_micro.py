@@ -259,9 +259,9 @@ def tissue(shape, rng):
         strands = np.maximum(strands / bands.std(), 0)
     strands = strands / max(np.percentile(strands, 98), 1e-6)
     image = 0.7 + 0.08 * ground - rng.uniform(0, 0.25) * np.minimum(strands, 1.5)
-    if rng.uniform() < 0.5:
+    if rng.uniform() < 0.65:
         # Cells with pale rims, where they lie
-        size = rng.uniform(9, 45)
+        size = np.exp(rng.uniform(np.log(8), np.log(45)))
         y, x = np.mgrid[: shape[0], : shape[1]] / size
         y = y + 0.15 * smooth_field(shape, size / 2, rng)
         first, second, tone, _, _ = worley(y, x, rng)
@@ -284,12 +284,11 @@ def tissue(shape, rng):
     gaps = fractal_field(shape, rng.uniform(2, 8), 3, 0.6, rng)
     pale = 1 / (1 + np.exp(-20 * (gaps - rng.uniform(0.8, 2))))
     image += pale * (0.95 - image)
-    if rng.uniform() < 0.4:  # cracks, stretched along the tissue
-        crack = fractal_field((shape[0], shape[1] // 3 + 1), 2, 3, 0.6, rng)
-        crack = np.abs(crack.repeat(3, 1)[:, : shape[1]])
-        crack = ndimage.gaussian_filter1d(crack, 2, axis=1)
-        crack = crack if rng.uniform() < 0.5 or shape[0] != shape[1] else crack.T
-        image += np.clip(1 - crack / rng.uniform(0.03, 0.15), 0, 1) * (0.95 - image)
+    if rng.uniform() < 0.35:  # cracks
+        line = fractal_field(shape, rng.uniform(5, 20), 3, 0.6, rng)
+        away = np.abs(line) / (np.hypot(*np.gradient(line)) + 0.01)
+        wide = rng.uniform(0.5, 4) * (smooth_field(shape, 20, rng) - 0.5)
+        image += np.clip(wide - away + 0.5, 0, 1) * (0.95 - image)
     if rng.uniform() < 0.5:
         image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.3))
     return image

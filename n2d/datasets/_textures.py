@@ -341,7 +341,7 @@ def strands(shape, rng, count, length, width, *, leaf=False, turn=None, ground=0
     length, width = 2 * length, 2 * width
     along = max(4, int(length / 0.55))
     across = max(1, int(np.ceil(width / 0.55)))
-    count = int(min(count, 1_300_000 / (along * across)))
+    count = int(min(count, 2_000_000 / (along * across)))
     base, flow, spread = turn or (
         rng.uniform(0, 2 * np.pi),
         rng.choice([0, 0.3, 1.0]),
@@ -397,7 +397,7 @@ def strand_texture(shape, rng):
     else:
         length = np.exp(rng.uniform(np.log(12), np.log(140)))
         width = np.clip(length * rng.uniform(0.01, 0.06), 0.5, 6)
-    count = int(rng.uniform(1.5, 6) * shape[0] * shape[1] / (length * width))
+    count = int(rng.uniform(1.5, 8) * shape[0] * shape[1] / (length * width))
     return strands(
         shape, rng, count, length, width, leaf=leaf, ground=rng.uniform(0, 0.4)
     )
