@@ -53,7 +53,7 @@ def sparse(shape, rng):
     if rng.uniform() < 0.25:  # one thing outshines all others
         rows, cols = (np.array([rng.uniform(0, n - 2)]) for n in shape)
         flare = ndimage.gaussian_filter(splat(shape, rows, cols, 1.0), 1.5 + blur)
-        image += rng.uniform(1, 6) * image.max() * flare / max(flare.max(), 1e-9)
+        image += rng.uniform(1, 3) * image.max() * flare / max(flare.max(), 1e-9)
     return image
 
 

@@ -57,8 +57,9 @@ def training_scene(shape=(256, 256), *, kind=None, rng=None):
         Rows and columns, at least 64 each.
     kind : str, optional
         One of `SCENE_KINDS`; by default drawn at random: fluorescence-like scenes
-        (30 %), photograph-like ones (40 %), lattices, electron micrographs, tissue, anatomy,
-        and a few with next to nothing in them, where nothing must be invented.
+        (30 %), photograph-like ones (40 %), lattices, electron micrographs, tissue,
+        anatomy, and a few with next to nothing in them, where nothing is to be
+        invented.
     rng : None, int or numpy.random.Generator, default=None
         Source of randomness; an int gives the same scene each time.
 
