@@ -18,6 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from n2d.core.prior_network import PriorNetwork as FarNetwork
+
 N_LAGS = 2
 
 
@@ -219,7 +221,9 @@ def read_prior(path):
         # few bytes off, kernels sum up in another order.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     with torch.device("meta"):  # where building it draws no random numbers
-        network = PriorNetwork(**json.loads(metadata["config"]))
+        config = json.loads(metadata["config"])
+        kind = FarNetwork if "widths" in config else PriorNetwork
+        network = kind(**config)
     network.load_state_dict(tensors, assign=True)
     return network.eval(), json.loads(metadata["provenance"])
 

@@ -1,4 +1,4 @@
-"""The training: scenes, steps, checkpoints, log."""
+"""The training: steps, schedule, checkpoints, log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from n2d.core.prior import PriorNetwork, save_prior
-from n2d.datasets import training_scene
-from n2d.pretraining.batches import draw_batch
+from n2d.core.prior import save_prior
+from n2d.core.prior_network import PriorNetwork
+from n2d.pretraining.batches import Batch, draw_batch
+
+# On a GPU, starting its many small computations takes longer than they do.
+_DRAWN_AT_ONCE = 4
+
+# One in so many draws has noise whose level varies from place to place.
+_LEVEL_MAPS_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -25,80 +31,55 @@ class Settings:
     ----------
     seed : int
         Of the scenes, the batches and the initial weights.
-    steps : int
-        Optimizer steps.
+    steps : int, optional
+        Optimizer steps; None: as many as fit into `duration`.
+    duration : float
+        Seconds, where `steps` is None. What the weights become then depends on the
+        machine.
     batch, patch : int
         Patches per step and their side in pixels.
     n_scenes, scene_size : int
-        Size of the library of scenes and their side in pixels.
+        Scenes kept at once, and their side in pixels.
     learning_rate : float
         Highest learning rate: reached after `warmup` steps, held, then lowered to
-        zero over the last `decay` of the steps.
+        zero over the last `decay` of the training.
     warmup : int
         Steps until the learning rate is reached.
     decay : float
-        Part of the steps over which the learning rate falls.
+        Part of the training over which the learning rate falls.
     averaging : int
         Steps over which the shipped weights are averaged.
+    error_weight : float
+        Weight of the likelihood that trains the expected error.
     half_precision : bool
-        Run the convolutions in bfloat16 ...
-    full_precision_end : float
-        ... but for this last part of the steps.
+        Run the convolutions in bfloat16.
     network : dict
         Arguments of `PriorNetwork`.
     """
 
     seed: int = 0
-    steps: int = 56_000
-    batch: int = 12
-    patch: int = 96
-    n_scenes: int = 700
-    scene_size: int = 320
-    learning_rate: float = 2e-3
+    steps: int | None = None
+    duration: float = 300.0
+    batch: int = 64
+    patch: int = 192
+    n_scenes: int = 4096
+    scene_size: int = 384
+    learning_rate: float = 1.5e-3
     warmup: int = 300
-    decay: float = 0.4
+    decay: float = 0.6
     averaging: int = 500
+    error_weight: float = 0.1
     half_precision: bool = True
-    full_precision_end: float = 0.02
     network: dict = field(default_factory=dict)
 
 
-def build_library(settings, path=None):
-    """Draw the scenes of a training, or read them back.
+def losses_of(network, batch):
+    """Two losses: of the denoised patches, and of the errors expected in them.
 
-    Parameters
-    ----------
-    settings : Settings
-        Seed, number and size of the scenes.
-    path : pathlib.Path, optional
-        Where the scenes are kept between runs.
-
-    Returns
-    -------
-    library : ndarray of float16, shape (n_scenes, scene_size, scene_size)
-        Scene number i comes from the seed (seed, i) alone.
-    """
-    size = settings.scene_size
-    wanted = (settings.n_scenes, size, size)
-    if path is not None and path.exists():
-        library = np.load(path)
-        if library.shape == wanted:
-            return library
-    library = np.empty(wanted, np.float16)
-    for i in range(settings.n_scenes):
-        rng = np.random.default_rng([settings.seed, i])
-        library[i] = training_scene((size, size), rng=rng)
-    if path is not None:
-        np.save(path, library)
-    return library
-
-
-def loss_of(network, batch):
-    """Logarithm of each patch's mean squared error, averaged.
-
-    The logarithm makes a decibel worth the same in a flat patch and in a busy one,
-    as the mean PSNR over images does; the constant keeps the nearly perfect patches
-    from ruling.
+    The fourth root of a patch's mean squared error lies between the error itself, in
+    which the noisiest patches rule, and its logarithm, in which a flat patch counts
+    as much as a busy one although whole images have both. The expected error is
+    judged by the Gaussian likelihood of the true one.
 
     Parameters
     ----------
@@ -109,19 +90,27 @@ def loss_of(network, batch):
 
     Returns
     -------
-    Tensor of shape ()
-        The loss.
+    denoising, error : Tensor of shape ()
+        The losses.
     """
-    estimate = network(batch.noisy, 1.0, batch.correlation)
-    error = batch.weight * (estimate.float() - batch.clean).square()
-    return torch.log(error.mean((1, 2, 3)) + 0.05).mean()
+    estimate, expected = network(
+        batch.noisy, batch.level, batch.correlation, return_error=True
+    )
+    squared = (estimate.float() - batch.clean).square()
+    mean = (batch.weight * squared).mean((1, 2, 3))
+    denoising = 4 * (mean + 0.02).pow(0.25).mean()
+    variance = expected.float().square()
+    likelihood = (variance.log() + squared.detach() / variance) / 2
+    return denoising, likelihood.mean()
 
 
-def learning_rate_at(step, settings):
-    """Learning rate of a step: warm up, hold, fall to zero.
+def learning_rate_at(progress, step, settings):
+    """Learning rate: warm up, hold, fall to zero.
 
     Parameters
     ----------
+    progress : float
+        Part of the training that is done, from 0 to 1.
     step : int
         Number of the step, from 0.
     settings : Settings
@@ -133,7 +122,7 @@ def learning_rate_at(step, settings):
         The learning rate.
     """
     rise = (step + 1) / settings.warmup
-    fall = (settings.steps - step) / (settings.decay * settings.steps)
+    fall = max(0.0, 1 - progress) / settings.decay
     return settings.learning_rate * min(1.0, rise, fall)
 
 
@@ -144,124 +133,183 @@ class Training:
     ----------
     settings : Settings
         What to train.
+    pool : n2d.pretraining.scenes.ScenePool
+        Scenes, on the device to train on.
     folder : str or os.PathLike, optional
-        Where scenes, log, checkpoint and averaged weights are kept; nothing is written
+        Where log, checkpoint and averaged weights are kept; nothing is written
         without one. A checkpoint found there is taken up.
     provenance : dict, optional
         Written beside the weights.
+    start : PriorNetwork, optional
+        Weights to go on from; by default random ones.
     """
 
-    def __init__(self, settings, folder=None, provenance=None):
+    def __init__(self, settings, pool, folder=None, provenance=None, start=None):
         self.settings = settings
+        self.pool = pool
+        self.device = pool.scenes.device
         self.folder = None if folder is None else Path(folder)
         self.provenance = dict(provenance or {})
         self.step = 0
         self.seconds = 0.0
-        scenes = None
+        self.network, self.average = (self._initial_network(start) for _ in range(2))
+        self.average.eval()
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(),
+            betas=(0.9, 0.99),
+            fused=self.device.type == "cuda",
+        )
+        # Noise of its own, so that the log can be compared from line to line.
+        generator = self._generator(1)
+        self.check = [self._draw(generator, maps) for maps in (False, False, True)]
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            scenes = self.folder / "scenes.npy"
-        self.library = build_library(settings, scenes)
-        self.network = self._initial_network()
-        self.average = self._initial_network().eval()
-        self.optimizer = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
-        # Patches of the same scenes that are never trained on in this form.
-        rng = np.random.default_rng([settings.seed, 1, 0])
-        self.check = [
-            draw_batch(self.library, settings.batch, settings.patch, rng)
-            for _ in range(4)
-        ]
-        if self.folder is not None and (self.folder / "checkpoint.pt").exists():
-            self._resume()
+            if (self.folder / "checkpoint.pt").exists():
+                self._resume()
+        self.generator = self._generator(2 + self.step)
+        self._drawn = None
 
-    def _initial_network(self):
+    def _generator(self, number):
+        seed = np.random.SeedSequence([self.settings.seed, number])
+        generator = torch.Generator(self.device)
+        return generator.manual_seed(int(seed.generate_state(1)[0]))
+
+    def _draw(self, generator, level_maps, n_samples=None):
+        n_samples = n_samples or self.settings.batch
+        size, scenes = self.settings.patch, self.pool.scenes
+        return draw_batch(scenes, n_samples, size, generator, level_maps=level_maps)
+
+    def _next_batch(self):
+        """A batch; several are drawn at once, since that costs no more than one."""
+        number = self.step % _DRAWN_AT_ONCE
+        if number == 0 or self._drawn is None:
+            n_samples = _DRAWN_AT_ONCE * self.settings.batch
+            maps = self.step // _DRAWN_AT_ONCE % _LEVEL_MAPS_EVERY == 1
+            self._drawn = self._draw(self.generator, maps, n_samples)
+        # Every n-th sample: each batch has its share of all kinds.
+        return Batch(
+            **{
+                name: tensor[number::_DRAWN_AT_ONCE]
+                for name, tensor in vars(self._drawn).items()
+            }
+        )
+
+    def _initial_network(self, start):
         # PyTorch's initializers know only the global generator: it is put back.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             network = PriorNetwork(**self.settings.network)
         with torch.no_grad():
-            # Blocks start near the identity, the network at "no noise".
+            # Blocks start near the identity, the network at "no noise", the expected
+            # error at the noise.
             network.last.weight.mul_(0.1)
-            for layer in network.middle[1::2]:
-                layer.weight.mul_(0.3)
-        return network.to(memory_format=torch.channels_last)
+            network.condition[-1].weight.mul_(0.3)
+            network.condition[-1].bias.mul_(0.3)
+            network.error_outer.bias.fill_(0.5)
+            for block in network._blocks():
+                block.outer.weight.mul_(0.3)
+        if start is not None:
+            network.load_state_dict(start.state_dict())
+        return network.to(self.device, memory_format=torch.channels_last)
 
-    def take_step(self):
+    def take_step(self, progress):
         """Train on one batch.
+
+        Parameters
+        ----------
+        progress : float
+            Part of the training that is done, from 0 to 1.
 
         Returns
         -------
-        float
-            The loss before the step.
+        Tensor of shape (2,)
+            The losses before the step.
         """
         settings = self.settings
-        rng = np.random.default_rng([settings.seed, 2, self.step])
-        batch = draw_batch(self.library, settings.batch, settings.patch, rng)
-        full_from = (1 - settings.full_precision_end) * settings.steps
-        half = settings.half_precision and self.step < full_from
+        batch = self._next_batch()
+        rate = learning_rate_at(progress, self.step, settings)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.step, settings)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            loss = loss_of(self.network, batch)
+            group["lr"] = rate
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=settings.half_precision
+        ):
+            losses = losses_of(self.network, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (losses[0] + settings.error_weight * losses[1]).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         keep = min(1 - 1 / settings.averaging, self.step / (self.step + 9))
         with torch.no_grad():
-            for mean, now in zip(
-                self.average.parameters(), self.network.parameters(), strict=True
-            ):
-                mean.lerp_(now, 1 - keep)
-        return loss.item()
+            torch._foreach_lerp_(
+                list(self.average.parameters()),
+                list(self.network.parameters()),
+                1 - keep,
+            )
+        return torch.stack([loss.detach() for loss in losses])
 
     def check_average(self):
-        """Loss of the averaged weights on the patches kept aside.
+        """Losses of the averaged weights on batches kept aside.
 
         Returns
         -------
-        float
-            The loss, in full precision.
+        list of float
+            The two losses, in full precision.
         """
         with torch.inference_mode():
-            losses = [loss_of(self.average, batch) for batch in self.check]
-        return float(sum(losses) / len(losses))
+            losses = [torch.stack(losses_of(self.average, b)) for b in self.check]
+        return torch.stack(losses).mean(0).tolist()
 
-    def run(self, *, save_every=500, report=None):
-        """Train up to the last step, saving now and then.
+    def run(self, *, log_every=500, save_every=60.0, report=None):
+        """Train up to the end, saving now and then.
 
         Parameters
         ----------
-        save_every : int, default=500
-            Steps between two checkpoints and lines of the log.
+        log_every : int, default=500
+            Steps between two lines of the log.
+        save_every : float, default=60.0
+            Seconds between two checkpoints.
         report : callable, optional
             Called with each line of the log, a dict.
         """
-        recent = []
         start = time.monotonic() - self.seconds
-        while self.step < self.settings.steps:
-            recent.append(self.take_step())
-            if not math.isfinite(recent[-1]):
+        saved, recent, progress = self.seconds, [], self._progress()
+        while progress < 1:
+            recent.append(self.take_step(progress))
+            self.seconds = time.monotonic() - start
+            progress = self._progress()
+            if self.step % log_every and progress < 1:
+                continue
+            self.pool.renew()
+            losses = torch.stack(recent).mean(0).tolist()
+            if not all(map(math.isfinite, losses)):
                 raise RuntimeError(
-                    f"the loss became {recent[-1]} at step {self.step}; "
-                    "start again from the checkpoint with a lower learning rate"
+                    f"the losses became {losses} at step {self.step}; start again "
+                    "from the checkpoint with a lower learning rate"
                 )
-            if self.step % save_every == 0 or self.step == self.settings.steps:
-                self.seconds = time.monotonic() - start
-                line = {
-                    "step": self.step,
-                    "seconds": round(self.seconds, 1),
-                    "learning_rate": learning_rate_at(self.step - 1, self.settings),
-                    "loss": round(float(np.mean(recent)), 6),
-                    "check": round(self.check_average(), 6),
-                }
-                recent = []
-                self._save(line)
-                if report is not None:
-                    report(line)
+            names = ("loss", "error_loss", "check", "check_error")
+            figures = zip(names, losses + self.check_average(), strict=True)
+            line = {
+                "step": self.step,
+                "seconds": round(self.seconds, 1),
+                "scenes": self.pool.n_drawn,
+                "learning_rate": learning_rate_at(progress, self.step, self.settings),
+                **{name: round(figure, 6) for name, figure in figures},
+            }
+            recent = []
+            if progress >= 1 or self.seconds - saved > save_every:
+                saved = self.seconds
+                self._save()
+            self._log(line)
+            if report is not None:
+                report(line)
 
-    def _save(self, line):
+    def _progress(self):
+        if self.settings.steps is None:
+            return self.seconds / self.settings.duration
+        return self.step / self.settings.steps
+
+    def _log(self, line):
         if self.folder is None:
             return
         log = self.folder / "log.csv"
@@ -271,6 +319,10 @@ class Training:
             if fresh:
                 writer.writeheader()
             writer.writerow(line)
+
+    def _save(self):
+        if self.folder is None:
+            return
         state = {
             "step": self.step,
             "seconds": self.seconds,
@@ -286,6 +338,7 @@ class Training:
             "settings": asdict(self.settings),
             "step": self.step,
             "seconds": round(self.seconds, 1),
+            "scenes": self.pool.n_drawn,
         }
         unfinished = self.folder / "average.unfinished"
         save_prior(self.average, unfinished, provenance)
@@ -293,7 +346,9 @@ class Training:
         (self.folder / "provenance.json").write_text(json.dumps(provenance, indent=1))
 
     def _resume(self):
-        state = torch.load(self.folder / "checkpoint.pt", weights_only=True)
+        state = torch.load(
+            self.folder / "checkpoint.pt", map_location=self.device, weights_only=True
+        )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
