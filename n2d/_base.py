@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from n2d._arrays import Images
+from n2d.images import Images
 
 
 class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,27 +11,16 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from n2d._base import ImageDenoiser
-from n2d._fingerprint import input_fingerprint
 from n2d._memory import check_room
 from n2d._progress import reporting
-from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
-from n2d._tiled import TileDenoiser, denoised_tiles
-from n2d._windows import sample_windows, whole_images
+from n2d.applying.tiled import TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
+from n2d.fitting.plan import Resources, settled_data_range, settled_factors
+from n2d.fitting.prior_start import PriorPlan, fit_from_prior
+from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
+from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
-
-# What "auto" stands for: the published schedule, and ours.
-_AUTO = {
-    "paper": {"max_iter": 2000, "detail_max_iter": 2000, "learning_rate": 1e-3},
-    "fast": {"max_iter": 400, "detail_max_iter": 400, "learning_rate": 3e-3},
-    "learned": {"max_iter": 3, "detail_max_iter": 0, "learning_rate": 3e-3},
-}
-_AUTO_FACTORS = (2, 4)
-
-# The fast solver learns from so many pixels at most: all of a 512 x 512 image.
-_MAX_TRAINING_PIXELS = 512**2
-_TRAINING_WINDOW = 96
 
 
 class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
@@ -235,39 +223,23 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
-        learned = self._starts_learned()
-        factors = self._settled_factors(() if learned else _AUTO_FACTORS)
-        # The learned start halves phase images once more.
-        multiple = math.lcm(2, *factors) * (4 if learned else 1)
-        windows = self._training_windows(images, rng, multiple)
-        data_range = self._settled_data_range(windows)
-        flat = all(window.min() == window.max() for window in windows)
-        defaults = _AUTO["learned" if learned else self.solver]
+        plan = self._plan()
+        windows = plan.windows(images, rng)
+        data_range = settled_data_range(self.data_range, windows)
         with contextlib.ExitStack() as stack:
-            plan = Plan(
-                solver=self.solver,
-                hidden_channels=self.hidden_channels,
-                # One value everywhere: there is no noise to learn from.
-                n_steps=1 if flat else _settled(self.max_iter, defaults["max_iter"]),
-                detail_steps=0
-                if flat
-                else _settled(self.detail_max_iter, defaults["detail_max_iter"]),
-                factors=factors,
-                learning_rate=_settled(self.learning_rate, defaults["learning_rate"]),
+            resources = Resources(
                 device=usable_device(self.device),
                 seed=int(rng.integers(2**63)),
                 callback=reporting(callback, self.verbose, stack),
             )
             with torch.inference_mode(False), torch.enable_grad():
-                fit = fit_from_learned_start if learned else fit_from_random
-                # What is flat is mapped to 0, so that it comes back without rounding.
-                scale = (float(windows[0].min()),) * 2 if flat else data_range
-                fitted = fit(windows, scale, plan)
+                fit = fit_from_prior if isinstance(plan, PriorPlan) else fit_from_random
+                fitted = fit(windows, data_range, plan, resources)
 
         # Nothing can fail any more; until here the estimator is as it was.
         self._remember(X, images)
         self._intensities = fitted.intensities
-        self._stages = None if flat else fitted.stages
+        self._stages = fitted.stages
         self.networks_ = fitted.networks
         if self._stages is None:  # then nothing uses them, on any device
             self.networks_ = tuple(net.to("cpu") for net in fitted.networks)
@@ -281,8 +253,38 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
         return self
 
-    def _starts_learned(self):
-        """Whether the weights start from those learned on generated images."""
+    def _plan(self):
+        """The plan of the start that the parameters ask for; "auto" is its default."""
+
+        def given(**parameters):
+            found = {k: v for k, v in parameters.items() if not isinstance(v, str)}
+            if "factors" in found:
+                found["factors"] = settled_factors(found["factors"])
+            return found
+
+        if self._starts_from_prior():
+            return PriorPlan(
+                self.hidden_channels,
+                **given(
+                    n_rounds=self.max_iter,
+                    factors=self.downsampling_factors,
+                    detail_steps=self.detail_max_iter,
+                    detail_learning_rate=self.learning_rate,
+                ),
+            )
+        plan = PaperPlan if self.solver == "paper" else CropPlan
+        return plan(
+            self.hidden_channels,
+            **given(
+                n_steps=self.max_iter,
+                factors=self.downsampling_factors,
+                detail_steps=self.detail_max_iter,
+                learning_rate=self.learning_rate,
+            ),
+        )
+
+    def _starts_from_prior(self):
+        """Whether the network that was trained on generated images is applied."""
         if self.init == "random" or (self.solver == "paper" and self.init == "auto"):
             return False
         if self.solver == "paper":
@@ -306,45 +308,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         low, span = fitted.intensities.data_range[0], fitted.intensities.span
         models = tuple(model.rescaled(span, low) for model in fitted.noise)
         return models[0] if self.channel_axis is None else models
-
-    def _training_windows(self, images, rng, multiple):
-        """What is learned from, as float64 arrays (C, h, w) in the units of X."""
-        if self.solver == "fast":
-            return sample_windows(
-                images,
-                rng,
-                side=_TRAINING_WINDOW,
-                max_pixels=_MAX_TRAINING_PIXELS,
-                multiple=multiple,
-            )
-        return whole_images(images, multiple)
-
-    def _settled_data_range(self, windows):
-        if self.data_range is None:
-            return float(min(map(np.min, windows))), float(max(map(np.max, windows)))
-        try:
-            low, high = map(float, self.data_range)
-        except (TypeError, ValueError):
-            low = high = math.nan
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(
-                "data_range must be None or two finite numbers (low, high) with low < "
-                f"high, got {self.data_range!r}"
-            )
-        return low, high
-
-    def _settled_factors(self, default):
-        factors = self.downsampling_factors
-        if isinstance(factors, str):
-            return default
-        if not all(isinstance(r, Integral) and r >= 2 for r in factors) or len(
-            set(factors)
-        ) != len(factors):
-            raise ValueError(
-                "downsampling_factors must be 'auto' or a tuple of different integers "
-                f"of 2 or more, such as (2, 4), got {factors!r}"
-            )
-        return tuple(int(r) for r in factors)
 
     # -- applying ------------------------------------------------------------------
 
@@ -412,7 +375,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         images = self._images_to_transform(X)
         regions, _ = images.cropped(region)
         if out is None and images.are_lazy:
-            from n2d._dask import lazily_denoised  # an extra
+            from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
             return lazily_denoised(
                 self._tile_denoiser(), X, self.channel_axis, self.device, region
@@ -483,10 +446,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             state["_stages"] = copy.deepcopy(self._stages).to("cpu")
             state["networks_"] = state["_stages"].networks
         return state
-
-
-def _settled(value, default):
-    return default if isinstance(value, str) else value
 
 
 def _generator(random_state):

@@ -16,10 +16,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
 from n2d import Noise2DetailDenoiser, datasets, denoise_noise2detail, noise
-from n2d._arrays import Images
-from n2d._windows import sample_windows
 from n2d.core import stages
 from n2d.core.training import TrainingCancelled, TrainingDiverged
+from n2d.fitting.windows import sample_windows
+from n2d.images import Images
 
 SHORT = {"max_iter": 2, "detail_max_iter": 2, "random_state": 0}
 SOLVERS = {
@@ -118,7 +118,7 @@ def test_tiles_change_nothing(monkeypatch, solver, factors):
     X = noisy_image(83, 101)
     estimator = denoiser(solver=solver, downsampling_factors=factors).fit(X)
     whole = estimator.transform(X)
-    monkeypatch.setattr("n2d._tiled._LARGEST_TILE", 16)
+    monkeypatch.setattr("n2d.applying.tiled._LARGEST_TILE", 16)
     tiled = estimator.transform(X)
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-6 * np.ptp(X))
 

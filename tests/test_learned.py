@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from n2d import Noise2DetailDenoiser, datasets, noise
-from n2d._intensity import Intensities, decorrelating_rotation
 from n2d.core.learned import LearnedStages
 from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.prior import load_prior
+from n2d.fitting.intensities import Intensities, decorrelating_rotation
 
 
 def random_images(*shape, seed=0):

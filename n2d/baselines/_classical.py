@@ -7,7 +7,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from n2d._base import ImageDenoiser
-from n2d._windows import sample_windows
+from n2d.fitting.windows import sample_windows
 from n2d.noise import NoiseModel, discount_texture, estimate_noise
 
 # `fit` looks at so many pixels at most, in windows of this side.

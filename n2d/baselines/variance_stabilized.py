@@ -7,8 +7,8 @@ from sklearn.base import _fit_context, clone
 from sklearn.utils._param_validation import HasMethods
 
 from n2d._base import ImageDenoiser
-from n2d._windows import sample_windows
 from n2d.baselines._classical import measured_noise
+from n2d.fitting.windows import sample_windows
 from n2d.noise import stabilize, unstabilize
 
 # The noise is measured on so many pixels at most, in windows of this side.

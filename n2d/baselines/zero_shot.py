@@ -2,9 +2,9 @@
 
 from sklearn.base import _fit_context
 
-from n2d._arrays import Images
 from n2d._base import ImageDenoiser
 from n2d.denoiser import Noise2DetailDenoiser
+from n2d.images import Images
 
 _PARAMETERS = (
     "solver",

@@ -41,6 +41,28 @@ class TrainingCancelled(Exception):
     """A callback asked to stop; the estimator is as it was before the call."""
 
 
+def report(callback, progress):
+    """Tell a callback, if there is one, and stop where it asks to.
+
+    Parameters
+    ----------
+    callback : callable or None
+        Called with `progress`; returning True cancels.
+    progress : Progress
+        Where the computation stands.
+
+    Raises
+    ------
+    TrainingCancelled
+        If `callback` returned True.
+    """
+    if callback is not None and callback(progress):
+        raise TrainingCancelled(
+            f"cancelled by the callback in stage {progress.stage!r} after step "
+            f"{progress.step} of {progress.total}"
+        )
+
+
 class TrainingDiverged(RuntimeError):
     """The loss became infinite or NaN; the estimator is as it was before."""
 
@@ -98,13 +120,7 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judg
         optimizer.step()
         if schedule is not None:
             schedule.step()
-        if callback is not None and callback(
-            Progress(stage, step + 1, n_steps, losses[-1])
-        ):
-            raise TrainingCancelled(
-                f"cancelled by the callback in stage {stage!r} after step {step + 1} "
-                f"of {n_steps}"
-            )
+        report(callback, Progress(stage, step + 1, n_steps, losses[-1]))
     best.restore(len(losses))
     if not all(bool((p.abs() < _LARGEST_WEIGHT).all()) for p in best.parameters):
         raise TrainingDiverged(

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import torch
 
-from n2d._intensity import Intensities
 from n2d.core.learned import LearnedStages
 from n2d.core.network import Correction, DenoisingNetwork
 from n2d.core.prior import N_LAGS, PriorNetwork
 from n2d.core.stages import TrainedStages
+from n2d.fitting.intensities import Intensities
 from n2d.model_file.container import ModelFileError, writer
 from n2d.model_file.fields import Fields, is_number
 from n2d.model_file.networks import build_network, describe_network

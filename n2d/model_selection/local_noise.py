@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from n2d._solvers import Plan, fit_from_learned_start
-from n2d._windows import sample_windows
 from n2d.core.mixture import correlated_noise
 from n2d.core.tiling import tiles
+from n2d.fitting.plan import Resources
+from n2d.fitting.prior_start import PriorPlan, fit_from_prior
+from n2d.fitting.windows import sample_windows
 
 # The noise is measured on so many pixels at most.
 _ENOUGH_PIXELS = 2**17
@@ -33,6 +34,8 @@ _AROUND = 16.0
 _LARGEST_RATIO = 4.0
 
 _PROBE = 0.3
+
+_PLAN = PriorPlan(hidden_channels=48)
 
 
 class LocalNoise:
@@ -56,13 +59,12 @@ class LocalNoise:
     def __init__(self, images):
         self.planes = [image.read(0, 0, *image.shape[1:]) for image in images]
         self._generator = torch.Generator().manual_seed(0)
-        # The learned start halves phase images once more: 8.
         windows = sample_windows(
             images,
             np.random.default_rng(0),
             side=_WINDOW,
             max_pixels=_ENOUGH_PIXELS,
-            multiple=8,
+            multiple=_PLAN.alignment,
         )
         low = min(float(window.min()) for window in windows)
         high = max(float(window.max()) for window in windows)
@@ -169,16 +171,6 @@ class _Windows:
     @lru_cache(maxsize=8)  # noqa: B019 - a few megabytes, and as many folds
     def fitted(self, data_range):
         """Fit the learned start to the windows."""
-        plan = Plan(
-            solver="fast",
-            hidden_channels=48,
-            n_steps=3,
-            detail_steps=0,
-            factors=(),
-            learning_rate=1.0,  # nothing is trained
-            device=torch.device("cpu"),
-            seed=0,
-            callback=None,
-        )
+        resources = Resources(torch.device("cpu"), seed=0)
         with torch.inference_mode(False), torch.no_grad():
-            return fit_from_learned_start(self._windows, data_range, plan)
+            return fit_from_prior(self._windows, data_range, _PLAN, resources)

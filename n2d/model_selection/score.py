@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2d._arrays import Images
+from n2d.images import Images
 from n2d.model_selection.local_noise import LocalNoise
 
 # Strength of the noise that is added, in units of the noise that is there. Smaller,

@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 import torch
 from threadpoolctl import threadpool_limits
 
-from n2d._intensity import Intensities
 from n2d._memory import (
     available_memory,
     give_back_memory,
     in_words,
     is_out_of_memory,
 )
-from n2d.core.learned import LearnedStages
-from n2d.core.stages import Estimates, TrainedStages
+from n2d.core.stages import Estimates
 from n2d.core.tiling import tiles
 from n2d.core.training import Progress, TrainingCancelled
 
@@ -45,14 +43,15 @@ class TileDenoiser:
 
     Parameters
     ----------
-    stages : TrainedStages, LearnedStages or None
-        How to denoise; None: not at all.
-    intensities : Intensities
+    stages : object
+        How to denoise: `TrainedStages` or `LearnedStages` of `n2d.core`; None: not at
+        all.
+    intensities : n2d.fitting.intensities.Intensities
         What the stages see of pixel values.
     """
 
-    stages: TrainedStages | LearnedStages | None
-    intensities: Intensities
+    stages: object
+    intensities: object
 
     @property
     def geometry(self):
