@@ -6,13 +6,12 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from n2d._base import ImageDenoiser
 from n2d._memory import check_room
 from n2d._progress import reporting
+from n2d._sklearn import Interval, StrOptions, fit_context
 from n2d.applying.tiled import TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
@@ -191,7 +190,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     # -- fitting -------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Learn to denoise from the noisy images themselves.
 
@@ -204,7 +203,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         y : None
             Ignored.
         callback : callable, optional
-            Called after every step with an `n2d.core.training.Progress` (stage, step,
+            Called after every step with an `n2d.core.progress.Progress` (stage, step,
             total, loss). Returning True cancels.
 
         Returns
@@ -216,7 +215,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         ------
         TypeError, ValueError
             If a parameter or X is unsuitable; the message names it.
-        n2d.core.training.TrainingCancelled
+        n2d.core.progress.Cancelled
             If `callback` returned True. The estimator stays as it was.
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
@@ -351,7 +350,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
         callback : callable, optional
-            Called after every tile with an `n2d.core.training.Progress` that counts
+            Called after every tile with an `n2d.core.progress.Progress` that counts
             pixels. Returning True cancels.
 
         Returns
@@ -369,7 +368,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             If X, `region` or `out` is unsuitable; the message names what is wrong.
         MemoryError
             If there is no room for the result, or not even for a small tile.
-        n2d.core.training.TrainingCancelled
+        n2d.core.progress.Cancelled
             If `callback` returned True; what is done by then is in `out`.
         """
         images = self._images_to_transform(X)

@@ -17,7 +17,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from n2d import Noise2DetailDenoiser, datasets, denoise_noise2detail, noise
 from n2d.core import stages
-from n2d.core.training import TrainingCancelled, TrainingDiverged
+from n2d.core.progress import Cancelled
+from n2d.core.training import TrainingDiverged
 from n2d.fitting.windows import sample_windows
 from n2d.images import Images
 
@@ -273,13 +274,13 @@ def test_cancelling_leaves_the_estimator_as_it_was(stage):
     def cancel(progress):
         return progress.stage == stage
 
-    with pytest.raises(TrainingCancelled, match=stage):
+    with pytest.raises(Cancelled, match=stage):
         estimator.fit(noisy_image(16, 16), callback=cancel)
     with pytest.raises(NotFittedError):
         estimator.transform(noisy_image(16, 16))
     estimator.fit(noisy_image(16, 16))
     before = fitted_state(estimator)
-    with pytest.raises(TrainingCancelled):
+    with pytest.raises(Cancelled):
         estimator.fit(noisy_image(20, 20), callback=cancel)
     assert fitted_state(estimator) == before
 

@@ -45,20 +45,22 @@ MAY_IMPORT = {
         {"numpy", "torch", "safetensors", "scipy"},
     ),
     "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
-    "_base": ({"images", "model_selection"}, {"sklearn"}),
+    "_sklearn": (set(), {"sklearn"}),
+    "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
         {"core", "fitting", "io", "model_file", "noise"},
         {"numpy", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {"_base", "_memory", "_progress", "applying", "core", "fitting", "images"}
-        | {"model_file"},
+        {"_base", "_memory", "_progress", "_sklearn", "applying", "core", "fitting"}
+        | {"images", "model_file"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
     "baselines": (
-        {"_base", "baselines", "core", "denoiser", "fitting", "images", "noise"},
+        {"_base", "_sklearn", "baselines", "core", "denoiser", "fitting", "images"}
+        | {"noise"},
         None,
     ),
     "model_selection": (
@@ -159,6 +161,17 @@ def test_modules_are_small_and_named_for_their_job(module):
     path = modules()[module]
     assert len(path.read_text(encoding="utf-8").splitlines()) < 500
     assert path.stem not in {"utils", "util", "helpers", "misc", "common"}
+
+
+def test_private_pieces_of_scikit_learn_come_through_one_module():
+    for module, path in modules().items():
+        private = [
+            name
+            for name in imports(path)
+            if name.startswith("sklearn.")
+            and any(part.startswith("_") for part in name.split("."))
+        ]
+        assert module == "_sklearn" or not private, f"n2d.{module}: {private}"
 
 
 def loaded_after(code):

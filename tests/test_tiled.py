@@ -12,7 +12,7 @@ from n2d import Noise2DetailDenoiser, _memory
 from n2d._memory import available_memory, check_room, is_out_of_memory
 from n2d.applying import tiled
 from n2d.applying.tiled import TileDenoiser, denoised_tiles
-from n2d.core.training import TrainingCancelled
+from n2d.core.progress import Cancelled
 from n2d.images import Images
 
 da = pytest.importorskip("dask.array")
@@ -104,7 +104,7 @@ def test_progress_counts_pixels_and_cancels(fitted, small_tiles):
     assert seen[-1].step == X.size
     assert np.all(np.diff([p.step for p in seen]) > 0)
     out = np.zeros(X.shape, np.float32)
-    with pytest.raises(TrainingCancelled, match=r"after \d+ of 18200 pixels"):
+    with pytest.raises(Cancelled, match=r"after \d+ of 18200 pixels"):
         fitted.transform(X, out=out, callback=lambda progress: True)
     assert out[0, 0]  # one tile is done, and nothing else
     assert np.count_nonzero(out) == seen[0].step

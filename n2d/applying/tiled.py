@@ -16,9 +16,9 @@ from n2d._memory import (
     in_words,
     is_out_of_memory,
 )
+from n2d.core.progress import Progress, report
 from n2d.core.stages import Estimates
 from n2d.core.tiling import tiles
-from n2d.core.training import Progress, TrainingCancelled
 
 DENOISING = "denoising"
 
@@ -170,7 +170,7 @@ def denoised_tiles(
     ------
     MemoryError
         If there is not even memory for the smallest tile.
-    TrainingCancelled
+    Cancelled
         If `callback` returned True.
     """
     side = denoiser.tile_side(images.n_channels, n_threads)
@@ -195,11 +195,7 @@ def denoised_tiles(
             yield i, tile, estimates
             images[i].let_go()
             n_done += tile.height * tile.width
-            progress = Progress(DENOISING, n_done, n_pixels, math.nan)
-            if callback is not None and callback(progress):
-                raise TrainingCancelled(
-                    f"cancelled by the callback after {n_done} of {n_pixels} pixels"
-                )
+            report(callback, Progress(DENOISING, n_done, n_pixels, math.nan))
 
 
 class _Run:

@@ -12,7 +12,7 @@ import torch
 
 from n2d.core.prior import N_LAGS, PriorNetwork
 from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
-from n2d.core.stages import ACTIVATIONS, Estimates
+from n2d.core.stages import ACTIVATIONS, Estimates, detail_recovery
 
 _SURELY_CORRELATED = 0.3
 
@@ -94,7 +94,9 @@ class LearnedStages:
         stage2 = (1 - sum(self.weights.values())) * stage1
         for r, weight in self.weights.items():
             stage2 = stage2 + weight * refined[r]
-        stage3 = self.networks[1](stage2) if len(self.networks) > 1 else stage2
+        stage3 = stage2
+        if len(self.networks) > 1:
+            stage3 = detail_recovery(self.networks[1], stage2)
         return Estimates(stage1, refined, stage2, stage3)
 
     def partial_denoising(self, noisy, rim=(0, 0, 0, 0)):

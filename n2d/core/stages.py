@@ -32,6 +32,48 @@ _HELD_OUT = 4
 _CROPS_HELD_OUT = 8
 
 
+# -- the stages, formula by formula -----------------------------------------------
+
+
+def partial_denoising(f, noisy, finish=lambda x: x):
+    """Stage 1: d1 = g(y) = y - f(y)."""
+    return finish(noisy - f(noisy))
+
+
+def background_refinement(f, noisy, factor, finish=lambda x: x):
+    """Stage 2, for one factor r: p_r = g(shuffle(g(unshuffle(y))))."""
+    phases = pixel_unshuffle_to_batch(noisy, factor)  # (N r r, C, H/r, W/r)
+    phases = partial_denoising(f, phases, finish)
+    shuffled = pixel_shuffle_from_batch(phases, factor)  # (N, C, H, W)
+    return partial_denoising(f, shuffled, finish)
+
+
+def detail_recovery(h, smooth, finish=lambda x: x):
+    """Stage 3: d3 = h(d2)."""
+    return finish(h(smooth))
+
+
+@torch.no_grad()
+def smooth_estimates(f, noisy, factors, clamp):
+    """Stages 1 and 2: d1, the p_r, and d2 = mean(d1, p_r, ...)."""
+    finish = _unit_range if clamp else _unchanged
+    stage1 = partial_denoising(f, noisy, finish)
+    refined = {r: background_refinement(f, noisy, r, finish) for r in factors}
+    stage2 = (stage1 + sum(refined.values())) / (1 + len(refined))
+    return stage1, refined, stage2
+
+
+def _unit_range(x):
+    return x.clamp(0, 1)
+
+
+def _unchanged(x):
+    return x
+
+
+# -- estimates, and networks that make them ----------------------------------------
+
+
 @dataclass
 class Estimates:
     """The image after every stage.
@@ -128,42 +170,8 @@ class TrainedStages:
         f, *detail = self.networks
         finish = _unit_range if self.clamp else _unchanged
         stage1, refined, stage2 = smooth_estimates(f, noisy, self.factors, self.clamp)
-        stage3 = finish(detail[0](stage2)) if detail else stage2
+        stage3 = detail_recovery(detail[0], stage2, finish) if detail else stage2
         return Estimates(stage1, refined, stage2, stage3)
-
-
-# -- the stages, applied -----------------------------------------------------------
-
-
-def partial_denoising(f, noisy):
-    """Stage 1: d1 = g(y) = y - f(y)."""
-    return noisy - f(noisy)
-
-
-def background_refinement(f, noisy, factor, finish=lambda x: x):
-    """Stage 2, for one factor r: p_r = g(shuffle(g(unshuffle(y))))."""
-    phases = pixel_unshuffle_to_batch(noisy, factor)  # (N r r, C, H/r, W/r)
-    phases = finish(partial_denoising(f, phases))
-    shuffled = pixel_shuffle_from_batch(phases, factor)  # (N, C, H, W)
-    return finish(partial_denoising(f, shuffled))
-
-
-@torch.no_grad()
-def smooth_estimates(f, noisy, factors, clamp):
-    """Stages 1 and 2: d1, the p_r, and d2 = mean(d1, p_r, ...)."""
-    finish = _unit_range if clamp else _unchanged
-    stage1 = finish(partial_denoising(f, noisy))
-    refined = {r: background_refinement(f, noisy, r, finish) for r in factors}
-    stage2 = (stage1 + sum(refined.values())) / (1 + len(refined))
-    return stage1, refined, stage2
-
-
-def _unit_range(x):
-    return x.clamp(0, 1)
-
-
-def _unchanged(x):
-    return x
 
 
 # -- the published schedule --------------------------------------------------------
@@ -210,7 +218,7 @@ def run_paper(
     ------
     ValueError
         If H or W is no multiple of 2 and of every factor.
-    TrainingCancelled, TrainingDiverged
+    Cancelled, TrainingDiverged
         See `n2d.core.training.train`.
     """
     f, *detail = networks
@@ -224,14 +232,14 @@ def run_paper(
         )
 
     losses1 = fit(
-        f, n_steps, PARTIAL_DENOISING, lambda _: partial_denoising_loss(f, noisy)
+        f, n_steps, PARTIAL_DENOISING, lambda: partial_denoising_loss(f, noisy)
     )
     losses3 = []
     if detail:
         h = detail[0]
         smooth = smooth_estimates(f, noisy, factors, clamp=True)[-1]
         losses3 = fit(
-            h, detail_steps, DETAIL_RECOVERY, lambda _: detail_loss(h, smooth, noisy)
+            h, detail_steps, DETAIL_RECOVERY, lambda: detail_loss(h, smooth, noisy)
         )
     estimates = TrainedStages(networks, factors, clamp=True).estimates(noisy)
     return PaperRun(**vars(estimates), losses=(losses1, losses3))
@@ -359,7 +367,7 @@ def _train_on_crops(
         optimizer, lambda step: _one_cycle(step, n_steps)
     )
     return train(
-        lambda _: loss(random_crops(windows, side, _CROPS_PER_STEP, generator)),
+        lambda: loss(random_crops(windows, side, _CROPS_PER_STEP, generator)),
         optimizer,
         n_steps,
         stage=stage,

@@ -16,8 +16,8 @@ from n2d.core.learned import LearnedStages
 from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.network import Correction, random_network
 from n2d.core.prior import PriorNetwork, load_prior
+from n2d.core.progress import Progress, report
 from n2d.core.sampling import random_crops
-from n2d.core.training import Progress, report
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.plan import Fitted, settled_scale
 from n2d.fitting.windows import training_windows
