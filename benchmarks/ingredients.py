@@ -77,7 +77,7 @@ VARIANTS = {
     "without measuring again": ({}, {"refine_noise": unchanged}),
     "without doubt": ({}, {"doubt_noise": unchanged}),
     "without discounting texture": ({}, {"discount_texture": unchanged}),
-    "white noise told as measured": ({}, {"_WHITE_LEVEL": 1.0}),
+    "white noise told as measured": ({}, {"_LEVEL_FACTOR": 1.0}),
     "channels not rotated": ({}, {"decorrelating_rotation": channels_apart}),
     "one view instead of four": ({}, {"_VIEWS": 1}),
     "with p_2 and p_3 in the mixture": ({"downsampling_factors": (2, 3)}, {}),

@@ -1,4 +1,4 @@
-"""`Noise2DetailDenoiser`, the estimator: it orchestrates, `n2d.core` computes."""
+"""`Noise2DetailDenoiser`, the estimator: it orchestrates the rooms below."""
 
 import contextlib
 import copy
@@ -25,10 +25,12 @@ from n2d.model_file import SavedAsFile
 class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     """Denoise images without training data, by Noise2Detail.
 
-    A tiny network tells noise from signal, in three stages: partial denoising,
-    background refinement and detail recovery [1]_. It learns from the noisy image
-    alone, or starts from what generated images have taught it; no real image but the
-    one in hand is ever used.
+    By default, a small network that was trained beforehand, on generated images only,
+    is applied to the image, whose noise is measured; it takes no training step on the
+    image. ``init="random"`` and ``solver="paper"`` are Noise2Detail as published [1]_:
+    a tiny network learns from the noisy image alone, in three stages: partial
+    denoising, background refinement and detail recovery. No weight was ever trained on
+    a real image other than the one in hand.
 
     Parameters
     ----------
@@ -38,23 +40,24 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         estimate to `data_range`. The cost of fitting with ``"fast"`` does not grow with
         the image, and nothing is clipped.
     init : {"auto", "random", "synthetic"}, default="auto"
-        Where the weights start. ``"synthetic"``: learned from generated images of
-        every kind of noise. The noise of the image is measured, its variance made the
-        same everywhere (generalised Anscombe transform, with an unbiased inverse),
-        and `fit` adapts what the network is told of it. ``"random"``: untrained; `fit`
-        trains on small crops with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
+        Where the weights come from. ``"synthetic"``: trained beforehand, on generated
+        images with every kind of noise; `fit` leaves them as they are. It measures the
+        noise of the image, makes its variance the same everywhere (generalised
+        Anscombe transform, with an unbiased inverse) and gives the network its level
+        and correlation. ``"random"``: `fit` trains them on the image, on small crops
+        with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
         where the package ships weights for the network asked for and the solver is
         ``"fast"``, else ``"random"``.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
-        Steps of stage 1, at most: of the optimizer, or, with the learned start, rounds
+        Steps of stage 1, at most: of the optimizer, or, with synthetic weights, rounds
         in which the noise is measured again on what was taken away. ``"auto"``: 2,000
         with ``solver="paper"``, 400 with random and 3 with synthetic weights.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
-        ``()`` switches it off. With the learned start, the factors that the mixture
-        may use. ``"auto"``: (2, 4), and none with the learned start, which knows
+        ``()`` switches it off. With synthetic weights, the factors that the mixture
+        may use. ``"auto"``: (2, 4), and none with synthetic weights, which know
         correlated noise.
     detail_max_iter : int or "auto", default="auto"
         Optimizer steps of stage 3, at most; 0 switches it off. ``"auto"``: 2,000 with
@@ -87,8 +90,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     n_iter_ : int
         Steps that `fit` took in all.
     loss_curve_ : list of float
-        One value for every step, stage 1 first: the loss before it, or, with the
-        learned start, how much the round changed the measured noise.
+        One value for every step, stage 1 first: the loss before it, or, with
+        synthetic weights, how much the round changed the measured noise.
     stop_reason_ : str
         Why `fit` stopped: "schedule ended", "held-out loss settled" (a stage stopped
         early, started from random weights), "noise settled", "max_iter reached" or
@@ -97,7 +100,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         The (low, high) values that are mapped to 0 and 1.
     mixture_ : dict of int to float
         Weights of the estimates that stage 2 is mixed from: of d1 under 1, of every
-        other p_r under its factor r. With the learned start, the weights of smallest
+        other p_r under its factor r. With synthetic weights, those of smallest
         estimated risk; else they are equal.
     downsampling_factors_ : tuple of int
         The factors in the mixture.
@@ -192,7 +195,10 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
-        """Learn to denoise from the noisy images themselves.
+        """Settle all that depends on the data: scale, noise and weights.
+
+        By default the noise is measured, and the shipped weights are taken as they
+        are. With ``init="random"`` or ``solver="paper"`` networks are trained on X.
 
         Parameters
         ----------
@@ -331,7 +337,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         return self.fit(X, y, callback=callback).transform(X)
 
     def transform(self, X, *, region=None, out=None, callback=None):
-        """Denoise images with what `fit` has learned.
+        """Denoise images with what `fit` has settled.
 
         The result is a local function of the pixels and of nothing else: each image of
         a stack comes out as it would alone, however the images are tiled. Tiles, their

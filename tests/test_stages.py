@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2d.core import stages
+from n2d.core import crops, stages
 from n2d.core.network import DenoisingNetwork, random_network
 
 FIXTURE = Path(__file__).parent / "data" / "paper_run.npz"
@@ -144,7 +144,7 @@ def test_run_crops_learns_and_repeats():
     estimates = []
     for _ in range(2):
         networks = random_networks()
-        losses = stages.run_crops(
+        losses = crops.run_crops(
             [noisy[None]],
             networks,
             60,

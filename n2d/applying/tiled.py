@@ -44,7 +44,7 @@ class TileDenoiser:
     Parameters
     ----------
     stages : object
-        How to denoise: `TrainedStages` or `LearnedStages` of `n2d.core`; None: not at
+        How to denoise: `TrainedStages` or `PriorStages` of `n2d.core`; None: not at
         all.
     intensities : n2d.fitting.intensities.Intensities
         What the stages see of pixel values.

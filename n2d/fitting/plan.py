@@ -44,7 +44,7 @@ class Fitted:
     Attributes
     ----------
     stages : object
-        How to denoise: `TrainedStages` or `LearnedStages` of `n2d.core`; None: not at
+        How to denoise: `TrainedStages` or `PriorStages` of `n2d.core`; None: not at
         all, there is no noise.
     networks : tuple of torch.nn.Module
         The networks of the stages.

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from n2d.core import stages
-from n2d.core.learned import LearnedStages
+from n2d.core.crops import recover_detail
 from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.network import Correction, random_network
 from n2d.core.prior import PriorNetwork, load_prior
+from n2d.core.prior_stages import PriorStages
 from n2d.core.progress import Progress, report
 from n2d.core.sampling import random_crops
+from n2d.core.stages import PARTIAL_DENOISING
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.plan import Fitted, settled_scale
 from n2d.fitting.windows import training_windows
@@ -33,13 +34,13 @@ from n2d.noise import (
 # Flips and transposes over which the prior network's estimate is averaged.
 _VIEWS = 4
 
-# The level of white noise is given as a little less than it is, by this factor. The
-# network was trained to make the mean logarithm of small patches' errors small, in
+# The network is conditioned on a level of white noise lower than measured by this
+# factor. It was trained to make the mean logarithm of small patches' errors small, in
 # which flat patches count as much as busy ones; whole images ask for a little more
 # detail. Worth 0.03 dB on confocal and
 # 0.02 dB on two-photon images, 0.13 to 0.2 dB on photographs, and SSIM everywhere; it
 # costs wide-field and CT images, whose noise is correlated, 0.1 to 1.1 dB.
-_WHITE_LEVEL = 0.9
+_LEVEL_FACTOR = 0.9
 
 # Noise counts as settled when a round changes its level by less than this share, and
 # its correlation by less than this.
@@ -134,7 +135,7 @@ def fit_from_prior(windows, data_range, plan, resources):
         noise = refined
         report(
             resources.callback,
-            Progress(stages.PARTIAL_DENOISING, step + 1, plan.n_rounds, losses[-1]),
+            Progress(PARTIAL_DENOISING, step + 1, plan.n_rounds, losses[-1]),
         )
         if losses[-1] < _SETTLED:
             stopped = "noise settled"
@@ -142,7 +143,7 @@ def fit_from_prior(windows, data_range, plan, resources):
 
     intensities = _stabilizing(data_range, noise, scaled)
     found = replace(
-        _conditioned(prior, intensities, resources), told_level=_WHITE_LEVEL
+        _conditioned(prior, intensities, resources), level_factor=_LEVEL_FACTOR
     )
     intensities = _keeping_the_mean(found, windows, intensities, resources)
     if plan.factors:
@@ -230,7 +231,7 @@ def _conditioned(prior, intensities, resources):
         # The noise of a mixture of independent channels.
         correlation = np.tensordot(intensities.rotation**2, correlation, axes=1)
     correlation = resources.tensor(correlation.astype(np.float32))
-    return LearnedStages((prior,), correlation, {})
+    return PriorStages((prior,), correlation, {})
 
 
 def _estimates(stage, windows, intensities, resources):
@@ -304,7 +305,7 @@ def _detail(found, windows, intensities, plan, resources):
             total += ((estimate - y).square() + 2 * response * probe).sum().item()
         return total
 
-    losses = stages.recover_detail(
+    losses = recover_detail(
         detail,
         [smooth[0] for _, smooth, _, _ in parts],
         [y[0] for y, _, _, _ in parts],

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 
-from n2d.core import stages
+from n2d.core import crops, stages
 from n2d.core.network import random_network
 from n2d.fitting.intensities import Intensities
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
@@ -57,7 +57,7 @@ class CropPlan(RandomPlan):
 
     def train(self, tensors, networks, generator, callback):
         """Train the networks in place; return the losses of stages 1 and 3."""
-        return stages.run_crops(
+        return crops.run_crops(
             tensors,
             networks,
             self.n_steps,

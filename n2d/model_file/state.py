@@ -5,9 +5,9 @@ import math
 import numpy as np
 import torch
 
-from n2d.core.learned import LearnedStages
 from n2d.core.network import Correction, DenoisingNetwork
 from n2d.core.prior import N_LAGS, PriorNetwork
+from n2d.core.prior_stages import PriorStages
 from n2d.core.stages import TrainedStages
 from n2d.fitting.intensities import Intensities
 from n2d.model_file.container import ModelFileError, writer
@@ -50,7 +50,7 @@ def describe(estimator):
         description, weights = describe_network(network)
         networks.append(description)
         tensors |= {f"networks.{i}.{name}": t for name, t in weights.items()}
-    if isinstance(stages, LearnedStages):
+    if isinstance(stages, PriorStages):
         tensors["stages.correlation"] = stages.correlation.detach().cpu().numpy()
     document = {
         "estimator": type(estimator).__name__,
@@ -123,7 +123,8 @@ def _describe_stages(stages):
     return {
         "kind": "learned",
         "weights": _pairs(stages.weights),
-        "told_level": float(stages.told_level),
+        # The file's names are those of format 1: "learned" stages, "told_level".
+        "told_level": float(stages.level_factor),
         "n_views": int(stages.n_views),
     }
 
@@ -338,7 +339,7 @@ def _stages(fields, tensors, state):
         if kinds not in ([PriorNetwork], [PriorNetwork, Correction]):
             raise fields.wrong("", "stages that fit their networks")
         if intensities.noise is None:
-            raise fields.wrong("", "with the noise that the network is told")
+            raise fields.wrong("", "with the noise that the network is conditioned on")
         n_lags = intensities.noise[0].correlation.shape[1]
         if n_lags < N_LAGS:
             raise fields.wrong(
@@ -350,11 +351,11 @@ def _stages(fields, tensors, state):
         )
         weights = fields.weights("weights")
         factors = tuple(weights)
-        found = LearnedStages(
+        found = PriorStages(
             networks,
             torch.from_numpy(correlation).clone(),
             weights,
-            told_level=fields.number("told_level", 0.0, 10.0),
+            level_factor=fields.number("told_level", 0.0, 10.0),
             n_views=fields.integer("n_views", 1, 8),
         )
     if factors != state["downsampling_factors_"]:
