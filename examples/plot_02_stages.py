@@ -96,8 +96,9 @@ ax.spines[["top", "right"]].set_visible(False)
 # The network trained beforehand
 # ------------------------------
 # The default applies a network that was trained on generated scenes only; the noise of
-# the image is measured and taken into account, and nothing is trained on it. Its first estimate is as good as its last, so that stages 2
-# and 3 are off; here they are switched on, for the comparison.
+# the image is measured and taken into account, and nothing is trained on it. Its first
+# estimate is as good as its last, so that stages 2 and 3 are off; here they are on, for
+# the comparison.
 
 learned = Noise2DetailDenoiser(
     downsampling_factors=(2, 4), detail_max_iter=100, random_state=0

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -10,12 +9,13 @@ from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
 from n2d._memory import check_room
+from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
-from n2d._sklearn import Interval, StrOptions, fit_context
+from n2d._sklearn import estimator_constraints, fit_context
 from n2d.applying.tiled import TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
-from n2d.fitting.plan import Resources, settled_data_range, settled_factors
+from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.prior_start import PriorPlan, fit_from_prior
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
 from n2d.images import input_fingerprint
@@ -141,26 +141,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     True
     """
 
-    _parameter_constraints = {  # noqa: RUF012
-        "solver": [StrOptions({"fast", "paper"})],
-        "init": [StrOptions({"auto", "random", "synthetic"})],
-        "hidden_channels": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "downsampling_factors": [StrOptions({"auto"}), tuple, list],
-        "detail_max_iter": [
-            StrOptions({"auto"}),
-            Interval(Integral, 0, None, closed="left"),
-        ],
-        "learning_rate": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, None, closed="neither"),
-        ],
-        "channel_axis": [Integral, None],
-        "data_range": [tuple, list, None],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints = estimator_constraints(Parameters)
 
     def __init__(
         self,
@@ -230,7 +211,10 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         rng = _generator(self.random_state)
         plan = self._plan()
         windows = plan.windows(images, rng)
-        data_range = settled_data_range(self.data_range, windows)
+        if self.data_range is None:
+            data_range = range_of(windows)
+        else:
+            data_range = settled_data_range(self.data_range)
         with contextlib.ExitStack() as stack:
             resources = Resources(
                 device=usable_device(self.device),

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "noise": ({"noise"}, {"numpy", "scipy"}),
     "_memory": (set(), {"psutil"}),
     "_progress": (set(), {"tqdm"}),
+    "_parameters": (set(), {"pydantic"}),
     "images": ({"images"}, {"numpy"}),
     "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
     # what is read and what it looks like to a network: arrays, no tensors
@@ -45,16 +46,16 @@ MAY_IMPORT = {
         {"numpy", "torch", "safetensors", "scipy"},
     ),
     "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
-    "_sklearn": (set(), {"sklearn"}),
+    "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
-        {"core", "fitting", "io", "model_file", "noise"},
-        {"numpy", "safetensors", "sklearn", "torch"},
+        {"_parameters", "core", "fitting", "io", "model_file", "noise"},
+        {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {"_base", "_memory", "_progress", "_sklearn", "applying", "core", "fitting"}
-        | {"images", "model_file"},
+        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "applying"}
+        | {"core", "fitting", "images", "model_file"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),

@@ -1,10 +1,7 @@
-"""What every start shares: where it computes, what it gives back, whole ranges."""
+"""What every start shares: where it computes, what it gives back."""
 
-import math
 from dataclasses import dataclass
-from numbers import Integral
 
-import numpy as np
 import torch
 
 from n2d.fitting.intensities import Intensities
@@ -69,6 +66,12 @@ class Fitted:
     mixture: dict
 
 
+def range_of(windows):
+    """The smallest and the largest value of all windows."""
+    low, high = min(w.min() for w in windows), max(w.max() for w in windows)
+    return float(low), float(high)
+
+
 def are_flat(windows):
     """Whether each window is of one value: there is no noise to learn from."""
     return all(window.min() == window.max() for window in windows)
@@ -82,64 +85,3 @@ def settled_scale(windows, data_range):
     if are_flat(windows):
         return (float(windows[0].min()),) * 2
     return data_range
-
-
-def settled_data_range(data_range, windows):
-    """Return the estimator's `data_range` as two floats, checked, or that of windows.
-
-    Parameters
-    ----------
-    data_range : tuple of two floats or None
-        As the user gave it.
-    windows : list of ndarray of shape (C, h, w)
-        What is taken where there is none: the smallest and the largest value.
-
-    Returns
-    -------
-    tuple of two floats
-        Low and high.
-
-    Raises
-    ------
-    ValueError
-        If it is not two finite numbers with low < high.
-    """
-    if data_range is None:
-        return float(min(map(np.min, windows))), float(max(map(np.max, windows)))
-    try:
-        low, high = map(float, data_range)
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(
-            "data_range must be None or two finite numbers (low, high) with low < "
-            f"high, got {data_range!r}"
-        )
-    return low, high
-
-
-def settled_factors(factors):
-    """Return the estimator's `downsampling_factors` as a tuple, checked.
-
-    Parameters
-    ----------
-    factors : sequence
-        As the user gave it.
-
-    Returns
-    -------
-    tuple of int
-
-    Raises
-    ------
-    ValueError
-        If they are not different integers of 2 or more.
-    """
-    if not all(isinstance(r, Integral) and r >= 2 for r in factors) or len(
-        set(factors)
-    ) != len(factors):
-        raise ValueError(
-            "downsampling_factors must be 'auto' or a tuple of different integers "
-            f"of 2 or more, such as (2, 4), got {factors!r}"
-        )
-    return tuple(int(r) for r in factors)

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
+from n2d._parameters import Parameters, complaint_about
 from n2d.core.network import Correction, DenoisingNetwork
 from n2d.core.prior import N_LAGS, PriorNetwork
 from n2d.core.prior_stages import PriorStages
@@ -208,26 +210,24 @@ def _unfitted(make, fields, document):
             f"was written by {writer(document)}. Update n2d: pip install --upgrade "
             "noise2detail"
         )
-    for name, value in parameters.items():
-        if isinstance(value, dict) or (
-            isinstance(value, list)
-            and not (len(value) <= 64 and all(type(v) in (int, float) for v in value))
-        ):
-            raise fields.wrong(f"parameters.{name}", "a value or a few numbers")
-    estimator = make(
+    try:
+        settled = Parameters.model_validate(parameters)
+        torch.device("cpu" if settled.device == "auto" else settled.device)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise _refused(complaint_about(name, parameters[name])) from error
+    except RuntimeError as error:
+        raise _refused(str(error)) from error
+    return make(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
     )
-    try:
-        estimator._validate_params()
-        if estimator.device != "auto":
-            torch.device(estimator.device)
-    except (ValueError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelFileError(
-            f"holds no usable model: its parameters are refused ({reason}); fit the "
-            "model again"
-        ) from error
-    return estimator
+
+
+def _refused(reason):
+    return ModelFileError(
+        "holds no usable model: its parameters are refused "
+        f"({' '.join(reason.split())[:200]}); fit the model again"
+    )
 
 
 def _input(fields):
