@@ -23,7 +23,8 @@ import torch
 from data_sets import DATA_SETS, cropped, data_set_folder
 from machine import describe_machine
 
-from n2d import Noise2DetailDenoiser, _solvers
+from n2d import Noise2DetailDenoiser
+from n2d.fitting import prior_start
 from n2d.metrics import psnr
 from n2d.noise import NoiseModel, estimate_noise
 
@@ -67,7 +68,7 @@ def plain_noise(image):
     return NoiseModel(level=float(np.mean(levels)))
 
 
-# name -> (parameters of the estimator, what is replaced in n2d._solvers)
+# name -> (parameters of the estimator, what is replaced in n2d.fitting.prior_start)
 VARIANTS = {
     "default": ({}, {}),
     "level by scikit-image, white": ({}, {"estimate_noise": plain_noise}),
@@ -76,7 +77,7 @@ VARIANTS = {
     "without measuring again": ({}, {"refine_noise": unchanged}),
     "without doubt": ({}, {"doubt_noise": unchanged}),
     "without discounting texture": ({}, {"discount_texture": unchanged}),
-    "white noise told as measured": ({}, {"_TOLD_LEVEL": 1.0}),
+    "white noise told as measured": ({}, {"_LEVEL_FACTOR": 1.0}),
     "channels not rotated": ({}, {"decorrelating_rotation": channels_apart}),
     "one view instead of four": ({}, {"_VIEWS": 1}),
     "with p_2 and p_3 in the mixture": ({"downsampling_factors": (2, 3)}, {}),
@@ -114,7 +115,7 @@ def main():
         for name, (parameters, replaced) in VARIANTS.items():
             with ExitStack() as stack:
                 for attribute, value in replaced.items():
-                    stack.enter_context(patch.object(_solvers, attribute, value))
+                    stack.enter_context(patch.object(prior_start, attribute, value))
                 denoiser = Noise2DetailDenoiser(
                     channel_axis=case.channel_axis, random_state=0, **parameters
                 )

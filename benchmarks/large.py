@@ -34,7 +34,7 @@ from machine import describe_machine
 from torch.nn import functional
 
 from n2d import Noise2DetailDenoiser
-from n2d._tiled import TileDenoiser, _limited_threads
+from n2d.applying.tiled import TileDenoiser, _limited_threads
 from n2d.core.prior import load_prior
 from n2d.core.tiling import tiles
 from n2d.datasets import fluorescence_cells
@@ -106,9 +106,9 @@ def denoise_slide(folder, side):
 
 def largest_seam(denoiser, X, out):
     """Largest difference to crops denoised untiled, as a share of X's range."""
-    import n2d._tiled
+    import n2d.applying.tiled
 
-    n2d._tiled._LARGEST_TILE = 2048
+    n2d.applying.tiled._LARGEST_TILE = 2048
     side = len(X)
     rng = np.random.default_rng(0)
     differences = []

@@ -93,11 +93,12 @@ ax.set_title(f"{denoiser.n_iter_} steps; {denoiser.stop_reason_}", fontsize=9)
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The learned start
-# -----------------
-# The default starts from weights that have learned from generated scenes, and is told
-# how much noise there is. Its first estimate is as good as its last, so that stages 2
-# and 3 are off; here they are switched on, for the comparison.
+# The network trained beforehand
+# ------------------------------
+# The default applies a network that was trained on generated scenes only; the noise of
+# the image is measured and taken into account, and nothing is trained on it. Its first
+# estimate is as good as its last, so that stages 2 and 3 are off; here they are on, for
+# the comparison.
 
 learned = Noise2DetailDenoiser(
     downsampling_factors=(2, 4), detail_max_iter=100, random_state=0

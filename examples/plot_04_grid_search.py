@@ -81,7 +81,7 @@ print(f"chosen {chosen:.2f} dB, best of the grid {best:.2f} dB")
 # The same for other denoisers
 # ----------------------------
 # Any denoiser of the package has this score; the strength of non-local means, for
-# example. The learned start of ``init="auto"`` has next to nothing to choose, since it
+# example. The default, ``init="auto"``, has next to nothing to choose, since it
 # measures what it needs to know.
 
 from n2d import NonLocalMeansDenoiser
@@ -101,7 +101,7 @@ from n2d.comparison import Case, compare_and_plot
 methods = {
     "random start, as chosen": search.best_estimator_,
     "nlm, as chosen": other.best_estimator_,
-    "learned start, defaults": Noise2DetailDenoiser(random_state=0),
+    "defaults": Noise2DetailDenoiser(random_state=0),
 }
 case = Case("camera", noisy, clean, data_range=1)
 rows, figure = compare_and_plot(methods, case, score=True, inset=(56, 56, 44, 44))

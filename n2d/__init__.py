@@ -1,4 +1,4 @@
-"""Noise2Detail: one noisy image in, a clean one out, no training data.
+"""Noise2Detail: one noisy image in, a clean one out, no training data needed.
 
 The names below are loaded on first use, so that ``import n2d`` costs next to
 nothing and pulls in neither PyTorch nor scikit-learn.

@@ -1,19 +1,12 @@
-"""What every denoiser of the package has in common, as scikit-learn sees it.
-
-scikit-learn's private pieces that all denoisers need are taken here.
-"""
+"""What every denoiser of the package has in common, as scikit-learn sees it."""
 
 import warnings
 
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import (
-    _check_feature_names,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from n2d._arrays import Images
+from n2d._sklearn import check_feature_names, get_output_config
+from n2d.images import Images
 
 
 class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -94,8 +87,8 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"fitted with {expected}; check channel_axis={self.channel_axis}"
             )
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
-            _check_feature_names(self, X, reset=False)
-        container = _get_output_config("transform", self)["dense"]
+            check_feature_names(self, X, reset=False)
+        container = get_output_config("transform", self)["dense"]
         if container != "default" and not self._fits_into_a_frame(images):
             raise ValueError(
                 f"set_output(transform={container!r}) is for one grey image of the "

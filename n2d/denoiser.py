@@ -1,47 +1,36 @@
-"""`Noise2DetailDenoiser`, the estimator: it orchestrates, `n2d.core` computes."""
+"""`Noise2DetailDenoiser`, the estimator: it orchestrates the rooms below."""
 
 import contextlib
 import copy
-import math
-from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from n2d._base import ImageDenoiser
-from n2d._fingerprint import input_fingerprint
 from n2d._memory import check_room
+from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
-from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
-from n2d._tiled import TileDenoiser, denoised_tiles
-from n2d._windows import sample_windows, whole_images
+from n2d._sklearn import estimator_constraints, fit_context
+from n2d.applying.tiled import TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
+from n2d.fitting.plan import Resources, range_of
+from n2d.fitting.prior_start import PriorPlan, fit_from_prior
+from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
+from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
-
-# What "auto" stands for: the published schedule, and ours.
-_AUTO = {
-    "paper": {"max_iter": 2000, "detail_max_iter": 2000, "learning_rate": 1e-3},
-    "fast": {"max_iter": 400, "detail_max_iter": 400, "learning_rate": 3e-3},
-    "learned": {"max_iter": 3, "detail_max_iter": 0, "learning_rate": 3e-3},
-}
-_AUTO_FACTORS = (2, 4)
-
-# The fast solver learns from so many pixels at most: all of a 512 x 512 image.
-_MAX_TRAINING_PIXELS = 512**2
-_TRAINING_WINDOW = 96
 
 
 class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     """Denoise images without training data, by Noise2Detail.
 
-    A tiny network tells noise from signal, in three stages: partial denoising,
-    background refinement and detail recovery [1]_. It learns from the noisy image
-    alone, or starts from what generated images have taught it; no real image but the
-    one in hand is ever used.
+    By default, a small network that was trained beforehand, on generated images only,
+    is applied to the image, whose noise is measured; it takes no training step on the
+    image. ``init="random"`` and ``solver="paper"`` are Noise2Detail as published [1]_:
+    a tiny network learns from the noisy image alone, in three stages: partial
+    denoising, background refinement and detail recovery. No weight was ever trained on
+    a real image other than the one in hand.
 
     Parameters
     ----------
@@ -51,23 +40,24 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         estimate to `data_range`. The cost of fitting with ``"fast"`` does not grow with
         the image, and nothing is clipped.
     init : {"auto", "random", "synthetic"}, default="auto"
-        Where the weights start. ``"synthetic"``: learned from generated images of
-        every kind of noise. The noise of the image is measured, its variance made the
-        same everywhere (generalised Anscombe transform, with an unbiased inverse),
-        and `fit` adapts what the network is told of it. ``"random"``: untrained; `fit`
-        trains on small crops with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
+        Where the weights come from. ``"synthetic"``: trained beforehand, on generated
+        images with every kind of noise; `fit` leaves them as they are. It measures the
+        noise of the image, makes its variance the same everywhere (generalised
+        Anscombe transform, with an unbiased inverse) and gives the network its level
+        and correlation. ``"random"``: `fit` trains them on the image, on small crops
+        with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
         where the package ships weights for the network asked for and the solver is
         ``"fast"``, else ``"random"``.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
-        Steps of stage 1, at most: of the optimizer, or, with the learned start, rounds
+        Steps of stage 1, at most: of the optimizer, or, with synthetic weights, rounds
         in which the noise is measured again on what was taken away. ``"auto"``: 2,000
         with ``solver="paper"``, 400 with random and 3 with synthetic weights.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
-        ``()`` switches it off. With the learned start, the factors that the mixture
-        may use. ``"auto"``: (2, 4), and none with the learned start, which knows
+        ``()`` switches it off. With synthetic weights, the factors that the mixture
+        may use. ``"auto"``: (2, 4), and none with synthetic weights, which know
         correlated noise.
     detail_max_iter : int or "auto", default="auto"
         Optimizer steps of stage 3, at most; 0 switches it off. ``"auto"``: 2,000 with
@@ -100,8 +90,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     n_iter_ : int
         Steps that `fit` took in all.
     loss_curve_ : list of float
-        One value for every step, stage 1 first: the loss before it, or, with the
-        learned start, how much the round changed the measured noise.
+        One value for every step, stage 1 first: the loss before it, or, with
+        synthetic weights, how much the round changed the measured noise.
     stop_reason_ : str
         Why `fit` stopped: "schedule ended", "held-out loss settled" (a stage stopped
         early, started from random weights), "noise settled", "max_iter reached" or
@@ -110,7 +100,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         The (low, high) values that are mapped to 0 and 1.
     mixture_ : dict of int to float
         Weights of the estimates that stage 2 is mixed from: of d1 under 1, of every
-        other p_r under its factor r. With the learned start, the weights of smallest
+        other p_r under its factor r. With synthetic weights, those of smallest
         estimated risk; else they are equal.
     downsampling_factors_ : tuple of int
         The factors in the mixture.
@@ -151,26 +141,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     True
     """
 
-    _parameter_constraints = {  # noqa: RUF012
-        "solver": [StrOptions({"fast", "paper"})],
-        "init": [StrOptions({"auto", "random", "synthetic"})],
-        "hidden_channels": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "downsampling_factors": [StrOptions({"auto"}), tuple, list],
-        "detail_max_iter": [
-            StrOptions({"auto"}),
-            Interval(Integral, 0, None, closed="left"),
-        ],
-        "learning_rate": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, None, closed="neither"),
-        ],
-        "channel_axis": [Integral, None],
-        "data_range": [tuple, list, None],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints = estimator_constraints(Parameters)
 
     def __init__(
         self,
@@ -203,9 +174,12 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     # -- fitting -------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
-        """Learn to denoise from the noisy images themselves.
+        """Settle all that depends on the data: scale, noise and weights.
+
+        By default the noise is measured, and the shipped weights are taken as they
+        are. With ``init="random"`` or ``solver="paper"`` networks are trained on X.
 
         Parameters
         ----------
@@ -216,7 +190,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         y : None
             Ignored.
         callback : callable, optional
-            Called after every step with an `n2d.core.training.Progress` (stage, step,
+            Called after every step with an `n2d.core.progress.Progress` (stage, step,
             total, loss). Returning True cancels.
 
         Returns
@@ -228,46 +202,33 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         ------
         TypeError, ValueError
             If a parameter or X is unsuitable; the message names it.
-        n2d.core.training.TrainingCancelled
+        n2d.core.progress.Cancelled
             If `callback` returned True. The estimator stays as it was.
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
-        learned = self._starts_learned()
-        factors = self._settled_factors(() if learned else _AUTO_FACTORS)
-        # The learned start halves phase images once more.
-        multiple = math.lcm(2, *factors) * (4 if learned else 1)
-        windows = self._training_windows(images, rng, multiple)
-        data_range = self._settled_data_range(windows)
-        flat = all(window.min() == window.max() for window in windows)
-        defaults = _AUTO["learned" if learned else self.solver]
+        plan = self._plan()
+        windows = plan.windows(images, rng)
+        if self.data_range is None:
+            data_range = range_of(windows)
+        else:
+            data_range = settled_data_range(self.data_range)
         with contextlib.ExitStack() as stack:
-            plan = Plan(
-                solver=self.solver,
-                hidden_channels=self.hidden_channels,
-                # One value everywhere: there is no noise to learn from.
-                n_steps=1 if flat else _settled(self.max_iter, defaults["max_iter"]),
-                detail_steps=0
-                if flat
-                else _settled(self.detail_max_iter, defaults["detail_max_iter"]),
-                factors=factors,
-                learning_rate=_settled(self.learning_rate, defaults["learning_rate"]),
+            resources = Resources(
                 device=usable_device(self.device),
                 seed=int(rng.integers(2**63)),
                 callback=reporting(callback, self.verbose, stack),
             )
             with torch.inference_mode(False), torch.enable_grad():
-                fit = fit_from_learned_start if learned else fit_from_random
-                # What is flat is mapped to 0, so that it comes back without rounding.
-                scale = (float(windows[0].min()),) * 2 if flat else data_range
-                fitted = fit(windows, scale, plan)
+                fit = fit_from_prior if isinstance(plan, PriorPlan) else fit_from_random
+                fitted = fit(windows, data_range, plan, resources)
 
         # Nothing can fail any more; until here the estimator is as it was.
         self._remember(X, images)
         self._intensities = fitted.intensities
-        self._stages = None if flat else fitted.stages
+        self._stages = fitted.stages
         self.networks_ = fitted.networks
         if self._stages is None:  # then nothing uses them, on any device
             self.networks_ = tuple(net.to("cpu") for net in fitted.networks)
@@ -281,8 +242,38 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
         return self
 
-    def _starts_learned(self):
-        """Whether the weights start from those learned on generated images."""
+    def _plan(self):
+        """The plan of the start that the parameters ask for; "auto" is its default."""
+
+        def given(**parameters):
+            found = {k: v for k, v in parameters.items() if not isinstance(v, str)}
+            if "factors" in found:
+                found["factors"] = settled_factors(found["factors"])
+            return found
+
+        if self._starts_from_prior():
+            return PriorPlan(
+                self.hidden_channels,
+                **given(
+                    n_rounds=self.max_iter,
+                    factors=self.downsampling_factors,
+                    detail_steps=self.detail_max_iter,
+                    detail_learning_rate=self.learning_rate,
+                ),
+            )
+        plan = PaperPlan if self.solver == "paper" else CropPlan
+        return plan(
+            self.hidden_channels,
+            **given(
+                n_steps=self.max_iter,
+                factors=self.downsampling_factors,
+                detail_steps=self.detail_max_iter,
+                learning_rate=self.learning_rate,
+            ),
+        )
+
+    def _starts_from_prior(self):
+        """Whether the network that was trained on generated images is applied."""
         if self.init == "random" or (self.solver == "paper" and self.init == "auto"):
             return False
         if self.solver == "paper":
@@ -307,45 +298,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         models = tuple(model.rescaled(span, low) for model in fitted.noise)
         return models[0] if self.channel_axis is None else models
 
-    def _training_windows(self, images, rng, multiple):
-        """What is learned from, as float64 arrays (C, h, w) in the units of X."""
-        if self.solver == "fast":
-            return sample_windows(
-                images,
-                rng,
-                side=_TRAINING_WINDOW,
-                max_pixels=_MAX_TRAINING_PIXELS,
-                multiple=multiple,
-            )
-        return whole_images(images, multiple)
-
-    def _settled_data_range(self, windows):
-        if self.data_range is None:
-            return float(min(map(np.min, windows))), float(max(map(np.max, windows)))
-        try:
-            low, high = map(float, self.data_range)
-        except (TypeError, ValueError):
-            low = high = math.nan
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(
-                "data_range must be None or two finite numbers (low, high) with low < "
-                f"high, got {self.data_range!r}"
-            )
-        return low, high
-
-    def _settled_factors(self, default):
-        factors = self.downsampling_factors
-        if isinstance(factors, str):
-            return default
-        if not all(isinstance(r, Integral) and r >= 2 for r in factors) or len(
-            set(factors)
-        ) != len(factors):
-            raise ValueError(
-                "downsampling_factors must be 'auto' or a tuple of different integers "
-                f"of 2 or more, such as (2, 4), got {factors!r}"
-            )
-        return tuple(int(r) for r in factors)
-
     # -- applying ------------------------------------------------------------------
 
     def fit_transform(self, X, y=None, *, callback=None):
@@ -369,7 +321,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         return self.fit(X, y, callback=callback).transform(X)
 
     def transform(self, X, *, region=None, out=None, callback=None):
-        """Denoise images with what `fit` has learned.
+        """Denoise images with what `fit` has settled.
 
         The result is a local function of the pixels and of nothing else: each image of
         a stack comes out as it would alone, however the images are tiled. Tiles, their
@@ -388,7 +340,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
         callback : callable, optional
-            Called after every tile with an `n2d.core.training.Progress` that counts
+            Called after every tile with an `n2d.core.progress.Progress` that counts
             pixels. Returning True cancels.
 
         Returns
@@ -406,13 +358,13 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             If X, `region` or `out` is unsuitable; the message names what is wrong.
         MemoryError
             If there is no room for the result, or not even for a small tile.
-        n2d.core.training.TrainingCancelled
+        n2d.core.progress.Cancelled
             If `callback` returned True; what is done by then is in `out`.
         """
         images = self._images_to_transform(X)
         regions, _ = images.cropped(region)
         if out is None and images.are_lazy:
-            from n2d._dask import lazily_denoised  # an extra
+            from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
             return lazily_denoised(
                 self._tile_denoiser(), X, self.channel_axis, self.device, region
@@ -483,10 +435,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             state["_stages"] = copy.deepcopy(self._stages).to("cpu")
             state["networks_"] = state["_stages"].networks
         return state
-
-
-def _settled(value, default):
-    return default if isinstance(value, str) else value
 
 
 def _generator(random_state):

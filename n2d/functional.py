@@ -20,6 +20,10 @@ def denoise_noise2detail(
 ):
     """Denoise an image without training data, by Noise2Detail.
 
+    By default, a network that was trained beforehand, on generated images only, is
+    applied to the image and takes no training step on it. ``init="random"`` and
+    ``solver="paper"`` train on the image itself, as published [1]_.
+
     Parameters
     ----------
     image : array-like
@@ -30,11 +34,13 @@ def denoise_noise2detail(
     solver : {"fast", "paper"}, default="fast"
         Ours, or the published schedule.
     init : {"auto", "random", "synthetic"}, default="auto"
-        Where the weights start: untrained, or learned from generated images.
+        Where the weights come from: trained on the image, or beforehand on generated
+        images. ``"auto"``: the latter with ``solver="fast"``.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
-        Steps of stage 1, partial denoising, at most.
+        Steps of stage 1, partial denoising, at most; with synthetic weights, rounds in
+        which the noise is measured.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors of stage 2, background refinement; () switches it off.
     detail_max_iter : int or "auto", default="auto"

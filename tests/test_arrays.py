@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from n2d._arrays import Images
-from n2d._windows import sample_windows
+from n2d.fitting.windows import sample_windows
+from n2d.images import Images
 
 DTYPES = ["?", "u1", "i1", "<u2", ">u2", "<i4", ">i8", "<f2", ">f4", "<f8"]
 

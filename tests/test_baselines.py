@@ -222,13 +222,13 @@ def test_zero_shot_is_the_first_stage():
 
 
 def test_zero_shot_can_be_watched_and_cancelled():
-    from n2d.core.training import TrainingCancelled
+    from n2d.core.progress import Cancelled
 
     seen = []
     estimator = ZSN2NDenoiser(max_iter=3).fit(noisy_cells(16, 16), callback=seen.append)
     assert [progress.step for progress in seen] == [1, 2, 3]
     before = dict(vars(estimator))
-    with pytest.raises(TrainingCancelled):
+    with pytest.raises(Cancelled):
         estimator.fit(noisy_cells(20, 20), callback=lambda progress: True)
     assert vars(estimator) == before
 

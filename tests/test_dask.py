@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2d import Noise2DetailDenoiser, _dask, _tiled
+from n2d import Noise2DetailDenoiser
+from n2d.applying import dask_arrays, tiled
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
@@ -32,7 +33,7 @@ def fitted():
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Let chunks be as small as the halo allows."""
-    monkeypatch.setattr(_dask, "_SMALLEST_CHUNK", 1)
+    monkeypatch.setattr(dask_arrays, "_SMALLEST_CHUNK", 1)
 
 
 def assert_same(found, expected, X):
@@ -82,7 +83,7 @@ def test_any_chunks_change_nothing(fitted, data):
         for cuts in [data.draw(st.sets(st.integers(1, n - 1), max_size=3))]
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_dask, "_SMALLEST_CHUNK", 1)
+        patch.setattr(dask_arrays, "_SMALLEST_CHUNK", 1)
         denoised = fitted.transform(da.from_array(X, chunks=tuple(sides)))
     assert denoised.chunks == tuple(sides)
     assert_same(denoised.compute(), fitted.transform(X), X)
@@ -176,13 +177,13 @@ def test_the_same_computation_has_the_same_name(fitted):
 
 def test_blocks_do_not_fight_for_threads(fitted, small_chunks, monkeypatch):
     seen = []
-    estimates = _tiled.TileDenoiser.estimates
+    estimates = tiled.TileDenoiser.estimates
 
     def watched(*arguments):
         seen.append(torch.get_num_threads())
         return estimates(*arguments)
 
-    monkeypatch.setattr(_tiled.TileDenoiser, "estimates", watched)
+    monkeypatch.setattr(tiled.TileDenoiser, "estimates", watched)
     n_threads = torch.get_num_threads()
     X = noisy_image(200, 200)
     fitted.transform(da.from_array(X, chunks=(50, 50))).compute(scheduler="threads")

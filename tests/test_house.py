@@ -22,13 +22,18 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
     "noise": ({"noise"}, {"numpy", "scipy"}),
-    "_rounding": (set(), {"numpy"}),
     "_memory": (set(), {"psutil"}),
-    "_arrays": ({"_rounding"}, {"numpy"}),
-    "_windows": (set(), {"numpy"}),
-    "_tiled": ({"_intensity", "_memory", "core"}, {"threadpoolctl", "torch"}),
-    "_dask": ({"_arrays", "_tiled", "core"}, {"dask", "numpy", "torch"}),
     "_progress": (set(), {"tqdm"}),
+    "_parameters": (set(), {"pydantic"}),
+    "images": ({"images"}, {"numpy"}),
+    "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
+    # what is read and what it looks like to a network: arrays, no tensors
+    "fitting.windows": (set(), {"numpy"}),
+    "fitting.intensities": ({"noise"}, {"numpy"}),
+    "applying": (
+        {"_memory", "applying", "core", "images"},
+        {"dask", "numpy", "threadpoolctl", "torch"},
+    ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
@@ -37,48 +42,35 @@ MAY_IMPORT = {
         {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
     ),
     "pretraining": (
-        {"_arrays", "core", "datasets", "noise", "pretraining"},
+        {"core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
     ),
     "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
-    "_intensity": ({"noise"}, {"numpy"}),
-    "_solvers": ({"_intensity", "core", "noise"}, {"numpy", "torch"}),
-    "_base": ({"_arrays", "model_selection"}, {"sklearn"}),
-    "_fingerprint": (set(), {"numpy"}),
+    "_sklearn": ({"_parameters"}, {"sklearn"}),
+    "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
-        {"_intensity", "core", "io", "model_file", "noise"},
-        {"numpy", "safetensors", "sklearn", "torch"},
+        {"_parameters", "core", "fitting", "io", "model_file", "noise"},
+        {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {
-            "_windows",
-            "_arrays",
-            "_base",
-            "_dask",
-            "_memory",
-            "_tiled",
-            "_fingerprint",
-            "_intensity",
-            "_progress",
-            "_solvers",
-        }
-        | {"core", "model_file", "noise"},
+        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "applying"}
+        | {"core", "fitting", "images", "model_file"},
         None,
     ),
-    "functional": ({"_arrays", "core", "denoiser", "noise"}, None),
+    "functional": ({"denoiser"}, {"numpy"}),
     "baselines": (
-        {"_arrays", "_windows", "_base", "baselines", "core", "denoiser", "noise"},
+        {"_base", "_sklearn", "baselines", "core", "denoiser", "fitting", "images"}
+        | {"noise"},
         None,
     ),
     "model_selection": (
-        {"_arrays", "_intensity", "_solvers", "_windows", "core", "metrics"}
-        | {"model_selection", "noise"},
+        {"core", "fitting", "images", "metrics", "model_selection", "noise"},
         None,
     ),
     "comparison": (
-        {"_arrays", "baselines", "comparison", "core", "datasets", "denoiser"}
-        | {"functional", "io", "metrics", "model_selection", "noise"},
+        {"baselines", "comparison", "core", "datasets", "denoiser", "functional"}
+        | {"images", "io", "metrics", "model_selection", "noise"},
         None,
     ),
     # "__init__" names modules in strings and loads them lazily
@@ -170,6 +162,17 @@ def test_modules_are_small_and_named_for_their_job(module):
     path = modules()[module]
     assert len(path.read_text(encoding="utf-8").splitlines()) < 500
     assert path.stem not in {"utils", "util", "helpers", "misc", "common"}
+
+
+def test_private_pieces_of_scikit_learn_come_through_one_module():
+    for module, path in modules().items():
+        private = [
+            name
+            for name in imports(path)
+            if name.startswith("sklearn.")
+            and any(part.startswith("_") for part in name.split("."))
+        ]
+        assert module == "_sklearn" or not private, f"n2d.{module}: {private}"
 
 
 def loaded_after(code):

@@ -1,4 +1,4 @@
-"""The learned start and its training."""
+"""The prior network and its training."""
 
 import json
 

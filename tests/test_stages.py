@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from n2d.core import stages
-from n2d.core.network import DenoisingNetwork, random_network
+from n2d.core import crops, stages
+from n2d.core.network import Correction, DenoisingNetwork, random_network
+from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
 
 FIXTURE = Path(__file__).parent / "data" / "paper_run.npz"
 
@@ -126,15 +127,55 @@ def test_stages_can_be_switched_off():
 
 
 def test_only_the_paper_clamps():
-    networks = random_networks()
+    # Weights so large that every stage goes far beyond [0, 1].
+    f, h = random_networks()
+    with torch.no_grad():
+        for network in (f, h):
+            network.layers[-1].weight.mul_(50)
     noisy = 4 * torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 2
-    clamped = stages.TrainedStages(networks, (2,), clamp=True).estimates(noisy)
-    free = stages.TrainedStages(networks, (2,), clamp=False).estimates(noisy)
-    for estimates, inside in ((clamped, True), (free, False)):
-        for image in (estimates.stage1, estimates.stage2_factors[2], estimates.stage3):
-            assert bool(((image >= 0) & (image <= 1)).all()) == inside or not inside
-    assert free.stage1.min() < 0
-    assert free.stage1.max() > 1
+    with torch.no_grad():
+        d1 = noisy - f(noisy)
+        phases = pixel_unshuffle_to_batch(noisy, 2)
+        shuffled = pixel_shuffle_from_batch(phases - f(phases), 2)
+        p2 = shuffled - f(shuffled)
+        d2 = (d1 + p2) / 2
+        expected = {"stage1": d1, 2: p2, "stage2": d2, "stage3": h(d2)}
+
+    def named(clamp):
+        found = stages.TrainedStages([f, h], (2,), clamp=clamp).estimates(noisy)
+        return vars(found) | found.stage2_factors
+
+    free, clamped = named(False), named(True)
+    for name, image in expected.items():
+        assert image.min() < -0.5, name
+        assert image.max() > 1.5, name
+        torch.testing.assert_close(free[name], image)
+        assert clamped[name].min() >= 0, name
+        assert clamped[name].max() <= 1, name
+    torch.testing.assert_close(clamped["stage1"], d1.clamp(0, 1))
+
+
+def test_stage_3_brings_back_what_the_smooth_estimate_lacks():
+    rng = np.random.default_rng(0)
+    clean = np.sin(np.arange(96) / 5)[:, None] * np.cos(np.arange(96) / 4)
+    clean = torch.tensor(clean, dtype=torch.float32)[None]
+    noise = torch.tensor(rng.normal(0, 0.1, clean.shape), dtype=torch.float32)
+    smooth = 0.6 * clean  # contrast is lost, no noise is left
+    generator = torch.Generator().manual_seed(1)
+    h = Correction(random_network(1, 8, "replicate", generator))
+    losses = crops.recover_detail(
+        h,
+        [smooth],
+        [clean + noise],
+        100,
+        learning_rate=1e-2,
+        generator=generator,
+        callback=None,
+    )
+    assert 0 < len(losses) <= 100
+    with torch.no_grad():
+        recovered = h(smooth[None])[0]
+    assert (recovered - clean).square().mean() < (smooth - clean).square().mean() / 4
 
 
 def test_run_crops_learns_and_repeats():
@@ -144,7 +185,7 @@ def test_run_crops_learns_and_repeats():
     estimates = []
     for _ in range(2):
         networks = random_networks()
-        losses = stages.run_crops(
+        losses = crops.run_crops(
             [noisy[None]],
             networks,
             60,

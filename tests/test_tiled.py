@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from n2d import Noise2DetailDenoiser, _memory, _tiled
-from n2d._arrays import Images
+from n2d import Noise2DetailDenoiser, _memory
 from n2d._memory import available_memory, check_room, is_out_of_memory
-from n2d._tiled import TileDenoiser, denoised_tiles
-from n2d.core.training import TrainingCancelled
+from n2d.applying import tiled
+from n2d.applying.tiled import TileDenoiser, denoised_tiles
+from n2d.core.progress import Cancelled
+from n2d.images import Images
 
 da = pytest.importorskip("dask.array")
 zarr = pytest.importorskip("zarr")
@@ -31,7 +32,7 @@ def fitted():
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(_tiled, "_LARGEST_TILE", 64)
+    monkeypatch.setattr(tiled, "_LARGEST_TILE", 64)
 
 
 def assert_same(found, expected, X):
@@ -48,7 +49,7 @@ def test_neither_tiles_nor_threads_change_anything(
 ):
     X = noisy_image(*shape)
     whole = fitted.transform(X)
-    monkeypatch.setattr(_tiled, "_LARGEST_TILE", 64)
+    monkeypatch.setattr(tiled, "_LARGEST_TILE", 64)
     images = Images(X)
     outputs = images.empty_like()
     tiles = denoised_tiles(
@@ -103,7 +104,7 @@ def test_progress_counts_pixels_and_cancels(fitted, small_tiles):
     assert seen[-1].step == X.size
     assert np.all(np.diff([p.step for p in seen]) > 0)
     out = np.zeros(X.shape, np.float32)
-    with pytest.raises(TrainingCancelled, match=r"after \d+ of 18200 pixels"):
+    with pytest.raises(Cancelled, match=r"after \d+ of 18200 pixels"):
         fitted.transform(X, out=out, callback=lambda progress: True)
     assert out[0, 0]  # one tile is done, and nothing else
     assert np.count_nonzero(out) == seen[0].step
@@ -326,8 +327,8 @@ def test_less_memory_makes_smaller_tiles(fitted):
     denoiser = TileDenoiser(fitted._stages, fitted._intensities)
     sides = [denoiser.tile_side(1, 1, memory) for memory in (0, 3e7, 6e7, 1e12)]
     assert sides == sorted(sides)
-    assert sides[0] == _tiled._SMALLEST_TILE
-    assert sides[-1] == _tiled._LARGEST_TILE
+    assert sides[0] == tiled._SMALLEST_TILE
+    assert sides[-1] == tiled._LARGEST_TILE
     assert sides[0] < sides[1] < sides[2]
     # Two at once have half of it each.
     assert denoiser.tile_side(1, 2, 6e7) == sides[1]
@@ -351,7 +352,8 @@ def test_there_is_some_memory():
 CAPPED = """
     import resource
     import numpy as np, psutil, torch
-    from n2d import Noise2DetailDenoiser, _tiled
+    from n2d import Noise2DetailDenoiser
+    from n2d.applying import tiled
 
     torch.set_num_threads(1)
     X = np.random.default_rng(0).poisson(50, (1200, 1100)).astype(np.uint16)
@@ -359,16 +361,16 @@ CAPPED = """
     denoiser = Noise2DetailDenoiser(random_state=0).fit(small)
     denoiser.transform(small)
     halved = []
-    make_do = _tiled._Run._make_do_with_less
+    make_do = tiled._Run._make_do_with_less
 
     def watched(run, tile, error):
         halved.append(tile.height)
         make_do(run, tile, error)
 
-    _tiled._Run._make_do_with_less = watched
+    tiled._Run._make_do_with_less = watched
     # The plan does not know of the limit, as of another program that takes memory.
-    _tiled.available_memory = lambda: 10**12
-    _tiled._LARGEST_TILE = 2048
+    tiled.available_memory = lambda: 10**12
+    tiled._LARGEST_TILE = 2048
     out = np.empty(X.shape, np.float32)
     limit = psutil.Process().memory_info().vms + {extra} * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))

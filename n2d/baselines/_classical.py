@@ -3,11 +3,10 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from n2d._base import ImageDenoiser
-from n2d._windows import sample_windows
+from n2d._sklearn import Interval, StrOptions, fit_context
+from n2d.fitting.windows import sample_windows
 from n2d.noise import NoiseModel, discount_texture, estimate_noise
 
 # `fit` looks at so many pixels at most, in windows of this side.
@@ -24,7 +23,7 @@ class ClassicalDenoiser(ImageDenoiser):
 
     _parameter_constraints = {"channel_axis": [Integral, None]}  # noqa: RUF012
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Settle all that depends on the data.
 

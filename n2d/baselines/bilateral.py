@@ -4,8 +4,8 @@ import math
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from n2d._sklearn import Interval
 from n2d.baselines._classical import WhiteNoiseDenoiser
 
 

@@ -4,9 +4,9 @@ from contextlib import contextmanager
 from threading import Lock
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from n2d._sklearn import StrOptions
 from n2d.baselines._classical import WhiteNoiseDenoiser, mirrored
 
 # Blocks have 8 pixels a side, and `bm3d` needs some to spare.

@@ -4,8 +4,8 @@ from numbers import Real
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from n2d._sklearn import Interval, StrOptions
 from n2d.baselines._classical import ClassicalDenoiser, WhiteNoiseDenoiser
 
 # Widths tried, in pixels: steps of a fifth, which cost nothing measurable in quality.

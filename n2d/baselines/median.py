@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils._param_validation import Interval
 
+from n2d._sklearn import Interval
 from n2d.baselines._classical import ClassicalDenoiser
 
 

@@ -4,8 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 from skimage.restoration import denoise_nl_means
-from sklearn.utils._param_validation import Interval
 
+from n2d._sklearn import Interval
 from n2d.baselines._classical import WhiteNoiseDenoiser
 
 

@@ -3,12 +3,12 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import _fit_context, clone
-from sklearn.utils._param_validation import HasMethods
+from sklearn.base import clone
 
 from n2d._base import ImageDenoiser
-from n2d._windows import sample_windows
+from n2d._sklearn import HasMethods, fit_context
 from n2d.baselines._classical import measured_noise
+from n2d.fitting.windows import sample_windows
 from n2d.noise import stabilize, unstabilize
 
 # The noise is measured on so many pixels at most, in windows of this side.
@@ -90,7 +90,7 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
         self.denoiser = denoiser
         self.channel_axis = channel_axis
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Measure the noise, and fit the inner denoiser to stabilized images.
 

@@ -5,8 +5,8 @@ from numbers import Integral
 
 import numpy as np
 from skimage.restoration import cycle_spin, denoise_wavelet
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from n2d._sklearn import Interval, StrOptions
 from n2d.baselines._classical import WhiteNoiseDenoiser, mirrored
 
 # Called num_workers before scikit-image 0.26.

@@ -1,10 +1,9 @@
 """ZS-N2N: the first stage of Noise2Detail alone."""
 
-from sklearn.base import _fit_context
-
-from n2d._arrays import Images
 from n2d._base import ImageDenoiser
+from n2d._sklearn import fit_context
 from n2d.denoiser import Noise2DetailDenoiser
+from n2d.images import Images
 
 _PARAMETERS = (
     "solver",
@@ -117,7 +116,7 @@ class ZSN2NDenoiser(ImageDenoiser):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Learn to denoise from the noisy images themselves.
 
@@ -128,7 +127,7 @@ class ZSN2NDenoiser(ImageDenoiser):
         y : None
             Ignored.
         callback : callable, optional
-            Called after every step with an `n2d.core.training.Progress`. Returning
+            Called after every step with an `n2d.core.progress.Progress`. Returning
             True cancels.
 
         Returns
@@ -140,7 +139,7 @@ class ZSN2NDenoiser(ImageDenoiser):
         ------
         TypeError, ValueError
             If a parameter or X is unsuitable; the message names it.
-        n2d.core.training.TrainingCancelled
+        n2d.core.progress.Cancelled
             If `callback` returned True. The estimator stays as it was.
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.

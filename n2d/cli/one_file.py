@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from n2d._rounding import convert
 from n2d.cli.layout import Plane, describe_file, lay_out, settle_axes
+from n2d.images import convert
 from n2d.io import View, create_image, open_image, suffix_of
 
 # Opacity is copied so many rows at a time.

@@ -1,9 +1,10 @@
 """The one training loop, for every network and every solver."""
 
 import math
-from dataclasses import dataclass
 
 import torch
+
+from n2d.core.progress import Cancelled, Progress, report
 
 # Networks that see values around 1 have weights around 1.
 _LARGEST_WEIGHT = 1e3
@@ -13,32 +14,8 @@ _JUDGE_EVERY = 20
 _PATIENCE = 100
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a computation stands, as reported to callbacks.
-
-    Attributes
-    ----------
-    stage : str
-        "partial denoising" or "detail recovery" in a training; "denoising" where what
-        was learned is applied.
-    step : int
-        Optimizer steps of this stage that are done, from 1; pixels, where it is
-        applied.
-    total : int
-        Steps this stage will take at most, or all pixels.
-    loss : float
-        The loss before the step; NaN where there is none.
-    """
-
-    stage: str
-    step: int
-    total: int
-    loss: float
-
-
-class TrainingCancelled(Exception):
-    """A callback asked to stop; the estimator is as it was before the call."""
+#: The earlier name of `n2d.core.progress.Cancelled`.
+TrainingCancelled = Cancelled
 
 
 class TrainingDiverged(RuntimeError):
@@ -51,7 +28,7 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judg
     Parameters
     ----------
     loss : callable
-        Takes the step's number, from 0, and returns the loss, a tensor of shape ().
+        Returns the loss, a tensor of shape (), for the weights as they are.
     optimizer : torch.optim.Optimizer
         Holds the weights that are trained.
     n_steps : int
@@ -75,7 +52,7 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judg
 
     Raises
     ------
-    TrainingCancelled
+    Cancelled
         If `callback` returned True.
     TrainingDiverged
         If the loss is not finite, or weights are absurdly large after the last step.
@@ -86,7 +63,7 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judg
         if step % _JUDGE_EVERY == 0 and best.is_old(step):
             break
         optimizer.zero_grad(set_to_none=True)
-        value = loss(step)
+        value = loss()
         losses.append(value.item())
         if not math.isfinite(losses[-1]):
             raise TrainingDiverged(
@@ -98,13 +75,7 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judg
         optimizer.step()
         if schedule is not None:
             schedule.step()
-        if callback is not None and callback(
-            Progress(stage, step + 1, n_steps, losses[-1])
-        ):
-            raise TrainingCancelled(
-                f"cancelled by the callback in stage {stage!r} after step {step + 1} "
-                f"of {n_steps}"
-            )
+        report(callback, Progress(stage, step + 1, n_steps, losses[-1]))
     best.restore(len(losses))
     if not all(bool((p.abs() < _LARGEST_WEIGHT).all()) for p in best.parameters):
         raise TrainingDiverged(

@@ -16,7 +16,7 @@ class SavedAsFile:
         """Write the fitted estimator to a model file, whole or not at all.
 
         The file is a safetensors file, usually called ``*.n2d``, of 0.1 to 0.4 MB with
-        the default network: weights, the learned start's too, parameters, everything
+        the default network: weights, the shipped network's too, parameters, everything
         measured in `fit`, and a fingerprint of what was fitted to. It holds no pixels
         and nothing that could be executed.
 

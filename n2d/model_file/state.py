@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
-from n2d._intensity import Intensities
-from n2d.core.learned import LearnedStages
+from n2d._parameters import Parameters, complaint_about
 from n2d.core.network import Correction, DenoisingNetwork
 from n2d.core.prior import N_LAGS, PriorNetwork
+from n2d.core.prior_stages import PriorStages
 from n2d.core.stages import TrainedStages
+from n2d.fitting.intensities import Intensities
 from n2d.model_file.container import ModelFileError, writer
 from n2d.model_file.fields import Fields, is_number
 from n2d.model_file.networks import build_network, describe_network
@@ -50,7 +52,7 @@ def describe(estimator):
         description, weights = describe_network(network)
         networks.append(description)
         tensors |= {f"networks.{i}.{name}": t for name, t in weights.items()}
-    if isinstance(stages, LearnedStages):
+    if isinstance(stages, PriorStages):
         tensors["stages.correlation"] = stages.correlation.detach().cpu().numpy()
     document = {
         "estimator": type(estimator).__name__,
@@ -123,7 +125,8 @@ def _describe_stages(stages):
     return {
         "kind": "learned",
         "weights": _pairs(stages.weights),
-        "told_level": float(stages.told_level),
+        # The file's names are those of format 1: "learned" stages, "told_level".
+        "told_level": float(stages.level_factor),
         "n_views": int(stages.n_views),
     }
 
@@ -207,26 +210,24 @@ def _unfitted(make, fields, document):
             f"was written by {writer(document)}. Update n2d: pip install --upgrade "
             "noise2detail"
         )
-    for name, value in parameters.items():
-        if isinstance(value, dict) or (
-            isinstance(value, list)
-            and not (len(value) <= 64 and all(type(v) in (int, float) for v in value))
-        ):
-            raise fields.wrong(f"parameters.{name}", "a value or a few numbers")
-    estimator = make(
+    try:
+        settled = Parameters.model_validate(parameters)
+        torch.device("cpu" if settled.device == "auto" else settled.device)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise _refused(complaint_about(name, parameters[name])) from error
+    except RuntimeError as error:
+        raise _refused(str(error)) from error
+    return make(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
     )
-    try:
-        estimator._validate_params()
-        if estimator.device != "auto":
-            torch.device(estimator.device)
-    except (ValueError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelFileError(
-            f"holds no usable model: its parameters are refused ({reason}); fit the "
-            "model again"
-        ) from error
-    return estimator
+
+
+def _refused(reason):
+    return ModelFileError(
+        "holds no usable model: its parameters are refused "
+        f"({' '.join(reason.split())[:200]}); fit the model again"
+    )
 
 
 def _input(fields):
@@ -338,7 +339,7 @@ def _stages(fields, tensors, state):
         if kinds not in ([PriorNetwork], [PriorNetwork, Correction]):
             raise fields.wrong("", "stages that fit their networks")
         if intensities.noise is None:
-            raise fields.wrong("", "with the noise that the network is told")
+            raise fields.wrong("", "with the noise that the network is conditioned on")
         n_lags = intensities.noise[0].correlation.shape[1]
         if n_lags < N_LAGS:
             raise fields.wrong(
@@ -350,11 +351,11 @@ def _stages(fields, tensors, state):
         )
         weights = fields.weights("weights")
         factors = tuple(weights)
-        found = LearnedStages(
+        found = PriorStages(
             networks,
             torch.from_numpy(correlation).clone(),
             weights,
-            told_level=fields.number("told_level", 0.0, 10.0),
+            level_factor=fields.number("told_level", 0.0, 10.0),
             n_views=fields.integer("n_views", 1, 8),
         )
     if factors != state["downsampling_factors_"]:

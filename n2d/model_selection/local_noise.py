@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from n2d._solvers import Plan, fit_from_learned_start
-from n2d._windows import sample_windows
 from n2d.core.mixture import correlated_noise
 from n2d.core.tiling import tiles
+from n2d.fitting.plan import Resources
+from n2d.fitting.prior_start import PriorPlan, fit_from_prior
+from n2d.fitting.windows import sample_windows
 
 # The noise is measured on so many pixels at most.
 _ENOUGH_PIXELS = 2**17
@@ -33,6 +34,8 @@ _AROUND = 16.0
 _LARGEST_RATIO = 4.0
 
 _PROBE = 0.3
+
+_PLAN = PriorPlan(hidden_channels=48)
 
 
 class LocalNoise:
@@ -56,13 +59,12 @@ class LocalNoise:
     def __init__(self, images):
         self.planes = [image.read(0, 0, *image.shape[1:]) for image in images]
         self._generator = torch.Generator().manual_seed(0)
-        # The learned start halves phase images once more: 8.
         windows = sample_windows(
             images,
             np.random.default_rng(0),
             side=_WINDOW,
             max_pixels=_ENOUGH_PIXELS,
-            multiple=8,
+            multiple=_PLAN.alignment,
         )
         low = min(float(window.min()) for window in windows)
         high = max(float(window.max()) for window in windows)
@@ -70,8 +72,8 @@ class LocalNoise:
         if fitted is None or fitted.stages is None:
             self.deviations = [np.zeros_like(plane) for plane in self.planes]
         else:
-            # As measured, not a little weaker as where the result is what counts.
-            self._start = replace(fitted.stages, n_views=1, told_level=1.0)
+            # The level as measured, not a little lower, as results want it.
+            self._prior = replace(fitted.stages, n_views=1, level_factor=1.0)
             self._intensities = fitted.intensities
             span = fitted.intensities.span
             self._noise = [model.rescaled(span, low) for model in fitted.noise]
@@ -94,7 +96,7 @@ class LocalNoise:
     def _deviation(self, image, plane):
         """Deviation of the noise at every pixel of an image (C, h, w).
 
-        The residual r of the learned start g lacks the noise that passes through it;
+        The residual r of the prior network g lacks the noise that passes through it;
         for the noise b and what passes of it, J b, the variance is E[r r + b J b] by
         Stein's lemma (see `n2d.noise.refine_noise`). A mean over the neighbourhood,
         relative to that of the variance by intensity, corrects the latter.
@@ -107,7 +109,7 @@ class LocalNoise:
         )
         probe = self._drawn(np.sqrt(expected))
         residual, passed = np.empty_like(plane), np.empty_like(plane)
-        geometry = {"reach": self._start.reach, "multiple": self._start.alignment}
+        geometry = {"reach": self._prior.reach, "multiple": self._prior.alignment}
         for tile in tiles(*image.shape[1:], side=_TILE, **geometry):
             top, left, height, width = tile.window
             missing = [
@@ -146,7 +148,7 @@ class LocalNoise:
         """Apply stage 1 to pixel values (C, h, w)."""
         with torch.no_grad():
             seen = torch.from_numpy(self._intensities.forward(noisy))[None]
-            denoised = self._start.partial_denoising(seen)[0].numpy()
+            denoised = self._prior.partial_denoising(seen)[0].numpy()
         return self._intensities.backward(denoised)
 
 
@@ -168,17 +170,7 @@ class _Windows:
 
     @lru_cache(maxsize=8)  # noqa: B019 - a few megabytes, and as many folds
     def fitted(self, data_range):
-        """Fit the learned start to the windows."""
-        plan = Plan(
-            solver="fast",
-            hidden_channels=48,
-            n_steps=3,
-            detail_steps=0,
-            factors=(),
-            learning_rate=1.0,  # nothing is trained
-            device=torch.device("cpu"),
-            seed=0,
-            callback=None,
-        )
+        """Measure the noise of the windows with the prior network's help."""
+        resources = Resources(torch.device("cpu"), seed=0)
         with torch.inference_mode(False), torch.no_grad():
-            return fit_from_learned_start(self._windows, data_range, plan)
+            return fit_from_prior(self._windows, data_range, _PLAN, resources)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2d._arrays import Images
+from n2d.images import Images
 from n2d.model_selection.local_noise import LocalNoise
 
 # Strength of the noise that is added, in units of the noise that is there. Smaller,
@@ -57,7 +57,7 @@ def self_supervised_score(denoiser, X, *, channel_axis="auto"):
         |D(y + e n) - y|^2 + 2 <D(y + e n) - D(y), n> / e - |s|^2
 
     is the error of D on average, s being the deviation of the noise. That is measured
-    with the help of the learned start, pixel by pixel: it varies with intensity and,
+    with the help of the prior network, pixel by pixel: it varies with intensity and,
     as in CT, from place to place. The first term
     alone would favour leaving the noise in. The second one says how much of the noise
     comes through: it punishes that, and leaves what blurs with its residual. For small

@@ -3,7 +3,7 @@
 import numpy as np
 
 from n2d import metrics
-from n2d._arrays import Images
+from n2d.images import Images
 from n2d.model_selection.score import channel_axis_of, self_supervised_score
 
 

@@ -7,9 +7,9 @@ from itertools import accumulate
 import numpy as np
 import torch
 
-from n2d._arrays import Images, settle_axes
-from n2d._tiled import denoised_tiles
+from n2d.applying.tiled import denoised_tiles
 from n2d.core.device import usable_device
+from n2d.images import Images, settle_axes
 
 # Chunks are put together to sides of about this many pixels at least: around every
 # chunk a halo is computed twice.

@@ -10,17 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from threadpoolctl import threadpool_limits
 
-from n2d._intensity import Intensities
 from n2d._memory import (
     available_memory,
     give_back_memory,
     in_words,
     is_out_of_memory,
 )
-from n2d.core.learned import LearnedStages
-from n2d.core.stages import Estimates, TrainedStages
+from n2d.core.progress import Progress, report
+from n2d.core.stages import Estimates
 from n2d.core.tiling import tiles
-from n2d.core.training import Progress, TrainingCancelled
 
 DENOISING = "denoising"
 
@@ -45,14 +43,15 @@ class TileDenoiser:
 
     Parameters
     ----------
-    stages : TrainedStages, LearnedStages or None
-        How to denoise; None: not at all.
-    intensities : Intensities
+    stages : object
+        How to denoise: `TrainedStages` or `PriorStages` of `n2d.core`; None: not at
+        all.
+    intensities : n2d.fitting.intensities.Intensities
         What the stages see of pixel values.
     """
 
-    stages: TrainedStages | LearnedStages | None
-    intensities: Intensities
+    stages: object
+    intensities: object
 
     @property
     def geometry(self):
@@ -171,7 +170,7 @@ def denoised_tiles(
     ------
     MemoryError
         If there is not even memory for the smallest tile.
-    TrainingCancelled
+    Cancelled
         If `callback` returned True.
     """
     side = denoiser.tile_side(images.n_channels, n_threads)
@@ -196,11 +195,7 @@ def denoised_tiles(
             yield i, tile, estimates
             images[i].let_go()
             n_done += tile.height * tile.width
-            progress = Progress(DENOISING, n_done, n_pixels, math.nan)
-            if callback is not None and callback(progress):
-                raise TrainingCancelled(
-                    f"cancelled by the callback after {n_done} of {n_pixels} pixels"
-                )
+            report(callback, Progress(DENOISING, n_done, n_pixels, math.nan))
 
 
 class _Run:

@@ -2,6 +2,11 @@
 
 import numpy as np
 
+# Trainings read so many pixels at most, all of a 512 x 512 image, in windows of this
+# side.
+_MAX_TRAINING_PIXELS = 512**2
+_TRAINING_WINDOW = 96
+
 # A fill is looked for in cells of this side; less than this share of them is none.
 _CELL = 8
 _LEAST_FILL = 0.01
@@ -10,6 +15,27 @@ _LEAST_FILL = 0.01
 # have to be to say enough.
 _LEAST_SIDE = 32
 _ENOUGH = 64**2
+
+
+def training_windows(images, rng, multiple):
+    """Read what `fit` learns from: a part of the images that says enough.
+
+    Parameters
+    ----------
+    images, rng, multiple
+        As for `sample_windows`.
+
+    Returns
+    -------
+    list of ndarray of shape (C, h, w), float64
+    """
+    return sample_windows(
+        images,
+        rng,
+        side=_TRAINING_WINDOW,
+        max_pixels=_MAX_TRAINING_PIXELS,
+        multiple=multiple,
+    )
 
 
 def sample_windows(images, rng, *, side, max_pixels, multiple):

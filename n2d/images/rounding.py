@@ -23,7 +23,7 @@ def convert(array, dtype):
     Examples
     --------
     >>> import numpy as np
-    >>> from n2d._rounding import convert
+    >>> from n2d.images.rounding import convert
     >>> converted, n_clipped = convert(np.array([-3.0, 1.6, 255.4, 256.0]), np.uint8)
     >>> converted.tolist(), n_clipped
     ([0, 2, 255, 255], 2)

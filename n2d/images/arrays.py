@@ -11,7 +11,7 @@ import numbers
 
 import numpy as np
 
-from n2d._rounding import convert
+from n2d.images.rounding import convert
 
 
 class Image:

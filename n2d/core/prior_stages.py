@@ -1,8 +1,8 @@
-"""The fast solver's stages with the learned start.
+"""The fast solver's stages with the prior network.
 
 Images have noise of standard deviation 1 and of known correlation; their channels are
 decorrelated and denoised one by one by the same network. Tensors are (N, C, H, W),
-float32, with sides that `LearnedStages.alignment` divides.
+float32, with sides that `PriorStages.alignment` divides.
 """
 
 import math
@@ -12,28 +12,28 @@ import torch
 
 from n2d.core.prior import N_LAGS, PriorNetwork
 from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
-from n2d.core.stages import ACTIVATIONS, Estimates
+from n2d.core.stages import ACTIVATIONS, Estimates, detail_recovery
 
 _SURELY_CORRELATED = 0.3
 
 
 @dataclass
-class LearnedStages:
+class PriorStages:
     """What `fit` has settled, and how it is applied.
 
     Parameters
     ----------
     networks : tuple of PriorNetwork and, optionally, torch.nn.Module
-        g, the learned start, and h, the network of stage 3; without h, stage 3 is
+        g, trained beforehand, and h, the network of stage 3; without h, stage 3 is
         stage 2.
     correlation : torch.Tensor of shape (C, 2, n_lags)
         Correlation of every channel's noise at distances of 1, 2, ... pixels along y,
         then x.
     weights : dict of int to float
         Weight of every stage 2 estimate p_r in the mixture; d1 has the rest.
-    told_level : float, default=1
-        Standard deviation of the noise that the network is told where it is white; it
-        is told 1 where neighbours are correlated by `_SURELY_CORRELATED` or more.
+    level_factor : float, default=1
+        Noise level that the network is conditioned on where the noise is white; it is
+        1 where neighbours are correlated by `_SURELY_CORRELATED` or more.
     n_views : int, default=1
         Over how many of the eight flips and transposes of an image d1 is averaged.
     """
@@ -41,7 +41,7 @@ class LearnedStages:
     networks: tuple
     correlation: torch.Tensor
     weights: dict
-    told_level: float = 1.0
+    level_factor: float = 1.0
     n_views: int = 1
 
     @property
@@ -52,15 +52,15 @@ class LearnedStages:
     @property
     def reach(self):
         """How many pixels away a pixel can still change the result."""
-        start, *detail = self.networks
-        return start.reach * max(1, *self.weights, 1) + sum(h.reach for h in detail)
+        prior, *detail = self.networks
+        return prior.reach * max(1, *self.weights, 1) + sum(h.reach for h in detail)
 
     @property
     def bytes_per_pixel(self):
         """Memory that an image needs while it is denoised, without itself."""
-        start, *detail = self.networks
-        # The start works on images folded by 2, channel by channel.
-        folded = start.config["hidden_channels"] * len(self.correlation) / 4
+        prior, *detail = self.networks
+        # The prior network works on images folded by 2, channel by channel.
+        folded = prior.config["hidden_channels"] * len(self.correlation) / 4
         widths = [folded, *(h.network.hidden_channels for h in detail)]
         return int(4 * ACTIVATIONS * max(widths))
 
@@ -94,7 +94,9 @@ class LearnedStages:
         stage2 = (1 - sum(self.weights.values())) * stage1
         for r, weight in self.weights.items():
             stage2 = stage2 + weight * refined[r]
-        stage3 = self.networks[1](stage2) if len(self.networks) > 1 else stage2
+        stage3 = stage2
+        if len(self.networks) > 1:
+            stage3 = detail_recovery(self.networks[1], stage2)
         return Estimates(stage1, refined, stage2, stage3)
 
     def partial_denoising(self, noisy, rim=(0, 0, 0, 0)):
@@ -135,7 +137,7 @@ class LearnedStages:
         n, c, h, w = noisy.shape
         neighbours = correlation[:, :, 0].abs().amax(1)  # (C,)
         white = (1 - neighbours / _SURELY_CORRELATED).clamp(min=0)
-        level = 1 - (1 - self.told_level) * white
+        level = 1 - (1 - self.level_factor) * white
         estimate = self.networks[0](
             noisy.reshape(n * c, 1, h, w),
             level.repeat(n),

@@ -10,7 +10,7 @@ def input_fingerprint(images, windows):
 
     Parameters
     ----------
-    images : n2d._arrays.Images
+    images : n2d.images.arrays.Images
         All images.
     windows : sequence of ndarray of shape (C, h, w), float64
         What was read of them.
@@ -25,8 +25,8 @@ def input_fingerprint(images, windows):
     Examples
     --------
     >>> import numpy as np
-    >>> from n2d._arrays import Images
-    >>> from n2d._fingerprint import input_fingerprint
+    >>> from n2d.images.arrays import Images
+    >>> from n2d.images.fingerprint import input_fingerprint
     >>> X = np.zeros((3, 4, 5), np.uint8)
     >>> found = input_fingerprint(Images(X), [X.astype(float)])
     >>> found["n_images"], found["shape"], found["dtype"], found["sha256"][:8]

@@ -1,0 +1,189 @@
+"""The one schema of the parameters of `Noise2DetailDenoiser`.
+
+The estimator's constraints are generated from it (`n2d._sklearn`), model files are
+checked with it, and so can be the command line's options and files of parameters.
+"""
+
+import json
+import math
+from numbers import Integral
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+)
+
+
+def settled_factors(factors):
+    """Return `downsampling_factors` as a tuple of int, checked.
+
+    Parameters
+    ----------
+    factors : sequence
+        As the user gave it.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If they are not different integers of 2 or more.
+
+    Examples
+    --------
+    >>> from n2d._parameters import settled_factors
+    >>> settled_factors([2, 4])
+    (2, 4)
+    """
+    if not all(isinstance(r, Integral) and r >= 2 for r in factors) or len(
+        set(factors)
+    ) != len(factors):
+        raise ValueError(
+            "downsampling_factors must be 'auto' or a tuple of different integers "
+            f"of 2 or more, such as (2, 4), got {factors!r}"
+        )
+    return tuple(int(r) for r in factors)
+
+
+def settled_data_range(data_range):
+    """Return `data_range` as two floats, checked.
+
+    Parameters
+    ----------
+    data_range : sequence of two floats
+        As the user gave it.
+
+    Returns
+    -------
+    tuple of two floats
+        Low and high.
+
+    Raises
+    ------
+    ValueError
+        If it is not two finite numbers with low < high.
+
+    Examples
+    --------
+    >>> from n2d._parameters import settled_data_range
+    >>> settled_data_range((0, 255))
+    (0.0, 255.0)
+    """
+    try:
+        low, high = map(float, data_range)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(
+            "data_range must be None or two finite numbers (low, high) with low < "
+            f"high, got {data_range!r}"
+        )
+    return low, high
+
+
+class InScikitLearn(NamedTuple):
+    """Marks what scikit-learn has a constraint of its own for."""
+
+    name: str
+
+
+_Auto = Literal["auto"]
+_Int = Annotated[int, Strict()]
+_Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+_Factors = Annotated[
+    tuple[_Int, ...], Field(max_length=64), AfterValidator(settled_factors)
+]
+_Range = Annotated[tuple[_Float, _Float], AfterValidator(settled_data_range)]
+
+
+class Parameters(BaseModel):
+    """What each parameter may be, as plain values that JSON can hold.
+
+    A description completes "<name> must be ...". In Python the estimator takes more
+    for some: any kind of integer, a RandomState.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    solver: Literal["fast", "paper"] = Field("fast", description="fast or paper")
+    init: Literal["auto", "random", "synthetic"] = Field(
+        "auto", description="auto, random or synthetic"
+    )
+    hidden_channels: Annotated[_Int, Field(ge=1)] = Field(
+        48, description="a whole number of 1 or more"
+    )
+    max_iter: _Auto | Annotated[_Int, Field(ge=1)] = Field(
+        "auto", description='"auto" or a whole number of 1 or more'
+    )
+    downsampling_factors: _Auto | _Factors = Field(
+        "auto",
+        description='"auto" or a list of different whole numbers of 2 or more, such '
+        "as [2, 4]",
+    )
+    detail_max_iter: _Auto | Annotated[_Int, Field(ge=0)] = Field(
+        "auto", description='"auto" or a whole number of 0 or more'
+    )
+    learning_rate: _Auto | Annotated[_Float, Field(gt=0)] = Field(
+        "auto", description='"auto" or a number above 0'
+    )
+    channel_axis: _Int | None = Field(None, description="null or a whole number")
+    data_range: _Range | None = Field(
+        None, description="null or two numbers, the lower first"
+    )
+    device: StrictStr = Field("auto", description="a text, such as cpu")
+    random_state: Annotated[
+        Annotated[_Int, Field(ge=0, lt=2**32)] | None, InScikitLearn("random_state")
+    ] = Field(None, description="null or a whole number from 0 to 4294967295")
+    verbose: Annotated[
+        StrictBool | Annotated[_Int, Field(ge=0)], InScikitLearn("verbose")
+    ] = Field(0, description="a whole number of 0 or more")
+
+
+def complaint_about(name, value):
+    """Say why a value of a parameter will not do.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    value : object
+        What it shall be; of the kinds that JSON can hold.
+
+    Returns
+    -------
+    str
+        "" where it will do.
+
+    Examples
+    --------
+    >>> from n2d._parameters import complaint_about
+    >>> complaint_about("max_iter", 0)
+    'max_iter must be "auto" or a whole number of 1 or more, not 0'
+    >>> complaint_about("sharpness", 3)[:26]
+    'there is no parameter shar'
+    """
+    if name not in Parameters.model_fields:
+        known = ", ".join(Parameters.model_fields)
+        return f"there is no parameter {name}; there are {known}"
+    try:
+        Parameters.model_validate({name: value})
+    except ValidationError:
+        description = Parameters.model_fields[name].description
+        return f"{name} must be {description}, not {_shown(value)}"
+    return ""
+
+
+def _shown(value):
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return repr(value)

@@ -1,0 +1,99 @@
+"""Pieces of scikit-learn that are private there: the one place that takes them.
+
+The estimator protocol has no public ones for validating parameters, for the context of
+`fit` and for the container that `set_output` asks for. They are the same in all
+versions from 1.6; where one moves, this module is what has to change.
+"""
+
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config as get_output_config
+from sklearn.utils.validation import _check_feature_names as check_feature_names
+
+from n2d._parameters import InScikitLearn
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_feature_names",
+    "constraints_of",
+    "estimator_constraints",
+    "fit_context",
+    "get_output_config",
+]
+
+
+def estimator_constraints(schema):
+    """Generate what scikit-learn's own checks ask of each parameter.
+
+    Parameters
+    ----------
+    schema : type
+        A pydantic model, such as `n2d._parameters.Parameters`.
+
+    Returns
+    -------
+    dict of str to list
+        As `_parameter_constraints` of an estimator.
+
+    Examples
+    --------
+    >>> from n2d._parameters import Parameters
+    >>> from n2d._sklearn import estimator_constraints
+    >>> [str(c) for c in estimator_constraints(Parameters)["max_iter"]]
+    ["a str among {'auto'}", 'an int in the range [1, inf)']
+    """
+    hints = get_type_hints(schema, include_extras=True)
+    return {name: constraints_of(hints[name]) for name in schema.model_fields}
+
+
+def constraints_of(hint):
+    """Turn the annotation of a parameter into scikit-learn's constraints.
+
+    Parameters
+    ----------
+    hint : type
+        A literal of texts, ``str``, ``int``, ``float``, a tuple, None, or a union of
+        such; numbers may be annotated with bounds, as pydantic does.
+
+    Returns
+    -------
+    list
+        One entry of `_parameter_constraints`.
+
+    Examples
+    --------
+    >>> from n2d._sklearn import constraints_of
+    >>> [str(constraint) for constraint in constraints_of(str | None)]
+    ["<class 'str'>", 'None']
+    """
+    if get_origin(hint) in (Union, UnionType):
+        return [found for part in get_args(hint) for found in constraints_of(part)]
+    kind, notes = hint, ()
+    if get_origin(hint) is Annotated:
+        kind, *notes = get_args(hint)
+        if get_origin(kind) in (Union, UnionType):
+            marks = [note for note in notes if isinstance(note, InScikitLearn)]
+            return [marks[0].name] if marks else constraints_of(kind)
+    if get_origin(kind) is Literal:
+        return [StrOptions(set(get_args(kind)))]
+    if get_origin(kind) is tuple:
+        return [tuple, list]
+    if kind is NoneType:
+        return [None]
+    if kind in (int, float):
+        number = Integral if kind is int else Real
+        # Bounds are bare, or within what pydantic calls a field.
+        bounds = [b for note in notes for b in getattr(note, "metadata", [note])]
+        for bound in bounds:
+            if hasattr(bound, "ge"):
+                return [Interval(number, bound.ge, None, closed="left")]
+            if hasattr(bound, "gt"):
+                return [Interval(number, bound.gt, None, closed="neither")]
+        return [number]
+    return [kind]

@@ -1,0 +1,1 @@
+"""What `fit` has settled, applied: tile by tile, or when and where Dask asks."""

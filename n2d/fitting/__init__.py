@@ -1,0 +1,7 @@
+"""How `fit` gets from windows of images to what `transform` needs.
+
+`random_start` trains untrained networks on the images; `prior_start` applies the
+network that was trained beforehand. Each has a plan of its own, and the function that
+carries it out; `plan` is what they share, `windows` what they read, `intensities` what
+the networks see of it.
+"""

@@ -1,0 +1,326 @@
+"""The start from the prior network: the noise is measured, nothing is trained on it.
+
+The prior network was trained beforehand, on generated images alone. What `fit` settles
+is what it is conditioned on: the noise of the images, measured in turns with its help.
+Only where stage 3 is asked for, a network is trained on top of it.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from n2d.core.crops import recover_detail
+from n2d.core.mixture import correlated_noise, smallest_risk
+from n2d.core.network import Correction, random_network
+from n2d.core.prior import PriorNetwork, load_prior
+from n2d.core.prior_stages import PriorStages
+from n2d.core.progress import Progress, report
+from n2d.core.sampling import random_crops
+from n2d.core.stages import PARTIAL_DENOISING
+from n2d.fitting.intensities import Intensities, decorrelating_rotation
+from n2d.fitting.plan import Fitted, settled_scale
+from n2d.fitting.windows import training_windows
+from n2d.noise import (
+    UNDERSTATED,
+    NoiseModel,
+    discount_texture,
+    doubt_noise,
+    estimate_noise,
+    refine_noise,
+)
+
+# Flips and transposes over which the prior network's estimate is averaged.
+_VIEWS = 4
+
+# The network is conditioned on a level of white noise lower than measured by this
+# factor. It was trained to make the mean logarithm of small patches' errors small, in
+# which flat patches count as much as busy ones; whole images ask for a little more
+# detail. Worth 0.03 dB on confocal and
+# 0.02 dB on two-photon images, 0.13 to 0.2 dB on photographs, and SSIM everywhere; it
+# costs wide-field and CT images, whose noise is correlated, 0.1 to 1.1 dB.
+_LEVEL_FACTOR = 0.9
+
+# Noise counts as settled when a round changes its level by less than this share, and
+# its correlation by less than this.
+_SETTLED = 0.02
+
+# The noise is measured again on so many pixels, in squares of this side.
+_ENOUGH_PIXELS = 2**17
+_SAMPLE_SIDE = 128
+_PROBE = 0.1
+
+# Noise below this share of the intensity range is none.
+_NO_NOISE = 1e-6
+
+
+@dataclass(frozen=True)
+class PriorPlan:
+    """The settled hyperparameters of a fit with the prior network.
+
+    Attributes
+    ----------
+    hidden_channels : int
+        Channels of the prior network, and of the one of stage 3.
+    n_rounds : int
+        How often, at most, the noise is measured again on what was taken away.
+    factors : tuple of int
+        Downsampling factors that the mixture of stage 2 may use.
+    detail_steps : int
+        Optimizer steps of stage 3, at most; 0: no stage 3.
+    detail_learning_rate : float
+        The highest learning rate of stage 3.
+    """
+
+    hidden_channels: int
+    n_rounds: int = 3
+    factors: tuple = ()
+    detail_steps: int = 0
+    detail_learning_rate: float = 3e-3
+
+    @property
+    def alignment(self):
+        """What the sides of windows have to be multiples of."""
+        # Phase images are folded once more by the network, and halved.
+        return 2 * PriorNetwork.alignment * math.lcm(2, *self.factors)
+
+    def windows(self, images, rng):
+        """Read what the noise is measured on: parts of the images."""
+        return training_windows(images, rng, self.alignment)
+
+
+def fit_from_prior(windows, data_range, plan, resources):
+    """Settle what the prior network is conditioned on, then train stage 3, if any.
+
+    In turns, the images are denoised and their noise is measured on what was taken
+    away, until that changes nothing or `plan.n_rounds` is reached.
+
+    Parameters
+    ----------
+    windows : list of ndarray of shape (C, h, w)
+        Pixel values, as `plan` has read them.
+    data_range : tuple of two floats
+        What is mapped to 0 and 1.
+    plan : PriorPlan
+        The hyperparameters.
+    resources : Resources
+        Where to compute.
+
+    Returns
+    -------
+    Fitted
+    """
+    prior = load_prior(plan.hidden_channels).requires_grad_(False)
+    prior = prior.to(resources.device, memory_format=torch.channels_last)
+    data_range = settled_scale(windows, data_range)
+    unit = Intensities(data_range)
+    scaled = [(window - data_range[0]) / unit.span for window in windows]
+    generator = resources.generator()
+    sample = _sample(windows, generator)
+
+    noise = _measured(prior, sample, scaled, data_range, resources)
+    losses, stopped = [], "max_iter reached"
+    for step in range(plan.n_rounds):
+        if all(model.level < _NO_NOISE for model in noise):
+            losses.append(0.0)
+            return Fitted(
+                None, (prior,), unit, losses, noise, "no noise found", {1: 1.0}
+            )
+        intensities = _stabilizing(data_range, noise, scaled)
+        found = _conditioned(prior, intensities, resources)
+        parts = _parts(found, sample, intensities, resources, generator)
+        refined = tuple(map(refine_noise, noise, *parts))
+        losses.append(max(map(_difference, noise, refined)))
+        noise = refined
+        report(
+            resources.callback,
+            Progress(PARTIAL_DENOISING, step + 1, plan.n_rounds, losses[-1]),
+        )
+        if losses[-1] < _SETTLED:
+            stopped = "noise settled"
+            break
+
+    intensities = _stabilizing(data_range, noise, scaled)
+    found = replace(
+        _conditioned(prior, intensities, resources), level_factor=_LEVEL_FACTOR
+    )
+    intensities = _keeping_the_mean(found, windows, intensities, resources)
+    if plan.factors:
+        weights = _mixture(found, windows, intensities, plan.factors, resources)
+        found = replace(found, weights=weights)
+    found = replace(found, n_views=_VIEWS)
+    if plan.detail_steps:
+        h, detail_losses = _detail(found, windows, intensities, plan, resources)
+        found = replace(found, networks=(*found.networks, h))
+        losses += detail_losses
+    mixture = {1: 1 - sum(found.weights.values()), **found.weights}
+    return Fitted(found, found.networks, intensities, losses, noise, stopped, mixture)
+
+
+def _measured(prior, sample, scaled, data_range, resources):
+    """Measure the noise of every channel, as far as the network bears it out."""
+    channels = zip(*scaled, strict=True)  # windows (h, w), channel by channel
+    noise = tuple(discount_texture(estimate_noise(list(c))) for c in channels)
+    if all(model.level < _NO_NOISE for model in noise):
+        return noise
+    # Conditioned on less noise than measured, does it take away more than that?
+    less = [model.louder(UNDERSTATED) for model in noise]
+    intensities = _stabilizing(data_range, less, scaled)
+    found = _conditioned(prior, intensities, resources)
+    parts = _parts(found, sample, intensities, resources, resources.generator())
+    return tuple(map(doubt_noise, noise, *parts))
+
+
+def _sample(windows, generator):
+    """Take parts of the windows, which say enough about the noise."""
+    if sum(window[0].size for window in windows) <= _ENOUGH_PIXELS:
+        return windows
+    side = min(_SAMPLE_SIDE, *(n for window in windows for n in window.shape[1:]))
+    side -= side % 4
+    tensors = [torch.from_numpy(window) for window in windows]
+    # Not turned: the noise may be correlated along one axis alone.
+    crops = random_crops(
+        tensors, side, _ENOUGH_PIXELS // side**2, generator, turned=False
+    )
+    return list(crops.numpy())
+
+
+def _parts(found, windows, intensities, resources, generator):
+    """What the network does to the windows, as `refine_noise` takes it.
+
+    Returns
+    -------
+    denoised, removed, probe, response : list of list of ndarray of shape (h, w)
+        For every channel, the values of every window.
+    """
+    unit = replace(intensities, data_range=(0.0, 1.0))
+    parts = [[], [], [], []]
+    with torch.no_grad():
+        for noisy, probe in _probes(found, windows, intensities, resources, generator):
+            estimate = found.partial_denoising(noisy)
+            probed = found.partial_denoising(noisy + _PROBE * probe)
+            response = (probed - estimate) / _PROBE
+            parts[0].append(unit.backward(estimate[0].cpu().numpy()))
+            for part, seen in zip(
+                parts[1:], (noisy - estimate, probe, response), strict=True
+            ):
+                part.append(unit.unrotate(seen[0].cpu().numpy()))
+    return [[[w[c] for w in part] for c in range(len(windows[0]))] for part in parts]
+
+
+def _stabilizing(data_range, noise, scaled):
+    """Intensities in which the noise of every channel has deviation 1."""
+    noise = tuple(map(_at_least_a_little, noise))
+    intensities = Intensities((0.0, 1.0), noise)
+    stabilized = [intensities.forward(window) for window in scaled]
+    return Intensities(data_range, noise, decorrelating_rotation(stabilized))
+
+
+def _at_least_a_little(noise):
+    """Keep a channel without noise from being divided by nothing."""
+    if noise.gain > 0 or noise.read_noise >= _NO_NOISE:
+        return noise
+    return NoiseModel(level=_NO_NOISE, offset=noise.offset)
+
+
+def _conditioned(prior, intensities, resources):
+    """The stages of the prior network for the noise of stabilised intensities."""
+    correlation = np.stack([model.correlation for model in intensities.noise])
+    if intensities.rotation is not None:
+        # The noise of a mixture of independent channels.
+        correlation = np.tensordot(intensities.rotation**2, correlation, axes=1)
+    correlation = resources.tensor(correlation.astype(np.float32))
+    return PriorStages((prior,), correlation, {})
+
+
+def _estimates(stage, windows, intensities, resources):
+    """Apply a stage to windows (C, h, w) and yield what the networks see of it."""
+    with torch.no_grad():
+        for window in windows:
+            noisy = resources.tensor(intensities.forward(window))[None]
+            yield stage(noisy)[0].cpu().numpy()
+
+
+def _difference(noise, refined):
+    """How much two measurements differ, in level or in correlation."""
+    level = abs(refined.level - noise.level) / max(
+        noise.level, refined.level, _NO_NOISE
+    )
+    return float(max(level, np.abs(refined.correlation - noise.correlation).max()))
+
+
+def _mixture(found, windows, intensities, factors, resources):
+    """Weights of stage 2, {r: weight}, for the factors that lower the risk."""
+
+    def estimates_of(noisy):
+        refined = [found.background_refinement(noisy, r) for r in factors]
+        return [found.partial_denoising(noisy), *refined]
+
+    noisy = [resources.tensor(intensities.forward(window)) for window in windows]
+    with torch.no_grad():
+        weights = smallest_risk(
+            estimates_of, noisy, found.correlation, resources.generator()
+        )
+    return {r: weight for r, weight in zip(factors, weights[1:], strict=True) if weight}
+
+
+def _keeping_the_mean(found, windows, intensities, resources):
+    """Intensities that map estimates to the mean intensity of every channel.
+
+    The unbiased inverse keeps means only where the noise is of the kind it assumes;
+    pulses of a photomultiplier, or a detector that clips, are not.
+    """
+    n_channels = len(windows[0])
+    noisy, denoised, n_pixels = np.zeros(n_channels), np.zeros(n_channels), 0
+    estimates = _estimates(found.partial_denoising, windows, intensities, resources)
+    for window, estimate in zip(windows, estimates, strict=True):
+        noisy += window.sum(axis=(1, 2))
+        denoised += intensities.backward(estimate).sum(axis=(1, 2))
+        n_pixels += window[0].size
+    return replace(intensities, shift=(noisy - denoised) / n_pixels)
+
+
+def _detail(found, windows, intensities, plan, resources):
+    """Train h, the network of stage 3; return it and its losses.
+
+    Stein's unbiased risk judges it, since what is left of the noise in d2 is the same
+    noise as in y, and the loss falls where h learns to bring it back.
+    """
+    generator = resources.generator()
+    n_channels = len(windows[0])
+    untrained = random_network(n_channels, plan.hidden_channels, "replicate", generator)
+    detail = Correction(untrained.to(resources.device))
+    sample = _sample(windows, generator)
+    parts = [
+        (y, *(found.estimates(x).stage2 for x in (y, y + _PROBE * probe)), probe)
+        for y, probe in _probes(found, sample, intensities, resources, generator)
+    ]  # each (1, C, h, w)
+
+    def risk():
+        total = 0.0
+        for y, smooth, probed, probe in parts:
+            estimate, moved = detail(smooth), detail(probed)
+            response = (moved - estimate) / _PROBE
+            total += ((estimate - y).square() + 2 * response * probe).sum().item()
+        return total
+
+    losses = recover_detail(
+        detail,
+        [smooth[0] for _, smooth, _, _ in parts],
+        [y[0] for y, _, _, _ in parts],
+        plan.detail_steps,
+        learning_rate=plan.detail_learning_rate,
+        generator=generator,
+        callback=resources.callback,
+        judge=risk,
+    )
+    return detail.requires_grad_(False), losses
+
+
+def _probes(found, windows, intensities, resources, generator):
+    """Yield what the networks see of each window, (1, C, h, w), and noise like its."""
+    for window in windows:
+        noisy = resources.tensor(intensities.forward(window))[None]
+        probe = correlated_noise(noisy.shape[1:], found.correlation, generator)
+        yield noisy, probe.to(resources.device)[None]

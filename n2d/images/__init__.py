@@ -1,0 +1,7 @@
+"""Users' data become canonical images (C, h, w) and back, lazily; rounding."""
+
+from n2d.images.arrays import Images, settle_axes
+from n2d.images.fingerprint import input_fingerprint
+from n2d.images.rounding import convert
+
+__all__ = ["Images", "convert", "input_fingerprint", "settle_axes"]
