@@ -118,6 +118,9 @@ class Parameters(BaseModel):
     init: Literal["auto", "random", "synthetic"] = Field(
         "auto", description="auto, random or synthetic"
     )
+    strength: Annotated[_Float, Field(gt=0)] = Field(
+        1.0, description="a number above 0"
+    )
     hidden_channels: Annotated[_Int, Field(ge=1)] = Field(
         48, description="a whole number of 1 or more"
     )

@@ -48,8 +48,13 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
         where the package ships weights for the network asked for and the solver is
         ``"fast"``, else ``"random"``.
+    strength : float, default=1.0
+        How much is smoothed: the measured noise level times this is what the network
+        is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
+        weights; anything but 1 is an error with others.
     hidden_channels : int, default=48
-        Channels of the networks' hidden layers.
+        Channels of the hidden layers of the networks that are trained on the image.
+        There are synthetic weights for 48.
     max_iter : int or "auto", default="auto"
         Steps of stage 1, at most: of the optimizer, or, with synthetic weights, rounds
         in which the noise is measured again on what was taken away. ``"auto"``: 2,000
@@ -148,6 +153,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         *,
         solver="fast",
         init="auto",
+        strength=1.0,
         hidden_channels=48,
         max_iter="auto",
         downsampling_factors="auto",
@@ -161,6 +167,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     ):
         self.solver = solver
         self.init = init
+        self.strength = strength
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
         self.downsampling_factors = downsampling_factors
@@ -254,12 +261,18 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         if self._starts_from_prior():
             return PriorPlan(
                 self.hidden_channels,
+                strength=self.strength,
                 **given(
                     n_rounds=self.max_iter,
                     factors=self.downsampling_factors,
                     detail_steps=self.detail_max_iter,
                     detail_learning_rate=self.learning_rate,
                 ),
+            )
+        if self.strength != 1:
+            raise ValueError(
+                f"strength={self.strength} is for the network that was trained "
+                "beforehand; with solver='paper' or init='random' it must be 1"
             )
         plan = PaperPlan if self.solver == "paper" else CropPlan
         return plan(

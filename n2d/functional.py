@@ -9,6 +9,7 @@ def denoise_noise2detail(
     channel_axis=None,
     solver="fast",
     init="auto",
+    strength=1.0,
     hidden_channels=48,
     max_iter="auto",
     downsampling_factors="auto",
@@ -36,6 +37,8 @@ def denoise_noise2detail(
     init : {"auto", "random", "synthetic"}, default="auto"
         Where the weights come from: trained on the image, or beforehand on generated
         images. ``"auto"``: the latter with ``solver="fast"``.
+    strength : float, default=1.0
+        Above 1 the result is smoother, below 1 it keeps more.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
@@ -92,6 +95,7 @@ def denoise_noise2detail(
     return Noise2DetailDenoiser(
         solver=solver,
         init=init,
+        strength=strength,
         hidden_channels=hidden_channels,
         max_iter=max_iter,
         downsampling_factors=downsampling_factors,

@@ -39,3 +39,24 @@ def usable_device(name, *, fall_back=False):
     raise ValueError(
         f"device={name!r} is not available on this machine; use 'auto' or 'cpu'"
     )
+
+
+def half_precision_where_fast(device):
+    """A context in which convolutions compute in bfloat16, if the device is made for it.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where to compute.
+
+    Returns
+    -------
+    torch.autocast
+        One that changes nothing where bfloat16 would be emulated.
+    """
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        fast = device.type == "cpu" and supported is not None and supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)

@@ -22,8 +22,8 @@ def correlated_noise(shape, correlation, generator):
     ----------
     shape : tuple of int
         (C, h, w).
-    correlation : torch.Tensor of shape (C, 2, n_lags)
-        Correlation at distances of 1, 2, ... pixels along y, then x.
+    correlation : torch.Tensor of shape (C, 2 or more, n_lags)
+        Correlation at distances of 1, 2, ... pixels along y, then x; more is not used.
     generator : torch.Generator
         Source of randomness, on the CPU.
 
@@ -55,8 +55,8 @@ def smallest_risk(estimates_of, windows, correlation, generator):
         Maps y (1, C, h, w) to a list of K estimates of the same shape.
     windows : sequence of torch.Tensor of shape (C, h, w)
         Noisy images.
-    correlation : torch.Tensor of shape (C, 2, n_lags)
-        Of the noise.
+    correlation : torch.Tensor of shape (C, 2 or more, n_lags)
+        Of the noise, as for `correlated_noise`.
     generator : torch.Generator
         Draws the probes, on the CPU.
 

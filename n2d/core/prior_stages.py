@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from n2d.core.prior import N_LAGS, PriorNetwork
+from n2d.core.prior_network import N_LAGS
 from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
 from n2d.core.stages import ACTIVATIONS, Estimates, detail_recovery
-
-_SURELY_CORRELATED = 0.3
 
 
 @dataclass
@@ -26,28 +24,25 @@ class PriorStages:
     networks : tuple of PriorNetwork and, optionally, torch.nn.Module
         g, trained beforehand, and h, the network of stage 3; without h, stage 3 is
         stage 2.
-    correlation : torch.Tensor of shape (C, 2, n_lags)
+    correlation : torch.Tensor of shape (C, 4, n_lags)
         Correlation of every channel's noise at distances of 1, 2, ... pixels along y,
-        then x.
+        x, the main diagonal and the other one.
     weights : dict of int to float
         Weight of every stage 2 estimate p_r in the mixture; d1 has the rest.
-    level_factor : float, default=1
-        Noise level that the network is conditioned on where the noise is white; it is
-        1 where neighbours are correlated by `_SURELY_CORRELATED` or more.
-    n_views : int, default=1
-        Over how many of the eight flips and transposes of an image d1 is averaged.
+    strength : float, default=1
+        Noise level that the network is conditioned on: above 1 it smooths more than
+        the noise asks for, below 1 less.
     """
 
     networks: tuple
     correlation: torch.Tensor
     weights: dict
-    level_factor: float = 1.0
-    n_views: int = 1
+    strength: float = 1.0
 
     @property
     def alignment(self):
         """Smallest number that both sides of an image must be multiples of."""
-        return 2 * PriorNetwork.alignment * math.lcm(1, *self.weights)
+        return self.networks[0].alignment * math.lcm(1, *self.weights)
 
     @property
     def reach(self):
@@ -60,7 +55,7 @@ class PriorStages:
         """Memory that an image needs while it is denoised, without itself."""
         prior, *detail = self.networks
         # The prior network works on images folded by 2, channel by channel.
-        folded = prior.config["hidden_channels"] * len(self.correlation) / 4
+        folded = prior.config["widths"][0] * len(self.correlation) / 4
         widths = [folded, *(h.network.hidden_channels for h in detail)]
         return int(4 * ACTIVATIONS * max(widths))
 
@@ -88,7 +83,7 @@ class PriorStages:
         """
         # Stage 3, where there is one, looks a little beyond what it denoises.
         further = sum(h.reach for h in self.networks[1:])
-        rim = [max(0, side - further) // 2 * 2 for side in halo]
+        rim = [max(0, side - further) for side in halo]
         stage1 = self.partial_denoising(noisy, rim)
         refined = {r: self.background_refinement(noisy, r) for r in self.weights}
         stage2 = (1 - sum(self.weights.values())) * stage1
@@ -100,27 +95,8 @@ class PriorStages:
         return Estimates(stage1, refined, stage2, stage3)
 
     def partial_denoising(self, noisy, rim=(0, 0, 0, 0)):
-        """Stage 1: d1 = g(y), averaged over views; g leaves a rim as it is."""
-        total = 0
-        for view in range(self.n_views):
-            # The transposes come last: fewer views still see every direction.
-            turn, vertical, horizontal = view & 4, view & 1, view & 2
-            flipped = [axis for axis, on in ((-2, vertical), (-1, horizontal)) if on]
-            x, correlation = noisy.flip(flipped), self.correlation
-            top, bottom, left, right = rim
-            if vertical:
-                top, bottom = bottom, top
-            if horizontal:
-                left, right = right, left
-            sides = (top, bottom, left, right)
-            if turn:
-                x, correlation = x.transpose(-2, -1), correlation.flip(1)
-                sides = (left, right, top, bottom)
-            estimate = self._denoise(x, correlation[..., :N_LAGS], sides)
-            if turn:
-                estimate = estimate.transpose(-2, -1)
-            total = total + estimate.flip(flipped)
-        return total / self.n_views
+        """Stage 1: d1 = g(y); what g makes of a rim means nothing."""
+        return self._denoise(noisy, self.correlation[..., :N_LAGS], rim)
 
     def background_refinement(self, noisy, factor):
         """Stage 2, for one factor r: p_r = shuffle(g(unshuffle(y))).
@@ -135,12 +111,9 @@ class PriorStages:
 
     def _denoise(self, noisy, correlation, rim=(0, 0, 0, 0)):
         n, c, h, w = noisy.shape
-        neighbours = correlation[:, :, 0].abs().amax(1)  # (C,)
-        white = (1 - neighbours / _SURELY_CORRELATED).clamp(min=0)
-        level = 1 - (1 - self.level_factor) * white
         estimate = self.networks[0](
             noisy.reshape(n * c, 1, h, w),
-            level.repeat(n),
+            self.strength,
             correlation.repeat(n, 1, 1),
             rim,
         )

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from n2d.core.crops import recover_detail
+from n2d.core.device import half_precision_where_fast
 from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.network import Correction, random_network
-from n2d.core.prior import PriorNetwork, load_prior
+from n2d.core.prior import PRIOR_ALIGNMENT, load_prior
 from n2d.core.prior_stages import PriorStages
 from n2d.core.progress import Progress, report
 from n2d.core.sampling import random_crops
@@ -31,24 +32,13 @@ from n2d.noise import (
     refine_noise,
 )
 
-# Flips and transposes over which the prior network's estimate is averaged.
-_VIEWS = 4
-
-# The network is conditioned on a level of white noise lower than measured by this
-# factor. It was trained to make the mean logarithm of small patches' errors small, in
-# which flat patches count as much as busy ones; whole images ask for a little more
-# detail. Worth 0.03 dB on confocal and
-# 0.02 dB on two-photon images, 0.13 to 0.2 dB on photographs, and SSIM everywhere; it
-# costs wide-field and CT images, whose noise is correlated, 0.1 to 1.1 dB.
-_LEVEL_FACTOR = 0.9
-
 # Noise counts as settled when a round changes its level by less than this share, and
 # its correlation by less than this.
 _SETTLED = 0.02
 
 # The noise is measured again on so many pixels, in squares of this side.
-_ENOUGH_PIXELS = 2**17
-_SAMPLE_SIDE = 128
+_ENOUGH_PIXELS = 2**15
+_SAMPLE_SIDE = 96
 _PROBE = 0.1
 
 # Noise below this share of the intensity range is none.
@@ -71,6 +61,8 @@ class PriorPlan:
         Optimizer steps of stage 3, at most; 0: no stage 3.
     detail_learning_rate : float
         The highest learning rate of stage 3.
+    strength : float
+        Noise level that the network is conditioned on, in units of the measured one.
     """
 
     hidden_channels: int
@@ -78,12 +70,13 @@ class PriorPlan:
     factors: tuple = ()
     detail_steps: int = 0
     detail_learning_rate: float = 3e-3
+    strength: float = 1.0
 
     @property
     def alignment(self):
         """What the sides of windows have to be multiples of."""
-        # Phase images are folded once more by the network, and halved.
-        return 2 * PriorNetwork.alignment * math.lcm(2, *self.factors)
+        # Phase images are folded and halved by the network like any other.
+        return PRIOR_ALIGNMENT * math.lcm(1, *self.factors)
 
     def windows(self, images, rng):
         """Read what the noise is measured on: parts of the images."""
@@ -143,13 +136,12 @@ def fit_from_prior(windows, data_range, plan, resources):
 
     intensities = _stabilizing(data_range, noise, scaled)
     found = replace(
-        _conditioned(prior, intensities, resources), level_factor=_LEVEL_FACTOR
+        _conditioned(prior, intensities, resources), strength=plan.strength
     )
     intensities = _keeping_the_mean(found, windows, intensities, resources)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
         found = replace(found, weights=weights)
-    found = replace(found, n_views=_VIEWS)
     if plan.detail_steps:
         h, detail_losses = _detail(found, windows, intensities, plan, resources)
         found = replace(found, networks=(*found.networks, h))
@@ -177,7 +169,7 @@ def _sample(windows, generator):
     if sum(window[0].size for window in windows) <= _ENOUGH_PIXELS:
         return windows
     side = min(_SAMPLE_SIDE, *(n for window in windows for n in window.shape[1:]))
-    side -= side % 4
+    side -= side % PRIOR_ALIGNMENT
     tensors = [torch.from_numpy(window) for window in windows]
     # Not turned: the noise may be correlated along one axis alone.
     crops = random_crops(
@@ -230,6 +222,9 @@ def _conditioned(prior, intensities, resources):
     if intensities.rotation is not None:
         # The noise of a mixture of independent channels.
         correlation = np.tensordot(intensities.rotation**2, correlation, axes=1)
+    # Along the diagonals as if y and x had nothing to do with each other.
+    diagonals = np.repeat(correlation.prod(axis=1, keepdims=True), 2, axis=1)
+    correlation = np.concatenate([correlation, diagonals], axis=1)
     correlation = resources.tensor(correlation.astype(np.float32))
     return PriorStages((prior,), correlation, {})
 
@@ -239,7 +234,7 @@ def _estimates(stage, windows, intensities, resources):
     with torch.no_grad():
         for window in windows:
             noisy = resources.tensor(intensities.forward(window))[None]
-            yield stage(noisy)[0].cpu().numpy()
+            yield stage(noisy)[0].float().cpu().numpy()
 
 
 def _difference(noise, refined):
@@ -274,10 +269,12 @@ def _keeping_the_mean(found, windows, intensities, resources):
     n_channels = len(windows[0])
     noisy, denoised, n_pixels = np.zeros(n_channels), np.zeros(n_channels), 0
     estimates = _estimates(found.partial_denoising, windows, intensities, resources)
-    for window, estimate in zip(windows, estimates, strict=True):
-        noisy += window.sum(axis=(1, 2))
-        denoised += intensities.backward(estimate).sum(axis=(1, 2))
-        n_pixels += window[0].size
+    # Rounding to half precision is as often up as down.
+    with half_precision_where_fast(resources.device):
+        for window, estimate in zip(windows, estimates, strict=True):
+            noisy += window.sum(axis=(1, 2))
+            denoised += intensities.backward(estimate).sum(axis=(1, 2))
+            n_pixels += window[0].size
     return replace(intensities, shift=(noisy - denoised) / n_pixels)
 
 

@@ -18,7 +18,7 @@ import safetensors.numpy
 from n2d import __version__
 
 FORMAT = "n2d model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _METADATA = "n2d_model"
 _CHECKSUM = "sha256"

@@ -43,6 +43,20 @@ class Fields:
             "fit the model again"
         )
 
+    def has(self, member):
+        """Tell whether a member is there, and not yet taken.
+
+        Parameters
+        ----------
+        member : str
+            Its name.
+
+        Returns
+        -------
+        bool
+        """
+        return member in self._members
+
     def take(self, member):
         """Take a member of any kind.
 

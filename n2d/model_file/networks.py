@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from n2d.core.network import Correction, DenoisingNetwork
-from n2d.core.prior import PriorNetwork
+from n2d.core.prior_network import PriorNetwork
+from n2d.model_file.container import ModelFileError
 
 # Wide enough for every network that fits into a file, and cheap to try.
 _MOST_CHANNELS = 2**14
@@ -70,24 +71,32 @@ def build_network(fields, tensors, in_channels):
         "kind", ["DenoisingNetwork", "Correction", PriorNetwork.__name__]
     )
     channels_last = fields.choice("channels_last", (False, True))
-    hidden_channels = fields.integer("hidden_channels", 1, _MOST_CHANNELS)
     if kind == "PriorNetwork":
+        if fields.has("n_passes"):
+            raise ModelFileError(
+                "was fitted with the prior network of an older n2d, which this one "
+                "does not have; fit the model again"
+            )
         config = {
-            "dilations": fields.integers("dilations", 1, 256),
-            "n_passes": fields.integer("n_passes", 1, 256),
-            "condition_channels": fields.integer(
-                "condition_channels", 1, _MOST_CHANNELS
-            ),
+            "widths": fields.integers("widths", 1, _MOST_CHANNELS),
+            "encoder_blocks": fields.integers("encoder_blocks", 1, 64),
+            "coarsest_dilations": fields.integers("coarsest_dilations", 1, 64),
+            "decoder_blocks": fields.integers("decoder_blocks", 1, 64),
         }
-        if len(config["dilations"]) % 2:
-            raise fields.wrong("dilations", "of even length")
+        n_halvings = len(config["widths"]) - 1
+        for name in ("encoder_blocks", "decoder_blocks"):
+            if len(config[name]) != n_halvings or not n_halvings:
+                raise fields.wrong(name, "one number for every width but the last")
+        for name in ("condition_channels", "error_channels"):
+            config[name] = fields.integer(name, 1, _MOST_CHANNELS)
     else:
         fields.integer("in_channels", in_channels, in_channels)
+        hidden_channels = fields.integer("hidden_channels", 1, _MOST_CHANNELS)
         padding_mode = fields.choice("padding_mode", _PADDING)
     fields.end()
     with torch.device("meta"):  # no memory, no random numbers
         if kind == "PriorNetwork":
-            network = PriorNetwork(hidden_channels, **config)
+            network = PriorNetwork(**config)
         else:
             network = DenoisingNetwork(in_channels, hidden_channels, padding_mode)
         if kind == "Correction":

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from n2d._parameters import Parameters, complaint_about
 from n2d.core.network import Correction, DenoisingNetwork
-from n2d.core.prior import N_LAGS, PriorNetwork
+from n2d.core.prior_network import N_DIRECTIONS, N_LAGS, PriorNetwork
 from n2d.core.prior_stages import PriorStages
 from n2d.core.stages import TrainedStages
 from n2d.fitting.intensities import Intensities
@@ -123,11 +123,9 @@ def _describe_stages(stages):
         factors = [int(factor) for factor in stages.factors]
         return {"kind": "trained", "factors": factors, "clamp": bool(stages.clamp)}
     return {
-        "kind": "learned",
+        "kind": "prior",
         "weights": _pairs(stages.weights),
-        # The file's names are those of format 1: "learned" stages, "told_level".
-        "told_level": float(stages.level_factor),
-        "n_views": int(stages.n_views),
+        "strength": float(stages.strength),
     }
 
 
@@ -330,7 +328,7 @@ def _stages(fields, tensors, state):
     """Return the stages, with the networks that have been built."""
     networks, intensities = state["networks_"], state["_intensities"]
     kinds = [type(network) for network in networks]
-    if fields.choice("kind", ("trained", "learned")) == "trained":
+    if fields.choice("kind", ("trained", "prior")) == "trained":
         if kinds not in ([DenoisingNetwork], [DenoisingNetwork] * 2):
             raise fields.wrong("", "stages that fit their networks")
         factors = fields.integers("factors", 2, _LARGEST_ALIGNMENT)
@@ -345,7 +343,7 @@ def _stages(fields, tensors, state):
             raise fields.wrong(
                 "", f"with the noise's correlation at {N_LAGS} distances"
             )
-        shape = (len(intensities.noise), 2, n_lags)
+        shape = (len(intensities.noise), N_DIRECTIONS, n_lags)
         correlation = _array(
             fields, tensors, "stages.correlation", np.float32, shape=shape
         )
@@ -355,8 +353,7 @@ def _stages(fields, tensors, state):
             networks,
             torch.from_numpy(correlation).clone(),
             weights,
-            level_factor=fields.number("told_level", 0.0, 10.0),
-            n_views=fields.integer("n_views", 1, 8),
+            strength=fields.number("strength", 0.0, 1e3),
         )
     if factors != state["downsampling_factors_"]:
         raise fields.wrong("", "stages of the factors that are mixed")
