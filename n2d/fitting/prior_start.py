@@ -31,24 +31,27 @@ from n2d.noise import (
     refine_noise,
 )
 
-# Flips and transposes over which the prior network's estimate is averaged.
+# Flips and transposes over which the prior network's estimate is averaged
+# (`python benchmarks/ingredients.py`, "one view instead of four").
 _VIEWS = 4
 
 # The network is conditioned on a level of white noise lower than measured by this
 # factor. It was trained to make the mean logarithm of small patches' errors small, in
 # which flat patches count as much as busy ones; whole images ask for a little more
-# detail. Worth 0.03 dB on confocal and
-# 0.02 dB on two-photon images, 0.13 to 0.2 dB on photographs, and SSIM everywhere; it
-# costs wide-field and CT images, whose noise is correlated, 0.1 to 1.1 dB.
+# detail. Worth 0.03 dB on confocal and 0.02 dB on two-photon images, 0.13 to 0.2 dB on
+# photographs, and SSIM everywhere; for correlated noise, as in wide-field and CT
+# images, it would cost 0.1 to 1.1 dB (`python benchmarks/ingredients.py`).
 _LEVEL_FACTOR = 0.9
 
 # Noise counts as settled when a round changes its level by less than this share, and
 # its correlation by less than this.
 _SETTLED = 0.02
 
-# The noise is measured again on so many pixels, in squares of this side.
+# The noise is measured again on so many pixels, in squares of this side, in pixels.
 _ENOUGH_PIXELS = 2**17
 _SAMPLE_SIDE = 128
+
+# Step of the finite difference that stands for a derivative, in noise deviations.
 _PROBE = 0.1
 
 # Noise below this share of the intensity range is none.
