@@ -5,8 +5,8 @@
 Every variant differs from the default in one thing and runs over whole sets; the table
 has the mean PSNR of each group and how much the variant is above the default. Expected
 before it was run: stabilisation is worth 0.3 dB or more on confocal and two-photon
-images, the told correlation several dB on wide-field images and CT, doubt only at light
-noise, and what is off by default within 0.05 dB of nothing.
+images, the correlation several dB on wide-field images and CT, believing less of a
+measurement only at light noise, and what is off by default within 0.05 dB of nothing.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def without_correlation(image):
 
 
 def unchanged(noise, *_):
-    """Do not think twice."""
+    """Leave a measurement as it is."""
     return noise
 
 
@@ -73,11 +73,11 @@ VARIANTS = {
     "default": ({}, {}),
     "level by scikit-image, white": ({}, {"estimate_noise": plain_noise}),
     "without stabilisation": ({}, {"estimate_noise": without_gain}),
-    "without told correlation": ({}, {"estimate_noise": without_correlation}),
+    "without the correlation": ({}, {"estimate_noise": without_correlation}),
     "without measuring again": ({}, {"refine_noise": unchanged}),
-    "without doubt": ({}, {"doubt_noise": unchanged}),
+    "measurement believed at once": ({}, {"doubt_noise": unchanged}),
     "without discounting texture": ({}, {"discount_texture": unchanged}),
-    "white noise told as measured": ({}, {"_LEVEL_FACTOR": 1.0}),
+    "white noise at its measured level": ({}, {"_LEVEL_FACTOR": 1.0}),
     "channels not rotated": ({}, {"decorrelating_rotation": channels_apart}),
     "one view instead of four": ({}, {"_VIEWS": 1}),
     "with p_2 and p_3 in the mixture": ({"downsampling_factors": (2, 3)}, {}),
