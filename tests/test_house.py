@@ -45,7 +45,7 @@ MAY_IMPORT = {
         {"core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
     ),
-    "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
+    "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all

@@ -135,9 +135,7 @@ def fit_from_prior(windows, data_range, plan, resources):
             break
 
     intensities = _stabilizing(data_range, noise, scaled)
-    found = replace(
-        _conditioned(prior, intensities, resources), strength=plan.strength
-    )
+    found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
     intensities = _keeping_the_mean(found, windows, intensities, resources)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
