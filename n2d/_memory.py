@@ -156,6 +156,6 @@ def in_words(n_bytes):
     ('1.6 GB', '20 kB')
     """
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= size:
+        if n_bytes >= 0.9995 * size:  # as it is rounded
             return f"{n_bytes / size:.3g} {unit}"
     return f"{n_bytes:g} bytes"

@@ -9,7 +9,7 @@ from n2d import Noise2DetailDenoiser
 from n2d.cli import app
 from n2d.cli.layout import AxesError, lay_out, settle_axes
 from n2d.io import read_image
-from n2d.io._work_folder import WorkFolder
+from n2d.io.ome_zarr._work_folder import WorkFolder
 
 FEW = ["--max-iter", "2", "--detail-max-iter", "0"]
 FEW_STEPS = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
@@ -179,7 +179,7 @@ def test_large_planes_are_finished_band_by_band(tmp_path, monkeypatch):
     array = np.random.default_rng(0).normal(500, 30, (150, 70)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "in.tif", array)
     denoise(tmp_path / "in.tif", "-o", tmp_path / "whole.zarr")
-    monkeypatch.setattr("n2d.io._zarr_layout._CHUNK", 32)
+    monkeypatch.setattr("n2d.io.ome_zarr._layout._CHUNK", 32)
     monkeypatch.setattr("n2d.cli.one_file._LARGE", 100)
     monkeypatch.setattr("n2d.cli.one_file._BAND", 64)
     bands, finish = [], WorkFolder.finish

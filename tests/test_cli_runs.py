@@ -149,14 +149,14 @@ def test_from_one_format_to_another(tmp_path):
 # The process sends the signal to itself, in the middle of its work.
 IN_THE_MIDDLE = """
 import os, signal
-from n2d.io import ome_zarr_write
-finished, finish = [], ome_zarr_write.WorkFolder.finish
+from n2d.io import ome_zarr
+finished, finish = [], ome_zarr._write.WorkFolder.finish
 def counted(self, block):
     finish(self, block)
     finished.append(block)
     if len(finished) == {after}:
         os.kill(os.getpid(), signal.{signal})
-ome_zarr_write.WorkFolder.finish = counted
+ome_zarr._write.WorkFolder.finish = counted
 from n2d.cli import main
 main()
 """

@@ -3,12 +3,10 @@
 import contextlib
 import json
 import time
-from pathlib import Path
 
 import typer
 
 from n2d import __version__
-from n2d.cli.journal import Journal, fingerprint, remove_leftovers
 from n2d.cli.progress import RunProgress, write_line
 from n2d.cli.reporting import complain, one_line, warnings_in_one_line
 
@@ -40,7 +38,7 @@ class Batch:
         self, pairs, job, *, into_folder, quiet, show_progress, as_json, debug
     ):
         self._pairs, self._job = pairs, job
-        self._keeps_journal = into_folder or job.resume
+        self._keeps_list = into_folder or job.resume
         self._quiet, self._debug = quiet, debug
         self._shows, self._as_json = show_progress, as_json
         self._counts = {_DONE: 0, _SKIPPED: 0, _FAILED: 0}
@@ -88,25 +86,14 @@ class Batch:
 
     def _denoise(self, number, source, target, settings, bar):
         from n2d.cli.one_file import denoise_file
-        from n2d.io import is_result_of
+        from n2d.io import fingerprint, format_of, is_result_of, remove_leftovers
 
-        job, before_rename, run_key = self._job, None, None
-        # A Zarr says itself what it is the result of.
-        says_itself = target.suffix.lower() == ".zarr"
-        if self._keeps_journal or says_itself:
+        job, run_key = self._job, None
+        if self._keeps_list or format_of(target).resumable:
             if not source.exists():
                 source.stat()  # says what is wrong
             run_key = settings | {"source": source.name, "input": fingerprint(source)}
-        if self._keeps_journal and not says_itself:
-            journal = Journal(target.parent)
-
-            def before_rename(complete):
-                journal.add(target, Path(complete), run_key)
-
-            if job.resume and journal.is_finished(target, run_key):
-                self._say(f"{self._count(number)}{target}: finished before, skipped")
-                return {"state": _SKIPPED}
-        if job.resume and run_key is not None and is_result_of(target, run_key):
+        if job.resume and is_result_of(target, run_key):
             self._say(f"{self._count(number)}{target}: finished before, skipped")
             return {"state": _SKIPPED}
         if job.resume:
@@ -119,7 +106,6 @@ class Batch:
             say=self._say,
             progress=bar,
             run_key=run_key,
-            before_rename=before_rename,
         )
         self._say(f"{self._count(number)}{target}: written in {outcome.seconds:.1f} s")
         return {
@@ -134,6 +120,12 @@ class Batch:
             "seconds": round(outcome.seconds, 3),
         }
 
+    @staticmethod
+    def _is_resumable(target):
+        from n2d.io import SUFFIXES, format_of, suffix_of
+
+        return suffix_of(target) in SUFFIXES and format_of(target).resumable
+
     def _count(self, number):
         return f"[{number}/{len(self._pairs)}] " if len(self._pairs) > 1 else ""
 
@@ -147,7 +139,7 @@ class Batch:
 
     def _summarise(self, seconds, interrupted):
         n_files = len(self._pairs)
-        if interrupted and (n_files > 1 or self._pairs[0][1].suffix == ".zarr"):
+        if interrupted and (n_files > 1 or self._is_resumable(self._pairs[0][1])):
             typer.echo("the same command with --resume goes on from here", err=True)
         open_ones = n_files - sum(self._counts.values())
         self._emit(

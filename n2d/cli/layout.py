@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from n2d._memory import in_words
 from n2d.cli.options import Channels, FitPer
-from n2d.io import format_bytes
 
 
 class AxesError(ValueError):
@@ -306,7 +306,7 @@ def describe_file(image, axes):
     if axes != "YX":
         text += f", axes {axes}"
     n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    text += f", {format_bytes(n_bytes)}"
+    text += f", {in_words(n_bytes)}"
     if size := describe_pixel_size(image.pixel_size):
         text += f"; {size}"
     if image.channel_names:

@@ -9,7 +9,7 @@ import numpy as np
 
 from n2d._rounding import convert
 from n2d.cli.layout import Plane, describe_file, lay_out, settle_axes
-from n2d.io import View, create_image, open_image, suffix_of
+from n2d.io import View, create_image, format_of, open_image
 
 # Opacity is copied so many rows at a time.
 _ROWS = 1024
@@ -105,9 +105,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def denoise_file(
-    source, target, job, *, say, progress, run_key=None, before_rename=None
-):
+def denoise_file(source, target, job, *, say, progress, run_key=None):
     """Denoise one file.
 
     Parameters
@@ -122,8 +120,6 @@ def denoise_file(
         Shows how far it is.
     run_key : dict, optional
         What the result depends on, as for `n2d.io.create_image`.
-    before_rename : callable, optional
-        As for `n2d.io.create_image`.
 
     Returns
     -------
@@ -164,8 +160,7 @@ def denoise_file(
             n_planes=layout.n_planes,
             notes=[f"{source}: {note}" for note in image.notes],
         )
-        # ".tif" and ".tiff", ".nii" and ".nii.gz" are one.
-        if image.metadata and suffix_of(source)[:4] != suffix_of(target)[:4]:
+        if image.metadata and format_of(source) is not format_of(target):
             outcome.notes.append(
                 f"{target}: is of another format than its source; axes, pixel sizes "
                 "and channel names are kept where it can say them, other metadata not"
@@ -179,7 +174,6 @@ def denoise_file(
             overwrite=job.overwrite,
             run_key=run_key,
             resume=job.resume,
-            before_rename=before_rename,
         ) as result:
             say(f"{source}: {describe_file(image, axes)}")
             say(f"{source}: {layout.description}")
