@@ -178,7 +178,7 @@ def test_of_a_stack_one_plane_is_drawn_and_all_are_judged(tmp_path):
         *("--data-range", 0, 255, "-o", tmp_path / "out"),
     )
     assert result.exit_code == 0, result.output
-    assert "3 images" in result.stderr
+    assert "3 planes" in result.stderr
     estimate = GaussianDenoiser(blur=2).fit_transform(noisy)
     row = rows_of(tmp_path / "out")[0]
     assert row["psnr"] == pytest.approx(psnr(clean, estimate, 255), rel=1e-5)

@@ -1,12 +1,10 @@
 """Many files denoised: one bad file stops no other, and a table tells the end."""
 
-import contextlib
 import json
 import time
 
 import typer
 
-from n2d import __version__
 from n2d.cli.progress import RunProgress, write_line
 from n2d.cli.reporting import complain, one_line, warnings_in_one_line
 
@@ -20,7 +18,7 @@ class Batch:
     ----------
     pairs : list of tuple of two Path
         What is read and what is written.
-    job : n2d.cli.one_file.Job
+    job : n2d.files._jobs.Job
         What is done with each.
     into_folder : bool
         Whether a list of what is finished is kept where the results are written.
@@ -58,22 +56,21 @@ class Batch:
             If the user stops it, after the table.
         """
         start = time.perf_counter()
-        settings = self._job.description() | {"version": __version__}
         interrupted = True
         try:
             with RunProgress(len(self._pairs), self._shows) as progress:
                 for number, (source, target) in enumerate(self._pairs, start=1):
-                    self._one(number, source, target, settings, progress)
+                    self._one(number, source, target, progress)
             interrupted = False
         finally:
             self._summarise(time.perf_counter() - start, interrupted)
         return not self._failures
 
-    def _one(self, number, source, target, settings, progress):
+    def _one(self, number, source, target, progress):
         report = {"source": str(source), "target": str(target)}
         try:
             with progress.file(source.name) as bar, warnings_in_one_line():
-                report |= self._denoise(number, source, target, settings, bar)
+                report |= self._denoise(number, source, target, bar)
         except Exception as error:  # one bad file must not stop the others
             text = one_line(error)
             if str(source) not in text and str(target) not in text:
@@ -84,30 +81,22 @@ class Batch:
         self._counts[report["state"]] += 1
         self._emit({"event": "file", "number": number, **report})
 
-    def _denoise(self, number, source, target, settings, bar):
-        from n2d.cli.one_file import denoise_file
-        from n2d.io import fingerprint, format_of, is_result_of, remove_leftovers
+    def _denoise(self, number, source, target, bar):
+        from n2d.files._jobs import carry_out
 
-        job, run_key = self._job, None
-        if self._keeps_list or format_of(target).resumable:
-            if not source.exists():
-                source.stat()  # says what is wrong
-            run_key = settings | {"source": source.name, "input": fingerprint(source)}
-        if job.resume and is_result_of(target, run_key):
-            self._say(f"{self._count(number)}{target}: finished before, skipped")
-            return {"state": _SKIPPED}
-        if job.resume:
-            with contextlib.suppress(OSError):
-                remove_leftovers(target)
-        outcome = denoise_file(
+        outcome = carry_out(
+            self._job,
             source,
             target,
-            job,
+            listed=self._keeps_list,
             say=self._say,
             progress=bar,
-            run_key=run_key,
         )
-        self._say(f"{self._count(number)}{target}: written in {outcome.seconds:.1f} s")
+        where = f"{self._count(number)}{target}"
+        if outcome.skipped:
+            self._say(f"{where}: finished before, skipped")
+            return {"state": _SKIPPED}
+        self._say(f"{where}: written in {outcome.seconds:.1f} s")
         return {
             "state": _DONE,
             "shape": list(outcome.shape),

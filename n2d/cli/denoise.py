@@ -8,7 +8,6 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.config import ConfigError, read_config
-from n2d.cli.planning import PlanError, expand_inputs, plan_outputs
 from n2d.cli.reporting import FAILED, clean_ending
 
 
@@ -137,6 +136,8 @@ def denoise(
         raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
     if model is not None:
         _refuse_with_model(context, config)
+    from n2d.files._targets import PlanError, expand_inputs, plan_outputs
+
     try:
         into_folder = len(inputs) > 1 or any(map(_is_folder_of_images, inputs))
         inputs = expand_inputs(inputs)
@@ -147,8 +148,8 @@ def denoise(
         raise typer.BadParameter(f"{error}.", param_hint="--output") from error
 
     from n2d.cli.batch import Batch
-    from n2d.cli.one_file import Job
     from n2d.cli.progress import is_terminal
+    from n2d.files._jobs import Job
 
     job = Job(
         parameters=parameters | {"verbose": 0},

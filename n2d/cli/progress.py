@@ -154,3 +154,12 @@ def write_line(text):
         import typer
 
         typer.echo(text, err=True)
+
+
+@contextlib.contextmanager
+def counting(total, unit, *, visible):
+    """Give a function that counts one more of what is to be done."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=unit, disable=not visible) as bar:
+        yield bar.update

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from n2d.io import SUFFIXES, format_of, is_image, name_in, suffix_of
+
 
 class PlanError(ValueError):
     """The inputs and the output do not fit together."""
@@ -37,9 +39,6 @@ def plan_outputs(inputs, output, *, overwrite=False):
         would be written to one file, if several would be written to something called
         like one image file, or if the folder is a file or cannot be made.
     """
-    # Heavy, and not needed for --help.
-    from n2d.io import SUFFIXES, format_of, suffix_of
-
     # A Zarr is a folder, and yet one image.
     is_image = len(inputs) == 1 and Path(output).suffix.lower() in SUFFIXES
     is_image = is_image and format_of(output).is_folder
@@ -76,8 +75,6 @@ def plan_outputs(inputs, output, *, overwrite=False):
 
 def _name_of_result(path):
     """Return the name of an input; an image inside a Zarr gets the suffix it lacks."""
-    from n2d.io import name_in
-
     return "".join(name_in(path))
 
 
@@ -99,8 +96,6 @@ def expand_inputs(inputs):
     PlanError
         If a folder has no image.
     """
-    from n2d.io import SUFFIXES, is_image
-
     found = []
     for path in inputs:
         if not path.is_dir() or is_image(path):
@@ -129,7 +124,7 @@ def is_meant_as_folder(output):
 
     Examples
     --------
-    >>> from n2d.cli.planning import is_meant_as_folder
+    >>> from n2d.files._targets import is_meant_as_folder
     >>> is_meant_as_folder("new/"), is_meant_as_folder("new.tif")
     (True, False)
     """
