@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "_windows": (set(), {"numpy"}),
     "_tiled": ({"_intensity", "_memory", "core"}, {"threadpoolctl", "torch"}),
     "_dask": ({"_arrays", "_tiled", "core"}, {"dask", "numpy", "torch"}),
-    "_progress": (set(), {"tqdm"}),
+    "_progress": (set(), {"rich"}),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
@@ -91,7 +91,7 @@ MAY_IMPORT = {
     "__main__": ({"cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
-        {"_memory", "baselines", "cli", "comparison", "datasets", "denoiser"}
+        {"_progress", "baselines", "cli", "comparison", "datasets", "denoiser"}
         | {"files", "io", "metrics", "model_file", "model_selection", "noise"},
         {"click", "matplotlib", "numpy", "PIL", "rich", "sklearn", "torch", "typer"},
     ),

@@ -5,7 +5,7 @@ import time
 
 import typer
 
-from n2d.cli.progress import RunProgress, write_line
+from n2d.cli.progress import RunProgress
 from n2d.cli.reporting import complain, one_line, warnings_in_one_line
 
 _DONE, _SKIPPED, _FAILED = "done", "skipped", "failed"
@@ -38,7 +38,8 @@ class Batch:
         self._pairs, self._job = pairs, job
         self._keeps_list = into_folder or job.resume
         self._quiet, self._debug = quiet, debug
-        self._shows, self._as_json = show_progress, as_json
+        self._progress = RunProgress(len(pairs), show_progress)
+        self._as_json = as_json
         self._counts = {_DONE: 0, _SKIPPED: 0, _FAILED: 0}
         self._failures = []
 
@@ -58,18 +59,18 @@ class Batch:
         start = time.perf_counter()
         interrupted = True
         try:
-            with RunProgress(len(self._pairs), self._shows) as progress:
+            with self._progress:
                 for number, (source, target) in enumerate(self._pairs, start=1):
-                    self._one(number, source, target, progress)
+                    self._one(number, source, target)
             interrupted = False
         finally:
             self._summarise(time.perf_counter() - start, interrupted)
         return not self._failures
 
-    def _one(self, number, source, target, progress):
+    def _one(self, number, source, target):
         report = {"source": str(source), "target": str(target)}
         try:
-            with progress.file(source.name) as bar, warnings_in_one_line():
+            with self._progress.file(source.name) as bar, warnings_in_one_line():
                 report |= self._denoise(number, source, target, bar)
         except Exception as error:  # one bad file must not stop the others
             text = one_line(error)
@@ -120,7 +121,7 @@ class Batch:
 
     def _say(self, text, always=False):
         if always or not self._quiet:
-            write_line(text)
+            self._progress.write_line(text)
 
     def _emit(self, record):
         if self._as_json:
