@@ -348,6 +348,37 @@ def test_there_is_some_memory():
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
+@pytest.mark.parametrize(
+    ("line", "limit", "used"),
+    [
+        ("0::/jobs/mine\n", "memory.max", "anon"),
+        ("4:memory:/jobs/mine\n0::/\n", "memory.limit_in_bytes", "total_rss"),
+    ],
+)
+def test_the_control_group_of_the_process_counts_and_those_above(
+    tmp_path, monkeypatch, line, limit, used
+):
+    def group(place, n_limit, n_used):
+        folder = tmp_path / "groups" / place
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / limit).write_text(f"{n_limit}\n")
+        (folder / "memory.stat").write_text(f"{used} {n_used}\nfile 9\n")
+
+    (tmp_path / "own").write_text(line)
+    kinds = [(k[0], str(tmp_path / "groups"), *k[2:]) for k in _memory._GROUPS]
+    monkeypatch.setattr(_memory, "_OWN_GROUPS", str(tmp_path / "own"))
+    monkeypatch.setattr(_memory, "_GROUPS", kinds)
+    before = available_memory()
+    group(".", "max", 0)  # the root of all has no limit
+    assert available_memory() == pytest.approx(before, rel=0.2)
+    group("jobs/mine", 5000, 1000)
+    assert available_memory() == 4000
+    group("jobs", 7000, 6500)
+    assert available_memory() == 500
+    group("jobs/others", 100, 100)
+    assert available_memory() == 500
+
+
 CAPPED = """
     import resource
     import numpy as np, psutil, torch

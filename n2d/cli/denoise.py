@@ -1,5 +1,6 @@
 """`n2d denoise`: files in, files out."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -142,7 +143,7 @@ def denoise(
         into_folder = len(inputs) > 1 or any(map(_is_folder_of_images, inputs))
         inputs = expand_inputs(inputs)
         if into_folder and len(inputs) == 1:
-            output = output.rstrip("/") + "/"
+            output = output.rstrip(f"/{os.sep}") + "/"
         pairs = plan_outputs(inputs, output, overwrite=overwrite)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--output") from error

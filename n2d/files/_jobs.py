@@ -222,6 +222,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
             _denoise(image.data, result, plan, job, progress, outcome)
+            image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
             f"{target}: {outcome.n_clipped:,} of {outcome.n_values:,} values were "
