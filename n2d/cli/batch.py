@@ -12,25 +12,7 @@ _DONE, _SKIPPED, _FAILED = "done", "skipped", "failed"
 
 
 class Batch:
-    """A run over files.
-
-    Parameters
-    ----------
-    pairs : list of tuple of two Path
-        What is read and what is written.
-    job : n2d.files._jobs.Job
-        What is done with each.
-    into_folder : bool
-        Whether a list of what is finished is kept where the results are written.
-    quiet : bool
-        Whether to print warnings and errors only.
-    show_progress : bool
-        Whether to draw bars.
-    as_json : bool
-        Whether to print a JSON object for each file, and one for all, to stdout.
-    debug : bool
-        Whether to print tracebacks.
-    """
+    """A run over pairs of files; ``into_folder`` keeps a list of what is finished."""
 
     def __init__(
         self, pairs, job, *, into_folder, quiet, show_progress, as_json, debug
@@ -44,18 +26,7 @@ class Batch:
         self._failures = []
 
     def run(self):
-        """Go through all files.
-
-        Returns
-        -------
-        bool
-            Whether all went well.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If the user stops it, after the table.
-        """
+        """Go through all files, and return whether all went well."""
         start = time.perf_counter()
         interrupted = True
         try:

@@ -9,12 +9,12 @@ import typer
 from n2d.cli import options
 from n2d.cli.reporting import (
     FAILED,
+    aligned,
     clean_ending,
     complain,
     tell,
     warnings_in_one_line,
 )
-from n2d.cli.tables import aligned
 
 # A few seconds each for 512 x 512 pixels, three times of which are for the score, and
 # without any extra; BM3D takes a minute in all.
@@ -95,7 +95,7 @@ def compare(
     from n2d.files._cases import InputError, find_images, read_cases, unread_case
     from n2d.files._targets import is_meant_as_folder
 
-    options.checked_data_range(data_range)
+    options.check_data_range(data_range)
     chosen = _chosen_methods(methods, seed=seed, device=device)
     if Path(output).exists() and not is_meant_as_folder(output):
         raise typer.BadParameter(

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.config import ConfigError, read_config
 from n2d.cli.reporting import FAILED, clean_ending
 
 
@@ -107,26 +106,7 @@ def denoise(
     Each file is denoised on its own, with a network that learns from nothing else.
     Every channel has a scale and a network of its own; its planes (Z, T) share them.
     """
-    parameters = options.estimator_parameters(
-        solver=solver,
-        init=init,
-        max_iter=max_iter,
-        detail_max_iter=detail_max_iter,
-        factors=factors,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=device,
-        quiet=quiet,
-    )
-    if options.checked_data_range(data_range) is not None:
-        parameters["data_range"] = data_range
-    if config is not None:
-        try:
-            tuned = read_config(config)
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
-        given = options.given_parameters(context)
-        parameters |= {k: v for k, v in tuned.items() if k not in given}
+    parameters = options.estimator_parameters(context)
     if resume and overwrite:
         raise typer.BadParameter(
             "--resume keeps results that are finished, --overwrite replaces them; give "

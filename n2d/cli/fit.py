@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.config import ConfigError, read_config
 from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
 
 
@@ -50,27 +49,7 @@ def fit(
     what was measured, and writes a file that holds no pixels and runs no code. Large
     files are read in parts.
     """
-    parameters = options.estimator_parameters(
-        solver=solver,
-        init=init,
-        max_iter=max_iter,
-        detail_max_iter=detail_max_iter,
-        factors=factors,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=device,
-        quiet=quiet,
-    )
-    if options.checked_data_range(data_range) is not None:
-        parameters["data_range"] = data_range
-    if config is not None:
-        try:
-            tuned = read_config(config)
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
-        given = options.given_parameters(context)
-        parameters |= {k: v for k, v in tuned.items() if k not in given}
-
+    parameters = options.estimator_parameters(context)
     from n2d.files._targets import PlanError, expand_inputs
 
     try:
@@ -79,7 +58,7 @@ def fit(
         raise typer.BadParameter(f"{error}.", param_hint="IMAGES") from error
 
     with clean_ending(debug=debug), warnings_in_one_line():
-        from n2d.cli.model_report import report
+        from n2d.cli.info import report
         from n2d.io import check_target
 
         start = time.perf_counter()
@@ -99,15 +78,7 @@ def fit(
 
 
 def _planes(paths, how, *, quiet):
-    """List the images of all files, which have to be of one kind.
-
-    Returns
-    -------
-    planes : list of FilePlane
-        Each (H, W), or with an axis of channels, whose place the first file says.
-    channel_axis : int or None
-        Of every image.
-    """
+    """List the images of all files, of one kind, and the axis of their channels."""
     from n2d.files._plan import plan_of
     from n2d.files._planes import FilePlane
     from n2d.files._words import describe_file

@@ -115,22 +115,21 @@ def is_terminal():
 
 @contextlib.contextmanager
 def counting(total, unit, *, visible):
-    """Give a function that counts one more of what is to be done."""
-    if not visible:
-        yield _count_nothing
-        return
-    with _bars() as bars:
-        task = bars.add_task(unit, total=total, text=f"0/{total}")
+    """Give a function that counts one more: by a bar, or by lines where none moves."""
+    done = 0
 
-        def step():
-            done = int(bars.tasks[0].completed) + 1
+    def step():
+        nonlocal done
+        done += 1
+        if bars is not None:
             bars.update(task, completed=done, text=f"{done}/{total}")
+        elif visible:
+            typer.echo(f"{done}/{total} {unit}", err=True)
 
+    bars = _bars() if visible and is_terminal() else None
+    with bars or contextlib.nullcontext():
+        task = bars and bars.add_task(unit, total=total, text=f"0/{total}")
         yield step
-
-
-def _count_nothing():
-    """Count nothing."""
 
 
 def _bars(*, on_any=False):

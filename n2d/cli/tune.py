@@ -8,8 +8,7 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.progress import counting
-from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
-from n2d.cli.tables import aligned
+from n2d.cli.reporting import aligned, clean_ending, tell, warnings_in_one_line
 
 
 def tune(
@@ -63,7 +62,7 @@ def tune(
     --config FILE` takes. A clean image, if there is one, adds PSNR to the table, and
     takes no part in the choice.
     """
-    options.checked_data_range(data_range)
+    options.check_data_range(data_range)
     name = method.partition(":")[0].strip()
     searched = _checked_grid(method, name, grid)
     target = Path(f"{image.stem}.n2d.json") if output is None else output
@@ -123,7 +122,7 @@ def _make(text, **settings):
 
 def _checked_grid(method, name, texts):
     """Return the grid, or end with a word on the option that makes no sense."""
-    from n2d.cli.grids import default_grid, parse_grid
+    from n2d.cli.config import default_grid, parse_grid
 
     try:
         known = _make(method).get_params()
