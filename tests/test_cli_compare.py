@@ -342,6 +342,7 @@ def test_quiet_says_nothing_but_the_table(images, tmp_path):
     assert len(result.stdout.splitlines()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_an_interrupted_run_leaves_whole_files_only(images, tmp_path):
     out = tmp_path / "out"

@@ -113,6 +113,7 @@ def test_transform_stages():
     assert plain.n_iter_ == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factors", [(2, 4), (3,), ()])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_tiles_change_nothing(monkeypatch, solver, factors):
@@ -394,6 +395,7 @@ def test_parameters_of_the_function_are_those_of_the_estimator():
     assert given == expected
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_long_fit_ends_the_process(tmp_path):
     code = (
         "import os, signal, numpy as np\n"

@@ -120,6 +120,7 @@ def test_a_target_of_no_format_is_refused_first(tmp_path, channels):
 # -- one plan for every command ----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tune_fits_channels_as_denoise_does(tmp_path, channels):
     source, array = channels
     result = run("tune", source, "-o", tmp_path / "t.json", "--grid", "max_iter=1,2")

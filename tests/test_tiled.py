@@ -127,6 +127,7 @@ def test_images_without_noise_have_every_estimate(parameters):
         np.testing.assert_array_equal(estimate, X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(150, 131), (2, 90, 80)])
 def test_a_region_of_transform_is_that_part_of_the_result(fitted, small_tiles, shape):
     X = noisy_image(*shape)
@@ -173,6 +174,7 @@ def test_results_are_written_as_they_come(fitted, small_tiles, tmp_path, kind):
     assert_same(np.asarray(out), expected, X)
 
 
+@pytest.mark.slow
 def test_memory_maps_and_zarr_are_read_like_arrays(tmp_path):
     X = noisy_image(530, 500)
     X.tofile(tmp_path / "X.raw")
@@ -275,6 +277,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_without_memory_tiles_are_halved(fitted, error, n_threads):
@@ -411,6 +414,7 @@ CAPPED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_a_process_that_runs_out_of_memory_goes_on():
     # How much is left of a limit depends on the machine: one of these is between what
