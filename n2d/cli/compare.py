@@ -29,8 +29,8 @@ def compare(
         Path,
         typer.Argument(
             metavar="IMAGE",
-            help="A TIFF, PNG or JPEG file; a folder of such; or a folder with "
-            "subfolders noisy/ and clean/ of files with the same names.",
+            help="An image file that n2d denoise takes; a folder of such; or a folder "
+            "with subfolders noisy/ and clean/ of files with the same names.",
         ),
     ],
     output: Annotated[

@@ -13,7 +13,7 @@ from n2d.cli.reporting import aligned, clean_ending, tell, warnings_in_one_line
 
 def tune(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="A TIFF, PNG or JPEG file.")
+        Path, typer.Argument(metavar="IMAGE", help="A file that n2d denoise takes.")
     ],
     output: Annotated[
         Path | None,
