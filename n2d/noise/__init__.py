@@ -1,5 +1,7 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
+from n2d.noise.channels import channel_correlation, undo_correlation
+from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
 from n2d.noise.refine import UNDERSTATED, discount_texture, doubt_noise, refine_noise
@@ -14,16 +16,19 @@ from n2d.noise.stabilize import stabilize, unstabilize
 
 __all__ = [
     "UNDERSTATED",
+    "Defects",
     "NoiseModel",
     "add_correlated_noise",
     "add_gaussian_noise",
     "add_poisson_gaussian_noise",
     "add_poisson_noise",
     "add_rician_noise",
+    "channel_correlation",
     "discount_texture",
     "doubt_noise",
     "estimate_noise",
     "refine_noise",
     "stabilize",
+    "undo_correlation",
     "unstabilize",
 ]

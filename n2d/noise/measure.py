@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
 
+from n2d.noise import reader
 from n2d.noise.blocks import as_windows, sample_blocks
+from n2d.noise.defects import without_defects
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
 
@@ -47,6 +50,13 @@ _DARK_END = 0.05
 _DARKEST_PHOTONS = 1.0
 
 _N_ITERATIONS = 4
+
+# The perceptron's word counts where it differs from the fit by more than this, in the
+# logarithm of the level or in the correlation at one or two pixels: closer than that
+# the fit is as good. It is sure of itself where it expects to be off by less than
+# `_SURE_SPREAD`.
+_NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
+_SURE_SPREAD = 0.3
 
 
 class _Basis(NamedTuple):
@@ -165,13 +175,18 @@ def estimate_noise(image) -> NoiseModel:
         )
     if low == high:
         return NoiseModel(level=0.0, offset=low)
+    windows, defects = without_defects(windows)
+    low = min(float(window.min()) for window in windows)
+    high = max(float(window.max()) for window in windows)
+    if low == high:
+        return NoiseModel(level=0.0, offset=low, defects=defects)
     blocks = sample_blocks(windows)
     if blocks is None:
         return NoiseModel(level=_level_of_differences(windows), offset=low)
     # The fit works on an image of unit range around zero: no unit is special.
     scale = high - low
     blocks = (blocks - low) / scale
-    return _measure(blocks).rescaled(scale, low)
+    return replace(_measure(blocks).rescaled(scale, low), defects=defects)
 
 
 def _level_of_differences(windows: list[np.ndarray]) -> float:
@@ -210,25 +225,31 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return NoiseModel(level=0.0)
 
-    shown, at = power[visible], mean[visible]
-    strata = group_by_intensity(at)
-    fit = _first_fit(shown, at, strata, basis)
-    for _ in range(_N_ITERATIONS):
-        fit, weights = _refine(fit, shown, at, strata, basis)
-
+    fit, weights = _fit(power[visible], mean[visible], basis)
+    shown = power[visible]
+    reading = _second_reading(fit, shown, mean[visible], basis)
+    if reading is not None:
+        factor = np.exp(2 * reading.log_factor)
+        fit = fit._replace(slope=factor * fit.slope, intercept=factor * fit.intercept)
+        weights = factor * weights
     variance = np.maximum(fit.slope * mean + fit.intercept, 0)
-    # Noise that is next to nothing at high frequencies is smooth texture, not noise.
+    # Noise that is next to nothing at high frequencies is smooth texture, not noise,
+    # unless it is surely seen at low ones.
     white = np.median(shown[:, basis.fine]) / _MEDIAN
-    if variance.mean() > white / _LEAST_FINE:
+    seen = reading is not None and reading.spread < _SURE_SPREAD
+    if variance.mean() > white / _LEAST_FINE and not seen:
         return NoiseModel(
             level=np.sqrt(white), offset=_dark_end(fit, blocks, visible)[1]
         )
     # Clipping takes noise away: there the model says what it would have been.
     hidden = power[~visible] @ weights
     variance[~visible] = np.minimum(variance[~visible], hidden)
-    lags = np.clip(fit.covariance.reshape(_REACH + 1, _REACH + 1), -1, 1)
     correlation = np.zeros((2, N_LAGS))
-    correlation[:, :_REACH] = lags[1:, 0], lags[0, 1:]
+    if reading is not None and reading.surprising:
+        correlation[:, : reader.N_LAGS] = reading.autocorrelation[:2]
+    else:
+        lags = np.clip(fit.covariance.reshape(_REACH + 1, _REACH + 1), -1, 1)
+        correlation[:, :_REACH] = lags[1:, 0], lags[0, 1:]
     gain, offset, floor = _dark_end(fit, blocks, visible)
     return NoiseModel(
         level=np.sqrt(variance.mean()),
@@ -236,7 +257,68 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
         offset=offset,
         read_noise=np.sqrt(floor),
         correlation=correlation,
+        diagonals=None if reading is None else reading.autocorrelation[2:],
+        spread=None if reading is None else reading.spread,
     )
+
+
+def _second_reading(fit, power, mean, basis) -> reader.Reading | None:
+    """Ask the perceptron; what it says of the level counts where it is surprising."""
+    if len(basis.used) != reader.SIZE**2:
+        return None
+    reading = reader.read(
+        reader.describe(power / fit.variance(mean)[:, None], fit.covariance)
+    )
+    lags = fit.covariance.reshape(_REACH + 1, _REACH + 1)
+    fitted = np.stack([lags[1:, 0], lags[0, 1:]])
+    apart = np.abs(reading.autocorrelation[:2, :_REACH] - fitted).max()
+    surprising = (
+        abs(reading.log_factor) > max(_NO_SURPRISE, 2 * reading.spread)
+        or apart > _NO_SURPRISE_LAG
+    )
+    return reading._replace(
+        log_factor=reading.log_factor if surprising else 0.0, surprising=surprising
+    )
+
+
+def _fit(power, mean, basis) -> tuple[_Fit, np.ndarray]:
+    """Fit the power of blocks (n, cells) of given means; see `_refine`."""
+    strata = group_by_intensity(mean)
+    fit = _first_fit(power, mean, strata, basis)
+    for _ in range(_N_ITERATIONS):
+        fit, weights = _refine(fit, power, mean, strata, basis)
+    return fit, weights
+
+
+def first_reading(image) -> tuple[float, np.ndarray] | None:
+    """What the perceptron of `n2d.noise.reader` is trained on.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W)
+        Noisy image.
+
+    Returns
+    -------
+    level : float
+        As fitted, before the perceptron has its say, in the units of `image`.
+    features : ndarray
+        What it sees; None instead of both where the blocks say nothing.
+    """
+    blocks = sample_blocks(as_windows(image))
+    low, scale = blocks.min(), np.ptp(blocks)
+    blocks = (blocks - low) / scale
+    basis = _basis(blocks.shape[-1])
+    mean = blocks.mean(axis=(1, 2))
+    power = _cosine_power(blocks - mean[:, None, None])
+    visible = _shows_its_noise(blocks, mean, power, basis)
+    if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
+        return None
+    fit, _ = _fit(power[visible], mean[visible], basis)
+    features = reader.describe(
+        power[visible] / fit.variance(mean[visible])[:, None], fit.covariance
+    )
+    return scale * float(np.sqrt(fit.variance(mean).mean())), features
 
 
 def _cosine_power(blocks: np.ndarray) -> np.ndarray:

@@ -6,12 +6,21 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from n2d.noise.defects import Defects
+
 #: Distances, in pixels, at which the correlation of the noise is kept.
 N_LAGS = 4
 
 
 def _no_correlation() -> np.ndarray:
     return np.zeros((2, N_LAGS))
+
+
+def _same(one, other) -> bool:
+    """Tell whether two arrays, or nothing, are equal."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +48,20 @@ class NoiseModel:
     correlation : array_like of float, shape (2, n_lags), default=None
         Correlation between the noise of two pixels 1, 2, ... apart, along y in row 0
         and along x in row 1. None means that pixels are independent, with 4 lags.
+
+    diagonals : array_like of float, shape (2, n_lags), default=None
+        Correlation along the main diagonal (down and right) in row 0 and along the
+        other in row 1, at 1, 2, ... steps. None: the product of those along y and x.
+    place : array_like of float, shape (rows, columns), default=None
+        Deviation of the noise from place to place, relative to the rest of this model,
+        on a coarse grid that spans the image; above 0. None: the same everywhere.
+    shared : array_like of float, shape (C, C), default=None
+        Correlation of the noise between the channels that this one belongs to. None:
+        every channel has noise of its own.
+    defects : Defects, default=None
+        Hot pixels, stripes and patterns found beside the noise.
+    spread : float, default=None
+        By what share `level` may be off, as a rule. None: not known.
 
     Raises
     ------
@@ -71,6 +94,11 @@ class NoiseModel:
     offset: float = 0.0
     read_noise: float | None = None
     correlation: np.ndarray = field(default=None)
+    diagonals: np.ndarray | None = None
+    place: np.ndarray | None = None
+    shared: np.ndarray | None = None
+    defects: Defects | None = None
+    spread: float | None = None
 
     def __post_init__(self) -> None:
         if self.read_noise is None:
@@ -99,12 +127,32 @@ class NoiseModel:
             raise ValueError("correlation must be finite and within [-1, 1]")
         correlation.flags.writeable = False
         object.__setattr__(self, "correlation", correlation)
+        for name in ("diagonals", "place", "shared"):
+            self._settle_array(name)
+
+    def _settle_array(self, name: str) -> None:
+        """Check an optional array and keep a copy that cannot be changed."""
+        array = getattr(self, name)
+        if array is None:
+            return
+        array = np.array(array, dtype=np.float64)
+        if array.ndim != 2 or not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite and have two axes")
+        if name == "place" and not (array > 0).all():
+            raise ValueError("place must be above 0 everywhere")
+        if name != "place" and not (np.abs(array) <= 1 + 1e-9).all():
+            raise ValueError(f"{name} must be within [-1, 1]")
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
 
     def __eq__(self, other) -> bool:
         if not isinstance(other, NoiseModel):
             return NotImplemented
-        return self._scalars() == other._scalars() and np.array_equal(
-            self.correlation, other.correlation
+        arrays = zip(self._arrays(), other._arrays(), strict=True)
+        return (
+            self._scalars() == other._scalars()
+            and self.defects == other.defects
+            and all(_same(one, another) for one, another in arrays)
         )
 
     def __hash__(self) -> int:
@@ -112,6 +160,9 @@ class NoiseModel:
 
     def _scalars(self) -> tuple[float, ...]:
         return self.level, self.gain, self.offset, self.read_noise
+
+    def _arrays(self) -> tuple:
+        return self.correlation, self.diagonals, self.place, self.shared
 
     def variance(self, intensity) -> np.ndarray:
         """Give the variance of the noise at given noise-free intensities.
@@ -164,12 +215,18 @@ class NoiseModel:
         """
         if not scale > 0:
             raise ValueError(f"scale must be above 0, got {scale!r}")
-        return NoiseModel(
+        defects = self.defects
+        if defects is not None:
+            defects = replace(
+                defects, rows=scale * defects.rows, columns=scale * defects.columns
+            )
+        return replace(
+            self,
             level=scale * self.level,
             gain=scale * self.gain,
             offset=scale * self.offset + shift,
             read_noise=scale * self.read_noise,
-            correlation=self.correlation,
+            defects=defects,
         )
 
     def louder(self, factor) -> NoiseModel:
@@ -198,6 +255,31 @@ class NoiseModel:
             gain=factor**2 * self.gain,
             read_noise=factor * self.read_noise,
         )
+
+    def autocorrelation(self) -> np.ndarray:
+        """Give the autocorrelation along four directions.
+
+        Returns
+        -------
+        autocorrelation : ndarray of float64, shape (4, 4)
+            Along y, x, the main diagonal and the other one, at lags 0 to 3; lag 0 is 1.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> noise = NoiseModel(1.0, correlation=[[0.5, 0.1, 0], [0.4, 0, 0]])
+        >>> noise.autocorrelation()[:3, :2].tolist()
+        [[1.0, 0.5], [1.0, 0.4], [1.0, 0.2]]
+        """
+        found = np.zeros((4, 4))
+        found[:, 0] = 1
+        axes = self.correlation[:, :3]
+        found[:2, 1 : 1 + axes.shape[1]] = axes
+        found[2:, 1:] = found[0, 1:] * found[1, 1:]
+        if self.diagonals is not None:
+            lags = self.diagonals[:, :3]
+            found[2:, 1 : 1 + lags.shape[1]] = lags
+        return found
 
     def reach(self, threshold=0.1) -> tuple[int, int]:
         """Tell how far apart pixels must be taken for their noise to be independent.
