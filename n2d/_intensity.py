@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2d.noise import stabilize, unstabilize
+from n2d.noise import (
+    channel_correlation,
+    stabilize,
+    undo_correlation,
+    unstabilize,
+)
 
 # Channels that are less correlated than this are left alone.
 _LEAST_CORRELATION = 0.3
@@ -25,7 +30,8 @@ class Intensities:
     noise : tuple of NoiseModel, optional
         The noise of every channel, in units of the scaled image.
     rotation : ndarray of shape (C, C), optional
-        Orthonormal; its rows are the channels that the network sees.
+        Its rows are the channels that the network sees; orthonormal where the noise of
+        the channels is independent.
     shift : ndarray of shape (C,), optional
         Added to the pixel values on the way back.
     """
@@ -76,11 +82,17 @@ class Intensities:
         """Turn decorrelated channels (C, h, w) back to those of the image."""
         if self.rotation is None:
             return values
-        return np.tensordot(self.rotation.T, values, axes=1)
+        back = self.rotation.T
+        if not np.allclose(back @ self.rotation, np.eye(len(back))):
+            back = np.linalg.inv(self.rotation)
+        return np.tensordot(back, values, axes=1)
 
 
 def decorrelating_rotation(windows):
     """Find the rotation of the channels to their principal components.
+
+    Noise that the channels share is undone first: the network sees channels whose
+    noise is independent.
 
     Parameters
     ----------
@@ -90,9 +102,20 @@ def decorrelating_rotation(windows):
     Returns
     -------
     ndarray of shape (C, C), or None
-        Orthonormal, its rows by falling variance; None where there is one channel or
-        the channels show different things.
+        Invertible, its rows by falling variance, orthonormal where the noise of the
+        channels is independent; None where there is one channel or the channels show
+        different things.
     """
+    shared = channel_correlation(windows)
+    if shared is None:
+        return _principal_components(windows)
+    apart = undo_correlation(shared)
+    rotation = _principal_components([np.tensordot(apart, w, axes=1) for w in windows])
+    return apart if rotation is None else np.ascontiguousarray(rotation @ apart)
+
+
+def _principal_components(windows):
+    """Orthonormal rotation of channels (C, h, w) with independent noise, or None."""
     pixels = np.concatenate([w.reshape(len(w), -1) for w in windows], axis=1)
     if len(pixels) == 1:
         return None

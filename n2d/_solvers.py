@@ -303,7 +303,9 @@ def _learned_stages(start, intensities, plan):
     correlation = np.stack([model.correlation for model in intensities.noise])
     if intensities.rotation is not None:
         # The noise of a mixture of independent channels.
-        correlation = np.tensordot(intensities.rotation**2, correlation, axes=1)
+        shares = intensities.rotation**2
+        shares = shares / shares.sum(axis=1, keepdims=True)
+        correlation = np.tensordot(shares, correlation, axes=1)
     correlation = plan.tensor(correlation.astype(np.float32))
     return LearnedStages((start,), correlation, {})
 
