@@ -23,6 +23,7 @@ from n2d.noise import (
     discount_texture,
     doubt_noise,
     estimate_noise,
+    is_sure,
     refine_noise,
 )
 
@@ -44,6 +45,13 @@ _SETTLED = 0.02
 _ENOUGH_PIXELS = 2**17
 _SAMPLE_SIDE = 128
 _PROBE = 0.1
+
+# Second thoughts take away no more of a level that was surely measured: a denoiser that
+# has never seen such noise, or stripes and lattices beside it, removes less than it is.
+_SURE_KEPT = 0.9
+
+# Neighbours more correlated than this, for sure, are not so by texture.
+_SURELY_BLURRED = 0.2
 
 # Noise below this share of the intensity range is none.
 _NO_NOISE = 1e-6
@@ -194,11 +202,22 @@ def fit_from_learned_start(windows, data_range, plan):
     unit = Intensities(data_range)
     scaled = [(window - data_range[0]) / unit.span for window in windows]
     channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
-    noise = tuple(discount_texture(estimate_noise(list(c))) for c in channels)
+    measured = [estimate_noise(list(c)) for c in channels]
+    sure = [is_sure(m, list(c)) for m, c in zip(measured, channels, strict=True)]
+    noise = tuple(
+        m if certain and m.correlation.max() > _SURELY_BLURRED else discount_texture(m)
+        for m, certain in zip(measured, sure, strict=True)
+    )
     generator = plan.generator()
     sample = _sample(windows, generator)
     losses, stopped = [], "max_iter reached"
-    noise = _doubted(noise, start, sample, scaled, data_range, plan)
+    least = [
+        _SURE_KEPT * model.level if certain else 0.0
+        for model, certain in zip(noise, sure, strict=True)
+    ]
+    if not all(sure):
+        doubted = _doubted(noise, start, sample, scaled, data_range, plan)
+        noise = _unless(sure, noise, doubted)
     for step in range(plan.n_steps):
         if all(model.level < _NO_NOISE for model in noise):
             losses.append(0.0)
@@ -209,6 +228,7 @@ def fit_from_learned_start(windows, data_range, plan):
         trained = _learned_stages(start, intensities, plan)
         parts = _parts(trained, sample, intensities, plan, generator)
         refined = tuple(map(refine_noise, noise, *parts))
+        refined = tuple(map(_no_weaker_than, refined, least))
         losses.append(max(map(_difference, noise, refined)))
         noise = refined
         if plan.callback is not None and plan.callback(
@@ -233,6 +253,19 @@ def fit_from_learned_start(windows, data_range, plan):
     mixture = {1: 1 - sum(trained.weights.values()), **trained.weights}
     return Fitted(
         trained, trained.networks, intensities, losses, noise, stopped, mixture
+    )
+
+
+def _no_weaker_than(noise, level):
+    """Keep second thoughts about a channel from going below a level."""
+    return noise.louder(level / noise.level) if 0 < noise.level < level else noise
+
+
+def _unless(sure, noise, thought_twice):
+    """Second thoughts about the channels that are not sure."""
+    return tuple(
+        first if certain else second
+        for certain, first, second in zip(sure, noise, thought_twice, strict=True)
     )
 
 

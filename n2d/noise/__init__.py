@@ -4,7 +4,13 @@ from n2d.noise.channels import channel_correlation, undo_correlation
 from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
-from n2d.noise.refine import UNDERSTATED, discount_texture, doubt_noise, refine_noise
+from n2d.noise.refine import (
+    UNDERSTATED,
+    discount_texture,
+    doubt_noise,
+    is_sure,
+    refine_noise,
+)
 from n2d.noise.simulate import (
     add_correlated_noise,
     add_gaussian_noise,
@@ -27,6 +33,7 @@ __all__ = [
     "discount_texture",
     "doubt_noise",
     "estimate_noise",
+    "is_sure",
     "refine_noise",
     "stabilize",
     "undo_correlation",
