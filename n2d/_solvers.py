@@ -327,7 +327,7 @@ def _stabilizing(data_range, noise, scaled):
 
 def _at_least_a_little(noise):
     """Keep a channel without noise from being divided by nothing."""
-    if noise.gain > 0 or noise.read_noise >= _NO_NOISE:
+    if noise.curve is not None or noise.gain > 0 or noise.read_noise >= _NO_NOISE:
         return noise
     return NoiseModel(level=_NO_NOISE, offset=noise.offset)
 

@@ -14,6 +14,7 @@ from n2d.noise.blocks import as_windows, sample_blocks
 from n2d.noise.defects import without_defects
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
+from n2d.noise.variance import fit_curve
 
 # Lags the noise may be correlated at. Longer ones cannot be told from texture: with
 # three, the level of wide-field images and dense scenes is off twice as often.
@@ -57,6 +58,10 @@ _N_ITERATIONS = 4
 # `_SURE_SPREAD`.
 _NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
 _SURE_SPREAD = 0.3
+
+# A line gives way to a curve only where the perceptron expects to be off by less than
+# this, and the level is this share of the contrast: texture is of every intensity's own.
+_SURE_CURVE, _CURVE_SHARE = 0.12, 0.03
 
 
 class _Basis(NamedTuple):
@@ -209,9 +214,13 @@ class _Fit(NamedTuple):
     intercept: float
     spectrum: np.ndarray  # (cells,) power of noise of variance 1
     covariance: np.ndarray  # (lags,) autocovariance of noise of variance 1
+    curve: np.ndarray | None = None  # (2, k) variance by intensity, in place of a line
+    flat: tuple = ()  # means and variances of the blocks it was fitted to
 
     def variance(self, mean: np.ndarray) -> np.ndarray:
         """Variance at intensities `mean`, above 0 so that it can be divided by."""
+        if self.curve is not None:
+            return np.interp(mean, *self.curve)
         middle = self.slope * np.median(mean) + self.intercept
         return np.maximum(self.slope * mean + self.intercept, max(0.03 * middle, 1e-30))
 
@@ -227,12 +236,13 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
 
     fit, weights = _fit(power[visible], mean[visible], basis)
     shown = power[visible]
-    reading = _second_reading(fit, shown, mean[visible], basis)
+    fit, reading = _second_reading(fit, shown, mean[visible], basis)
     if reading is not None:
-        factor = np.exp(2 * reading.log_factor)
-        fit = fit._replace(slope=factor * fit.slope, intercept=factor * fit.intercept)
-        weights = factor * weights
-    variance = np.maximum(fit.slope * mean + fit.intercept, 0)
+        weights = np.exp(2 * reading.log_factor) * weights
+    if fit.curve is None:
+        variance = np.maximum(fit.slope * mean + fit.intercept, 0)
+    else:
+        variance = fit.variance(mean)
     # Noise that is next to nothing at high frequencies is smooth texture, not noise,
     # unless it is surely seen at low ones.
     white = np.median(shown[:, basis.fine]) / _MEDIAN
@@ -251,7 +261,10 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
         lags = np.clip(fit.covariance.reshape(_REACH + 1, _REACH + 1), -1, 1)
         correlation[:, :_REACH] = lags[1:, 0], lags[0, 1:]
     gain, offset, floor = _dark_end(fit, blocks, visible)
+    if fit.curve is not None:
+        gain, floor = 0.0, variance.mean()
     return NoiseModel(
+        curve=fit.curve,
         level=np.sqrt(variance.mean()),
         gain=gain,
         offset=offset,
@@ -262,13 +275,29 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     )
 
 
-def _second_reading(fit, power, mean, basis) -> reader.Reading | None:
-    """Ask the perceptron; what it says of the level counts where it is surprising."""
+def _second_reading(
+    fit, power, mean, basis
+) -> tuple[_Fit, reader.Reading | None]:
+    """Ask the perceptron, and give up the line where it surely is none.
+
+    Returns
+    -------
+    fit : _Fit
+        Of the level that the perceptron says, where that is surprising.
+    reading : Reading or None
+        What it says; None of small blocks.
+    """
     if len(basis.used) != reader.SIZE**2:
-        return None
-    reading = reader.read(
-        reader.describe(power / fit.variance(mean)[:, None], fit.covariance)
-    )
+        return fit, None
+    reading = _read(fit, power, mean)
+    curve = fit_curve(*fit.flat, line=fit.variance(fit.flat[0]))
+    if curve is not None:
+        bent = fit._replace(curve=curve)
+        another = _read(bent, power, mean)
+        contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
+        level = np.exp(another.log_factor) * np.sqrt(bent.variance(mean).mean())
+        if another.spread < _SURE_CURVE and level > _CURVE_SHARE * contrast:
+            fit, reading = bent, another
     lags = fit.covariance.reshape(_REACH + 1, _REACH + 1)
     fitted = np.stack([lags[1:, 0], lags[0, 1:]])
     apart = np.abs(reading.autocorrelation[:2, :_REACH] - fitted).max()
@@ -276,9 +305,20 @@ def _second_reading(fit, power, mean, basis) -> reader.Reading | None:
         abs(reading.log_factor) > max(_NO_SURPRISE, 2 * reading.spread)
         or apart > _NO_SURPRISE_LAG
     )
-    return reading._replace(
-        log_factor=reading.log_factor if surprising else 0.0, surprising=surprising
-    )
+    if not surprising:
+        return fit, reading._replace(log_factor=0.0)
+    factor = np.exp(2 * reading.log_factor)
+    if fit.curve is not None:
+        curve = np.stack([fit.curve[0], factor * fit.curve[1]])
+        fit = fit._replace(curve=curve)
+    fit = fit._replace(slope=factor * fit.slope, intercept=factor * fit.intercept)
+    return fit, reading._replace(surprising=True)
+
+
+def _read(fit, power, mean) -> reader.Reading:
+    """What the perceptron says of blocks of these powers and means."""
+    ratio = power / fit.variance(mean)[:, None]
+    return reader.read(reader.describe(ratio, fit.covariance))
 
 
 def _fit(power, mean, basis) -> tuple[_Fit, np.ndarray]:
@@ -395,7 +435,7 @@ def _is_a_wall(values: np.ndarray, level: float) -> bool:
     """
     steps = np.diff(values[:20])
     return len(steps) > 0 and (
-        steps[0] < 0.3 * level or steps[0] > 3 * np.median(steps)
+        steps[0] < 0.3 * level or steps[0] > 3 * np.median(steps[:5])
     )
 
 
@@ -468,7 +508,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
     # all blocks there score high, and must stay able to lift it.
     trust = 1 / np.sqrt(np.maximum(score / max(np.quantile(score, 0.3), 1e-12), 1))
     slope, intercept = fit_variance(at, seen, trust)
-    refined = _Fit(slope, intercept, spectrum, covariance)
+    refined = _Fit(slope, intercept, spectrum, covariance, flat=(at, seen))
     return refined, weights / spectrum / weights.sum()
 
 

@@ -62,6 +62,10 @@ class NoiseModel:
         Hot pixels, stripes and patterns found beside the noise.
     spread : float, default=None
         By what share `level` may be off, as a rule. None: not known.
+    curve : array_like of float, shape (2, n), default=None
+        Rising intensities and the variance there, where gain and read noise do not
+        describe it: noise that falls with intensity, or saturates. Between them it is
+        interpolated, beyond them constant. `gain` is 0 then.
 
     Raises
     ------
@@ -99,6 +103,7 @@ class NoiseModel:
     shared: np.ndarray | None = None
     defects: Defects | None = None
     spread: float | None = None
+    curve: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.read_noise is None:
@@ -127,7 +132,7 @@ class NoiseModel:
             raise ValueError("correlation must be finite and within [-1, 1]")
         correlation.flags.writeable = False
         object.__setattr__(self, "correlation", correlation)
-        for name in ("diagonals", "place", "shared"):
+        for name in ("diagonals", "place", "shared", "curve"):
             self._settle_array(name)
 
     def _settle_array(self, name: str) -> None:
@@ -140,7 +145,16 @@ class NoiseModel:
             raise ValueError(f"{name} must be finite and have two axes")
         if name == "place" and not (array > 0).all():
             raise ValueError("place must be above 0 everywhere")
-        if name != "place" and not (np.abs(array) <= 1 + 1e-9).all():
+        if name == "curve" and not (
+            len(array) == 2
+            and array.shape[1] >= 2
+            and (np.diff(array[0]) > 0).all()
+            and (array[1] > 0).all()
+        ):
+            raise ValueError(
+                "curve must be rising intensities and their variances, above 0"
+            )
+        if name in ("diagonals", "shared") and not (np.abs(array) <= 1 + 1e-9).all():
             raise ValueError(f"{name} must be within [-1, 1]")
         array.flags.writeable = False
         object.__setattr__(self, name, array)
@@ -158,11 +172,17 @@ class NoiseModel:
     def __hash__(self) -> int:
         return hash((self._scalars(), self.correlation.tobytes()))
 
+    def _curve(self, scale, shift, of_variance):
+        """The curve with other intensities and variances, where there is one."""
+        if self.curve is None:
+            return None
+        return np.stack([scale * self.curve[0] + shift, of_variance * self.curve[1]])
+
     def _scalars(self) -> tuple[float, ...]:
         return self.level, self.gain, self.offset, self.read_noise
 
     def _arrays(self) -> tuple:
-        return self.correlation, self.diagonals, self.place, self.shared
+        return self.correlation, self.diagonals, self.place, self.shared, self.curve
 
     def variance(self, intensity) -> np.ndarray:
         """Give the variance of the noise at given noise-free intensities.
@@ -183,6 +203,8 @@ class NoiseModel:
         >>> NoiseModel(level=2.0).variance([0, 50]).tolist()
         [4.0, 4.0]
         """
+        if self.curve is not None:
+            return np.interp(np.asarray(intensity, np.float64), *self.curve)
         above = np.maximum(np.asarray(intensity, np.float64) - self.offset, 0)
         return self.gain * above + self.read_noise**2
 
@@ -227,6 +249,7 @@ class NoiseModel:
             offset=scale * self.offset + shift,
             read_noise=scale * self.read_noise,
             defects=defects,
+            curve=self._curve(scale, shift, scale**2),
         )
 
     def louder(self, factor) -> NoiseModel:
@@ -254,6 +277,7 @@ class NoiseModel:
             level=factor * self.level,
             gain=factor**2 * self.gain,
             read_noise=factor * self.read_noise,
+            curve=self._curve(1.0, 0.0, factor**2) if factor else None,
         )
 
     def autocorrelation(self) -> np.ndarray:
