@@ -1,6 +1,6 @@
 """From pixel values to what the networks see, and back. NumPy only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from n2d.noise import (
 
 # Channels that are less correlated than this are left alone.
 _LEAST_CORRELATION = 0.3
+
+# Noise that channels share is undone where its level is known to this share, and where
+# they are as good as copies of each other.
+_MOST_SPREAD, _COPIES = 0.03, 0.98
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,17 @@ class Intensities:
         the channels is independent.
     shift : ndarray of shape (C,), optional
         Added to the pixel values on the way back.
+    places : tuple of Places, optional
+        What is known of the places of one image, for every channel, in units of the
+        scaled image: stripes and waves, which are no noise and come back as they are,
+        and how much noise there is where.
     """
 
     data_range: tuple
     noise: tuple | None = None
     rotation: np.ndarray | None = None
     shift: np.ndarray | None = None
+    places: tuple | None = None
 
     @property
     def span(self):
@@ -47,9 +56,21 @@ class Intensities:
         low, high = self.data_range
         return (high - low) or 1.0
 
-    def forward(self, values):
-        """Map pixel values (C, h, w) to what the networks see, as float32."""
+    def of_shape(self, shape):
+        """Intensities for an image of a shape (h, w): places are of one shape only."""
+        if self.places is None or self.places[0].shape == tuple(shape):
+            return self
+        return replace(self, places=None)
+
+    def forward(self, values, top=0, left=0):
+        """Map pixel values (C, h, w) to what the networks see, as float32.
+
+        `top` and `left` say where in the image they are.
+        """
         values = (values - self.data_range[0]) / self.span
+        if self.places is not None:
+            part = (top, left, *values.shape[1:])
+            values = values - np.stack([p.pattern(*part) for p in self.places])
         if self.noise is not None:
             values = np.stack(
                 [
@@ -57,17 +78,22 @@ class Intensities:
                     for x, noise in zip(values, self.noise, strict=True)
                 ]
             )
+        if self.places is not None:
+            values = values / np.stack([p.levels(*part) for p in self.places])
         if self.rotation is not None:
             values = np.tensordot(self.rotation, values, axes=1)
         return values.astype(np.float32)
 
-    def backward(self, values):
+    def backward(self, values, top=0, left=0):
         """Map denoised values (C, h, w) back to pixel values, as float64.
 
         Stabilized values are taken for expectations, so that the mean intensity is
         kept (the exact unbiased inverse).
         """
         values = self.unrotate(values.astype(np.float64))
+        part = (top, left, *values.shape[1:])
+        if self.places is not None:
+            values = values * np.stack([p.levels(*part) for p in self.places])
         if self.noise is not None:
             values = np.stack(
                 [
@@ -75,6 +101,8 @@ class Intensities:
                     for x, noise in zip(values, self.noise, strict=True)
                 ]
             )
+        if self.places is not None:
+            values = values + np.stack([p.pattern(*part) for p in self.places])
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
 
@@ -88,7 +116,7 @@ class Intensities:
         return np.tensordot(back, values, axes=1)
 
 
-def decorrelating_rotation(windows):
+def decorrelating_rotation(windows, spread=0.0):
     """Find the rotation of the channels to their principal components.
 
     Noise that the channels share is undone first: the network sees channels whose
@@ -98,6 +126,9 @@ def decorrelating_rotation(windows):
     ----------
     windows : sequence of ndarray of shape (C, h, w)
         Images with noise of deviation 1 in every channel.
+    spread : float, default=0.0
+        By what share that deviation may be off: where it may be much, what the channels
+        share is texture.
 
     Returns
     -------
@@ -107,7 +138,7 @@ def decorrelating_rotation(windows):
         different things.
     """
     shared = channel_correlation(windows)
-    if shared is None:
+    if shared is None or (spread > _MOST_SPREAD and np.abs(shared).min() < _COPIES):
         return _principal_components(windows)
     apart = undo_correlation(shared)
     rotation = _principal_components([np.tensordot(apart, w, axes=1) for w in windows])

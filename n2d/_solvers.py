@@ -23,6 +23,7 @@ from n2d.noise import (
     discount_texture,
     doubt_noise,
     estimate_noise,
+    find_places,
     is_sure,
     refine_noise,
 )
@@ -108,6 +109,8 @@ class Plan:
         Of weights and crops.
     callback : callable or None
         See `n2d.core.training.train`.
+    shape : tuple of two int, optional
+        Of the image, where one has been read whole: its places are known.
     """
 
     solver: str
@@ -119,6 +122,7 @@ class Plan:
     device: torch.device
     seed: int
     callback: object
+    shape: tuple | None = None
 
     def generator(self):
         """Return the source of randomness."""
@@ -203,20 +207,26 @@ def fit_from_learned_start(windows, data_range, plan):
     scaled = [(window - data_range[0]) / unit.span for window in windows]
     channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
     measured = [estimate_noise(list(c)) for c in channels]
+    places = None
+    if plan.shape is not None:
+        whole = [c[0][: plan.shape[0], : plan.shape[1]] for c in channels]
+        places, measured = zip(*map(find_places, whole, measured), strict=True)
+        places = places if any(places) else None
     sure = [is_sure(m, list(c)) for m, c in zip(measured, channels, strict=True)]
     noise = tuple(
         m if certain and m.correlation.max() > _SURELY_BLURRED else discount_texture(m)
         for m, certain in zip(measured, sure, strict=True)
     )
     generator = plan.generator()
-    sample = _sample(windows, generator)
+    # A sample does not know where it is from.
+    sample = windows if places else _sample(windows, generator)
     losses, stopped = [], "max_iter reached"
     least = [
         _SURE_KEPT * model.level if certain else 0.0
         for model, certain in zip(noise, sure, strict=True)
     ]
     if not all(sure):
-        doubted = _doubted(noise, start, sample, scaled, data_range, plan)
+        doubted = _doubted(noise, start, sample, scaled, data_range, places, plan)
         noise = _unless(sure, noise, doubted)
     for step in range(plan.n_steps):
         if all(model.level < _NO_NOISE for model in noise):
@@ -224,7 +234,7 @@ def fit_from_learned_start(windows, data_range, plan):
             return Fitted(
                 None, (start,), unit, losses, noise, "no noise found", {1: 1.0}
             )
-        intensities = _stabilizing(data_range, noise, scaled)
+        intensities = _stabilizing(data_range, noise, scaled, places)
         trained = _learned_stages(start, intensities, plan)
         parts = _parts(trained, sample, intensities, plan, generator)
         refined = tuple(map(refine_noise, noise, *parts))
@@ -241,7 +251,7 @@ def fit_from_learned_start(windows, data_range, plan):
         if losses[-1] < _SETTLED:
             stopped = "noise settled"
             break
-    intensities = _stabilizing(data_range, noise, scaled)
+    intensities = _stabilizing(data_range, noise, scaled, places)
     trained = _learned_stages(start, intensities, plan)
     trained.told_level = _TOLD_LEVEL
     intensities = _keeping_the_mean(trained, windows, intensities, plan)
@@ -283,12 +293,12 @@ def _sample(windows, generator):
     return list(crops.numpy())
 
 
-def _doubted(noise, start, sample, scaled, data_range, plan):
+def _doubted(noise, start, sample, scaled, data_range, places, plan):
     """Ask the network, told less than was measured, what it thinks of it."""
     if all(model.level < _NO_NOISE for model in noise):
         return noise
     less = [model.louder(UNDERSTATED) for model in noise]
-    intensities = _stabilizing(data_range, less, scaled)
+    intensities = _stabilizing(data_range, less, scaled, places)
     trained = _learned_stages(start, intensities, plan)
     parts = _parts(trained, sample, intensities, plan, plan.generator())
     return tuple(map(doubt_noise, noise, *parts))
@@ -317,12 +327,15 @@ def _parts(trained, windows, intensities, plan, generator):
     return [[[w[c] for w in part] for c in range(len(windows[0]))] for part in parts]
 
 
-def _stabilizing(data_range, noise, scaled):
+def _stabilizing(data_range, noise, scaled, places):
     """Intensities in which the noise of every channel has deviation 1."""
     noise = tuple(map(_at_least_a_little, noise))
-    intensities = Intensities((0.0, 1.0), noise)
+    intensities = Intensities((0.0, 1.0), noise, places=places)
     stabilized = [intensities.forward(window) for window in scaled]
-    return Intensities(data_range, noise, decorrelating_rotation(stabilized))
+    # Small images tell too little, and where there is no noise it does not matter.
+    spread = max(1.0 if model.spread is None else model.spread for model in noise)
+    rotation = decorrelating_rotation(stabilized, spread)
+    return Intensities(data_range, noise, rotation, places=places)
 
 
 def _at_least_a_little(noise):
@@ -401,7 +414,7 @@ def _recover_detail(trained, windows, intensities, plan):
     generator = plan.generator()
     n_channels = len(windows[0])
     detail = Correction(_network(n_channels, plan, generator))
-    sample = _sample(windows, generator)
+    sample = windows if intensities.places else _sample(windows, generator)
     parts = [
         (y, *(trained.estimates(x).stage2 for x in (y, y + _PROBE * probe)), probe)
         for y, probe in _probes(trained, sample, intensities, plan, generator)

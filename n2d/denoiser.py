@@ -257,6 +257,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 device=usable_device(self.device),
                 seed=int(rng.integers(2**63)),
                 callback=reporting(callback, self.verbose, stack),
+                shape=_shape_of_all(images, windows),
             )
             with torch.inference_mode(False), torch.enable_grad():
                 fit = fit_from_learned_start if learned else fit_from_random
@@ -494,3 +495,12 @@ def _generator(random_state):
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31)
     return np.random.default_rng(random_state)
+
+
+def _shape_of_all(images, windows):
+    """The shape (h, w) of the one image that has been read whole, or None."""
+    if len(images) != 1 or len(windows) != 1:
+        return None
+    shape = tuple(images[0].shape[1:])
+    whole = all(n >= m for n, m in zip(windows[0].shape[1:], shape, strict=True))
+    return shape if whole else None

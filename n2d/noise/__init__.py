@@ -4,6 +4,7 @@ from n2d.noise.channels import channel_correlation, undo_correlation
 from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
+from n2d.noise.place import Places, find_places
 from n2d.noise.refine import (
     UNDERSTATED,
     discount_texture,
@@ -24,6 +25,7 @@ __all__ = [
     "UNDERSTATED",
     "Defects",
     "NoiseModel",
+    "Places",
     "add_correlated_noise",
     "add_gaussian_noise",
     "add_poisson_gaussian_noise",
@@ -33,6 +35,7 @@ __all__ = [
     "discount_texture",
     "doubt_noise",
     "estimate_noise",
+    "find_places",
     "is_sure",
     "refine_noise",
     "stabilize",

@@ -275,9 +275,7 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     )
 
 
-def _second_reading(
-    fit, power, mean, basis
-) -> tuple[_Fit, reader.Reading | None]:
+def _second_reading(fit, power, mean, basis) -> tuple[_Fit, reader.Reading | None]:
     """Ask the perceptron, and give up the line where it surely is none.
 
     Returns

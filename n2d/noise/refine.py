@@ -20,7 +20,7 @@ _SURELY_NOISE = 0.45
 
 # A level is beyond doubt where it is known to this share, and this share of the
 # contrast: below it lie the photographs without noise, whose texture passes for it.
-_SURE_SPREAD, _SURE_SHARE = 0.12, 0.03
+_SURE_SPREAD, _SURE_SHARE = 0.05, 0.03
 
 #: Share of the measured level that a denoiser is told to find out what it thinks.
 UNDERSTATED = 0.7
@@ -60,7 +60,10 @@ def is_sure(noise: NoiseModel, windows) -> bool:
     if noise.spread is None:
         return False
     some = np.concatenate(
-        [w[:: max(1, len(w) // 128), :: max(1, w.shape[1] // 128)].ravel() for w in windows]
+        [
+            w[:: max(1, len(w) // 128), :: max(1, w.shape[1] // 128)].ravel()
+            for w in windows
+        ]
     )
     contrast = np.subtract(*np.quantile(some, [0.99, 0.01]))
     return noise.spread < _SURE_SPREAD and noise.level > _SURE_SHARE * contrast
