@@ -15,16 +15,16 @@ from n2d.noise.measure import estimate_noise
 from n2d.noise.stabilize import stabilize
 
 # Blocks that the level is looked at in, and the grid cells they are sorted into.
-_BLOCK, _STEP, _CELL = 16, 8, 64
+_BLOCK, _STEP, _CELL = 16, 8, 32
 # Of the blocks of a cell the share that is flat.
-_FLAT = 0.15
+_FLAT = 0.25
 # In the logarithm of the deviation: below this spread the level is the same everywhere.
 _LEAST_SPREAD = 0.12
 # A map is believed where the perceptron, without it, expects its error to fall to this
 # share, and below this, and the level changes by less than this in its logarithm.
-_CLEARER, _SURE, _SAME_LEVEL = 0.6, 0.06, 0.7
+_CLEARER, _SURE, _SAME_LEVEL = 0.7, 0.08, 0.8
 # Cells of a row or column at least.
-_FEWEST_CELLS = 3
+_FEWEST_CELLS = 5
 
 _ITERATIONS = 4  # Gauss-Newton steps for the frequencies of patterns
 _MOST_PIXELS = 20000  # that waves are fitted to
@@ -128,25 +128,33 @@ def find_places(image, noise):
     if noise.spread is None or not noise.level > 0:
         return places, noise
     part = (0, 0, *image.shape)
-    even = stabilize(image - places.pattern(*part), noise)
-    level = level_map(even)
-    if level.size == 1:
-        return places, noise
-    found = replace(places, level=level)
-    again = estimate_noise(even / found.levels(*part))
-    # Texture that differs from place to place does not look more like noise without.
-    if again.spread is None or not again.spread < _CLEARER * noise.spread:
-        return places, noise
-    if not (again.spread < _SURE and abs(np.log(again.level)) < _SAME_LEVEL):
-        return places, noise
-    noise = replace(
-        noise.louder(again.level),
-        correlation=again.correlation,
-        diagonals=again.diagonals,
-        spread=again.spread,
-        place=level,
-    )
-    return found, noise
+    plain = image - places.pattern(*part)
+    best = (places, noise)
+    # A level that differs from place to place may pass for one that depends on the
+    # intensity: perhaps it does not.
+    same = replace(noise, gain=0.0, read_noise=noise.level, curve=None)
+    for model in (noise, same) if noise.spread > _SURE else (noise,):
+        even = stabilize(plain, model)
+        level = level_map(even)
+        if level.size == 1:
+            continue
+        found = replace(places, level=level)
+        again = estimate_noise(even / found.levels(*part))
+        # Texture that differs from place to place does not look more like noise without.
+        if (
+            again.spread is not None
+            and again.spread < min(_CLEARER * noise.spread, best[1].spread, _SURE)
+            and abs(np.log(again.level)) < _SAME_LEVEL
+        ):
+            model = replace(
+                model.louder(again.level),
+                correlation=again.correlation,
+                diagonals=again.diagonals,
+                spread=again.spread,
+                place=level,
+            )
+            best = (found, model)
+    return best
 
 
 def find_pattern(image, defects: Defects) -> Places:
@@ -233,7 +241,7 @@ def level_map(stabilized) -> np.ndarray:
     >>> from n2d.noise.place import level_map
     >>> noise = np.random.default_rng(0).normal(size=(256, 256))
     >>> level_map(noise).shape, level_map(noise * np.linspace(1, 3, 256)).shape
-    ((1, 1), (4, 4))
+    ((1, 1), (8, 8))
     """
     cells = [n // _CELL for n in stabilized.shape]
     if min(cells) < _FEWEST_CELLS:
