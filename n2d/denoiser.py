@@ -17,7 +17,7 @@ from n2d._memory import check_room
 from n2d._progress import reporting
 from n2d._solvers import Plan, fit_from_learned_start, fit_from_random
 from n2d._tiled import TileDenoiser, denoised_tiles
-from n2d._windows import sample_windows, whole_images
+from n2d._windows import sample_windows, shape_of_whole, whole_images
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.model_file import SavedAsFile
@@ -257,7 +257,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 device=usable_device(self.device),
                 seed=int(rng.integers(2**63)),
                 callback=reporting(callback, self.verbose, stack),
-                shape=_shape_of_all(images, windows),
+                shape=shape_of_whole(images, windows),
             )
             with torch.inference_mode(False), torch.enable_grad():
                 fit = fit_from_learned_start if learned else fit_from_random
@@ -495,12 +495,3 @@ def _generator(random_state):
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31)
     return np.random.default_rng(random_state)
-
-
-def _shape_of_all(images, windows):
-    """The shape (h, w) of the one image that has been read whole, or None."""
-    if len(images) != 1 or len(windows) != 1:
-        return None
-    shape = tuple(images[0].shape[1:])
-    whole = all(n >= m for n, m in zip(windows[0].shape[1:], shape, strict=True))
-    return shape if whole else None

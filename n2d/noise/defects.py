@@ -18,7 +18,7 @@ _HOT_DEVIATIONS = 9.0
 _HOT_RANGES = 3.0
 _HOT_STEPS = 10
 # Shares of the pixels between which they are defects and not the scene.
-_FEWEST_HOT, _MOST_HOT = 2e-4, 0.04
+_FEWEST_HOT, _MOST_HOT = 1e-3, 0.04
 
 # A pattern is a peak of the spectrum that is so many times the strongest of its
 # surroundings, 4 to 7 bins away, and at least so many cycles per field from 0.
@@ -175,7 +175,7 @@ def replaced(image, hot):
 
 
 def _without_patterns(image):
-    """Take periodic patterns out; return what is left of the middle, and their waves."""
+    """Take periodic patterns out: what is left of the middle, and their waves."""
     sides = [min(n, _PATTERN_SIDE) for n in image.shape]
     top, left = ((n - s) // 2 for n, s in zip(image.shape, sides, strict=True))
     part = np.asarray(image[top : top + sides[0], left : left + sides[1]], np.float64)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft
 
 from n2d.noise import reader
 from n2d.noise.blocks import as_windows, sample_blocks
 from n2d.noise.defects import without_defects
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
+from n2d.noise.spectrum import REACH, block_basis, cosine_power, fit_spectrum
 from n2d.noise.variance import fit_curve
-
-# Lags the noise may be correlated at. Longer ones cannot be told from texture: with
-# three, the level of wide-field images and dense scenes is off twice as often.
-_REACH = 2
-
-# How strongly correlations are drawn to 0, the more so the longer the lag.
-_DAMPING = 0.045
 
 # Of the blocks of one intensity, the share that is taken for flat at least, and how
 # much rougher than the flattest twentieth another block may be to count as flat too:
@@ -59,49 +51,17 @@ _N_ITERATIONS = 4
 _NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
 _SURE_SPREAD = 0.3
 
+# It is believed less than sure where it sees neighbours as correlated as this, which
+# the fit cannot.
+_BLURRED = 0.5
+
+# Where it is not sure and speaks of a level below this share of the contrast, it has
+# most likely seen texture.
+_WEAK_SHARE = 0.02
+
 # A line gives way to a curve only where the perceptron expects to be off by less than
-# this, and the level is this share of the contrast: texture is of every intensity's own.
+# this, and the level is this share of the contrast: texture differs by intensity too.
 _SURE_CURVE, _CURVE_SHARE = 0.12, 0.03
-
-
-class _Basis(NamedTuple):
-    """Cosine transform of blocks of one size; cells are (size * size,) flat."""
-
-    acf: np.ndarray  # (cells, lags): power in each cell per unit of autocovariance
-    lag: np.ndarray  # (lags,) distance of each lag
-    smooth: np.ndarray  # (cells, 2) power of smooth images
-    used: np.ndarray  # (cells,) all but the mean and the gradients
-    even: np.ndarray  # (cells,) one colour of the checkerboard
-    fine: np.ndarray  # (cells,) high frequencies
-
-
-@lru_cache(maxsize=4)
-def _basis(size: int) -> _Basis:
-    dct = fft.dct(np.eye(size), axis=0, norm="ortho")
-    # E[(sum_n dct[k, n] noise[n])**2] = sum_d acf[d] * along[d, k]
-    along = [
-        (2 if d else 1) * np.sum(dct[:, : size - d] * dct[:, d:], axis=1)
-        for d in range(_REACH + 1)
-    ]
-    lags = [(d, e) for d in range(_REACH + 1) for e in range(_REACH + 1)]
-    acf = np.stack([np.outer(along[d], along[e]).ravel() for d, e in lags], axis=1)
-    row, column = (index.ravel() for index in np.indices((size, size)))
-    return _Basis(
-        acf=acf,
-        lag=np.array([np.hypot(d, e) for d, e in lags]),
-        # The cosine series of a smooth function falls off with the square of the
-        # frequency: it is not periodic in the block.
-        smooth=np.stack(
-            [
-                1 / np.maximum(np.hypot(row, column), 1) ** 4,
-                1 / (np.maximum(row, 1) * np.maximum(column, 1)) ** 4.0,
-            ],
-            axis=1,
-        ),
-        used=row + column >= 2,
-        even=(row + column) % 2 == 0,
-        fine=np.hypot(row, column) >= 0.6 * size,
-    )
 
 
 def estimate_noise(image) -> NoiseModel:
@@ -227,9 +187,9 @@ class _Fit(NamedTuple):
 
 def _measure(blocks: np.ndarray) -> NoiseModel:
     """Measure the noise of blocks (n, size, size) with values from 0 to 1."""
-    basis = _basis(blocks.shape[-1])
+    basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
-    power = _cosine_power(blocks - mean[:, None, None])
+    power = cosine_power(blocks - mean[:, None, None])
     visible = _shows_its_noise(blocks, mean, power, basis)
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return NoiseModel(level=0.0)
@@ -258,8 +218,8 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     if reading is not None and reading.surprising:
         correlation[:, : reader.N_LAGS] = reading.autocorrelation[:2]
     else:
-        lags = np.clip(fit.covariance.reshape(_REACH + 1, _REACH + 1), -1, 1)
-        correlation[:, :_REACH] = lags[1:, 0], lags[0, 1:]
+        lags = np.clip(fit.covariance.reshape(REACH + 1, REACH + 1), -1, 1)
+        correlation[:, :REACH] = lags[1:, 0], lags[0, 1:]
     gain, offset, floor = _dark_end(fit, blocks, visible)
     if fit.curve is not None:
         gain, floor = 0.0, variance.mean()
@@ -296,14 +256,19 @@ def _second_reading(fit, power, mean, basis) -> tuple[_Fit, reader.Reading | Non
         level = np.exp(another.log_factor) * np.sqrt(bent.variance(mean).mean())
         if another.spread < _SURE_CURVE and level > _CURVE_SHARE * contrast:
             fit, reading = bent, another
-    lags = fit.covariance.reshape(_REACH + 1, _REACH + 1)
+    lags = fit.covariance.reshape(REACH + 1, REACH + 1)
     fitted = np.stack([lags[1:, 0], lags[0, 1:]])
-    apart = np.abs(reading.autocorrelation[:2, :_REACH] - fitted).max()
+    apart = np.abs(reading.autocorrelation[:2, :REACH] - fitted).max()
+    # That there is less noise than was fitted, of the same kind, is for others to say.
+    blurred = reading.autocorrelation[:2, 0].max() > _BLURRED
     surprising = (
-        abs(reading.log_factor) > max(_NO_SURPRISE, 2 * reading.spread)
+        reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
         or apart > _NO_SURPRISE_LAG
-    )
-    if not surprising:
+    ) and (reading.spread < _SURE_SPREAD / 2 or blurred)
+    told = np.exp(reading.log_factor) * np.sqrt(fit.variance(mean).mean())
+    contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
+    nothing = reading.spread > _SURE_SPREAD and told < _WEAK_SHARE * contrast
+    if not surprising or nothing:
         return fit, reading._replace(log_factor=0.0)
     factor = np.exp(2 * reading.log_factor)
     if fit.curve is not None:
@@ -346,9 +311,9 @@ def first_reading(image) -> tuple[float, np.ndarray] | None:
     blocks = sample_blocks(as_windows(image))
     low, scale = blocks.min(), np.ptp(blocks)
     blocks = (blocks - low) / scale
-    basis = _basis(blocks.shape[-1])
+    basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
-    power = _cosine_power(blocks - mean[:, None, None])
+    power = cosine_power(blocks - mean[:, None, None])
     visible = _shows_its_noise(blocks, mean, power, basis)
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return None
@@ -357,18 +322,6 @@ def first_reading(image) -> tuple[float, np.ndarray] | None:
         power[visible] / fit.variance(mean[visible])[:, None], fit.covariance
     )
     return scale * float(np.sqrt(fit.variance(mean).mean())), features
-
-
-def _cosine_power(blocks: np.ndarray) -> np.ndarray:
-    """Squared cosine transforms (n, cells) of blocks (n, size, size) of mean 0."""
-    coefficients = fft.dctn(blocks, axes=(1, 2), norm="ortho")
-    # A gradient shows in every second cell along its axis. The first of them says how
-    # much to take from the others; it takes 1 % of the noise along.
-    size = blocks.shape[-1]
-    ramp = fft.dct(np.arange(size) - (size - 1) / 2, norm="ortho")
-    coefficients[:, 2:, 0] -= coefficients[:, 1:2, 0] * (ramp[2:] / ramp[1])
-    coefficients[:, 0, 2:] -= coefficients[:, 0, 1:2] * (ramp[2:] / ramp[1])
-    return (coefficients**2).reshape(len(blocks), -1)
 
 
 def _dark_end(
@@ -487,7 +440,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
             ratio.partition(kept - 1, axis=0)
             result[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
     texture = np.maximum(rough_power - flat_power, 0)
-    spectrum, covariance = _fit_spectrum(flat_power, texture, basis)
+    spectrum, covariance = fit_spectrum(flat_power, texture, basis)
 
     # The variance by intensity, at frequencies with much noise and little texture.
     total = flat_power[basis.used].mean()
@@ -518,46 +471,3 @@ def _average(cells: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
 def _thin(indices: np.ndarray, most: int) -> np.ndarray:
     """Take evenly spread indices, so that a median over them costs no more."""
     return indices[:: -(-len(indices) // most)]
-
-
-def _fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
-    """Explain power (cells,) by noise of short reach plus what texture adds.
-
-    Returns
-    -------
-    spectrum : ndarray, shape (cells,)
-        Power of the noise, of variance 1.
-    covariance : ndarray, shape (lags,)
-        Its autocovariance, 1 at lag (0, 0).
-    """
-    used, n_lags = basis.used, basis.acf.shape[1]
-    seen = flat_power[used]
-    floor = max(0.02 * np.median(seen), 1e-6 * seen.mean(), 1e-30)
-    stains = np.column_stack([texture, basis.smooth])[used]
-    stains /= np.maximum(stains.mean(axis=0), 1e-12)
-    columns = np.column_stack([basis.acf[used], stains])
-    damping = np.append(_DAMPING * basis.lag, np.zeros(stains.shape[1]))
-    noise, stain = seen, np.zeros_like(seen)
-    for _ in range(6):
-        # The error of a power is proportional to it; the stain's also to the stain.
-        level = np.maximum(noise, floor)
-        weight = 1 / (level + stain) / (1 + 2 * stain / level)
-        pull = damping * np.sqrt(len(seen)) / level.mean()
-        kept = np.arange(len(damping))
-        while True:  # texture only adds: terms that would take away are dropped
-            solution = np.linalg.lstsq(
-                np.concatenate(
-                    [columns[:, kept] * weight[:, None], np.diag(pull[kept])]
-                ),
-                np.append(seen * weight, np.zeros(len(kept))),
-                rcond=None,
-            )[0]
-            if len(kept) == n_lags or solution[n_lags:].min() >= 0:
-                break
-            kept = np.delete(kept, n_lags + np.argmin(solution[n_lags:]))
-        covariance = solution[:n_lags]
-        stain = columns[:, kept[n_lags:]] @ solution[n_lags:]
-        noise = columns[:, :n_lags] @ covariance
-    unit = max(covariance[0], floor)
-    noise = np.maximum(basis.acf @ covariance, 0.5 * floor)
-    return np.maximum(noise / unit, 0.02), covariance / unit

@@ -140,7 +140,7 @@ def find_places(image, noise):
             continue
         found = replace(places, level=level)
         again = estimate_noise(even / found.levels(*part))
-        # Texture that differs from place to place does not look more like noise without.
+        # Texture does not look more like noise when it is made even.
         if (
             again.spread is not None
             and again.spread < min(_CLEARER * noise.spread, best[1].spread, _SURE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +70,7 @@ def describe(ratio, covariance) -> np.ndarray:
     order = np.argsort(logs.mean(axis=1), kind="stable")
     cuts = (np.array(_GROUPS) * len(order)).astype(int)
     groups = [
-        np.log(power[order[a : max(b, a + 1)]].mean(axis=0))
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+        np.log(power[order[a : max(b, a + 1)]].mean(axis=0)) for a, b in pairwise(cuts)
     ]
     return np.concatenate(
         [*groups, np.clip(covariance, -1, 1), [np.log(len(ratio)) - 6]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from n2d.noise.intensity import classes
@@ -12,6 +14,9 @@ _FEWEST = 8
 # The line is given up where, in the root mean square over the classes, the logarithm of
 # the variance is off by more than this; texture and chance explain less.
 _OFF = 0.3
+
+# And only where the variance falls somewhere, by this in its logarithm.
+_FALL = 0.4
 
 # The curve never falls below this share of its median: nothing may be divided by less.
 _LEAST_SHARE = 1e-3
@@ -34,7 +39,7 @@ def fit_curve(mean, variance, line) -> np.ndarray | None:
     """
     edges = np.concatenate([[-np.inf], classes(mean), [np.inf]])
     at, seen, told, count = [], [], [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         here = (mean > low) & (mean <= high)
         if here.sum() < _FEWEST:
             continue
@@ -53,6 +58,9 @@ def fit_curve(mean, variance, line) -> np.ndarray | None:
     off = logs - np.log(np.maximum(told, 1e-30))
     off = off - np.average(off, weights=weight)
     if np.sqrt(np.average(off**2, weights=weight)) < _OFF:
+        return None
+    # Where the variance only rises, a rising line is the safer description.
+    if np.max(np.maximum.accumulate(logs) - logs) < _FALL:
         return None
     # Neighbouring classes agree: three of them, each as heard.
     smooth = np.convolve(np.pad(weight, 1) * np.pad(logs, 1), [1, 2, 1], "valid")
