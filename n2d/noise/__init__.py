@@ -1,6 +1,7 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
 from n2d.noise.channels import channel_correlation, undo_correlation
+from n2d.noise.check import NoiseWarning, Verdict, check_result
 from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
@@ -25,13 +26,16 @@ __all__ = [
     "UNDERSTATED",
     "Defects",
     "NoiseModel",
+    "NoiseWarning",
     "Places",
+    "Verdict",
     "add_correlated_noise",
     "add_gaussian_noise",
     "add_poisson_gaussian_noise",
     "add_poisson_noise",
     "add_rician_noise",
     "channel_correlation",
+    "check_result",
     "discount_texture",
     "doubt_noise",
     "estimate_noise",

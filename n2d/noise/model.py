@@ -184,6 +184,42 @@ class NoiseModel:
     def _arrays(self) -> tuple:
         return self.correlation, self.diagonals, self.place, self.shared, self.curve
 
+    @classmethod
+    def from_frames(cls, frames=None, *, dark=None, flat=None) -> NoiseModel:
+        """Calibrate the noise of a camera, or of a scene that was captured repeatedly.
+
+        Parameters
+        ----------
+        frames : array_like of real numbers, shape (n, H, W), optional
+            Two or more captures of the same scene, which does not change.
+        dark, flat : array_like of real numbers, shape (n, H, W), optional
+            Instead: two or more captures without light, and of an evenly lit field.
+
+        Returns
+        -------
+        noise : NoiseModel
+            Level, gain, offset, read noise and correlation. The level is that of
+            `frames`, or of `flat`.
+
+        Raises
+        ------
+        ValueError
+            If neither `frames` nor both of `dark` and `flat` are given, or one of them
+            has not two or more frames of finite numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d.noise import NoiseModel, add_poisson_gaussian_noise
+        >>> scene = np.linspace(100, 300, 128) * np.ones((8, 128, 1))
+        >>> frames = add_poisson_gaussian_noise(scene, 2.0, 3.0, offset=100.0, rng=0)
+        >>> bool(abs(NoiseModel.from_frames(frames).gain - 2) < 0.1)
+        True
+        """
+        from n2d.noise.frames import model_of_frames
+
+        return model_of_frames(cls, frames, dark, flat)
+
     def variance(self, intensity) -> np.ndarray:
         """Give the variance of the noise at given noise-free intensities.
 

@@ -66,7 +66,8 @@ def is_sure(noise: NoiseModel, windows) -> bool:
         ]
     )
     contrast = np.subtract(*np.quantile(some, [0.99, 0.01]))
-    return noise.spread < _SURE_SPREAD and noise.level > _SURE_SHARE * contrast
+    strong = noise.level > _SURE_SHARE * contrast
+    return bool(noise.spread < _SURE_SPREAD and strong)
 
 
 def discount_texture(noise: NoiseModel) -> NoiseModel:
