@@ -23,6 +23,8 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
     "noise": ({"noise"}, {"numpy", "scipy"}),
+    # weights that ship with the package are safetensors files
+    "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_progress": (set(), {"rich"}),
     "_parameters": (set(), {"pydantic"}),
