@@ -1,4 +1,4 @@
-"""Noise that is correlated, shared, striped, patterned, or differs by place or light."""
+"""Noise that is correlated, shared, striped, or differs by place or by light."""
 
 import numpy as np
 import pytest

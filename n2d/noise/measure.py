@@ -55,8 +55,8 @@ _SURE_SPREAD = 0.3
 # the fit cannot.
 _BLURRED = 0.5
 
-# Where it speaks of a level below this share of the contrast, and is not sure or sees no
-# blur, it has most likely seen texture.
+# Where it speaks of a level below this share of the contrast, and is not sure or sees
+# no blur, it has most likely seen texture.
 _WEAK_SHARE = 0.02
 
 # A line gives way to a curve only where the perceptron expects to be off by less than
