@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.prior_start import PriorPlan, fit_from_prior
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
+from n2d.fitting.windows import shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
 
@@ -229,8 +231,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 callback=reporting(callback, self.verbose, stack),
             )
             with torch.inference_mode(False), torch.enable_grad():
-                fit = fit_from_prior if isinstance(plan, PriorPlan) else fit_from_random
-                fitted = fit(windows, data_range, plan, resources)
+                if isinstance(plan, PriorPlan):
+                    plan = replace(plan, shape=shape_of_whole(images, windows))
+                    fitted = fit_from_prior(windows, data_range, plan, resources)
+                else:
+                    fitted = fit_from_random(windows, data_range, plan, resources)
 
         # Nothing can fail any more; until here the estimator is as it was.
         self._remember(X, images)

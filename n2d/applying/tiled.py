@@ -67,6 +67,10 @@ class TileDenoiser:
         # The networks themselves are the estimator's, and move.
         return replace(self, stages=replace(self.stages).to(device))
 
+    def of_shape(self, shape):
+        """One for an image of a shape (h, w)."""
+        return replace(self, intensities=self.intensities.of_shape(shape))
+
     def estimates(self, values, tile, device, names=("stage3",)):
         """Denoise a tile.
 
@@ -86,7 +90,9 @@ class TileDenoiser:
         list of ndarray of shape (C, tile.height, tile.width), float64
             The estimates that were named, in the units of `values`.
         """
-        noisy = torch.from_numpy(self.intensities.forward(values))[None].to(device)
+        top, left = tile.window[:2]
+        noisy = self.intensities.forward(values, top, left)
+        noisy = torch.from_numpy(noisy)[None].to(device)
         if self.stages is None:
             factors = {name: noisy for name in names if isinstance(name, int)}
             found = Estimates(noisy, factors, noisy, noisy)
@@ -94,7 +100,9 @@ class TileDenoiser:
             found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
         named = {**vars(found), **found.stage2_factors}
         return [
-            self.intensities.backward(tile.crop(named[name][0]).cpu().numpy())
+            self.intensities.backward(
+                tile.crop(named[name][0]).cpu().numpy(), tile.top, tile.left
+            )
             for name in names
         ]
 
@@ -260,7 +268,7 @@ class _Run:
         )
 
     def _start(self, i, tile, submit):
-        compute = self._denoiser.estimates
+        compute = self._denoiser.of_shape(self._images[i].shape[1:]).estimates
         try:
             values = self._images[i].read(*tile.window)
             return submit(compute, values, tile, self._device, self._names)

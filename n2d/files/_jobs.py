@@ -1,0 +1,389 @@
+"""One file denoised: opened, fitted, transformed plane by plane, written."""
+
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from n2d import __version__
+from n2d.files._plan import Plane, plan_of
+from n2d.files._words import describe_file
+from n2d.images import convert
+from n2d.io import (
+    View,
+    create_image,
+    fingerprint,
+    format_of,
+    is_result_of,
+    open_image,
+    remove_leftovers,
+)
+
+# Opacity is copied so many rows at a time.
+_ROWS = 1024
+# So many tiles for each thread are denoised in one go, and so many planes at most.
+_TILES = 4
+_MOST_PLANES = 64
+# Planes of more pixels are finished band by band, of about so many rows.
+_LARGE = 4096**2
+_BAND = 2048
+
+
+@dataclass
+class Job:
+    """What is to be done with every file.
+
+    Attributes
+    ----------
+    parameters : dict
+        Keyword arguments of `n2d.Noise2DetailDenoiser`.
+    model : path-like or None
+        A fitted denoiser's file, that is used instead of fitting.
+    dtype : str
+        "same" or "float32".
+    axes, channels, fit_per, channel_axis
+        As for `n2d.denoise_file`.
+    overwrite, resume : bool
+        Whether results may be replaced, and whether to go on with an earlier run.
+    """
+
+    parameters: dict
+    model: Any = None
+    dtype: str = "same"
+    axes: str | None = None
+    channels: str = "independent"
+    fit_per: str = "channel"
+    channel_axis: int | None = None
+    overwrite: bool = False
+    resume: bool = False
+
+    @cached_property
+    def description(self):
+        """All that a result depends on, except its input, for JSON."""
+        model = None
+        if self.model is not None:
+            with open(self.model, "rb") as file:
+                model = hashlib.file_digest(file, "sha256").hexdigest()
+        left_out = {"verbose", "device"}
+        return {
+            "parameters": {
+                k: list(v) if isinstance(v, tuple) else v
+                for k, v in sorted(self.parameters.items())
+                if k not in left_out
+            },
+            "model": model,
+            "dtype": str(self.dtype),
+            "axes": self.axes,
+            "channels": str(self.channels),
+            "fit_per": str(self.fit_per),
+            "channel_axis": self.channel_axis,
+            "version": __version__,
+        }
+
+    @cached_property
+    def loaded(self):
+        """The fitted denoiser of `model`."""
+        from n2d import Noise2DetailDenoiser
+
+        return Noise2DetailDenoiser.load(self.model)
+
+
+@dataclass
+class DenoisedFile:
+    """What `n2d.denoise_file` has done.
+
+    Attributes
+    ----------
+    shape, axes, dtype : tuple, str, str
+        Of the result.
+    n_fits, n_planes : int
+        How often a denoiser was fitted, and to how many planes it was applied.
+    n_clipped : int
+        How many values were beyond what the data type of the result can hold.
+    n_values : int
+        Out of how many.
+    notes : list of str
+        What a user should know, such as metadata that were not kept.
+    seconds : float
+        How long it took.
+    skipped : bool
+        Whether an earlier run had finished it, so that nothing was done.
+    """
+
+    shape: tuple = ()
+    axes: str = ""
+    dtype: str = ""
+    n_fits: int = 0
+    n_planes: int = 0
+    n_clipped: int = 0
+    n_values: int = 0
+    notes: list = field(default_factory=list)
+    seconds: float = 0.0
+    skipped: bool = False
+
+
+class Callback:
+    """Passes progress on to a user's callback, and shows nothing.
+
+    Parameters
+    ----------
+    callback : callable or None
+        As for `n2d.Noise2DetailDenoiser.fit`.
+    """
+
+    def __init__(self, callback=None):
+        self.fitting = self.transforming = callback
+
+    def begin(self, n_planes):
+        """Start, with so many planes to go."""
+
+    def skip(self, n_planes):
+        """Count planes that an earlier run has finished."""
+
+    def planes(self, n_planes):
+        """Count planes when they are finished; a context manager."""
+        return contextlib.nullcontext(n_planes)
+
+
+def carry_out(job, source, target, *, listed, say, progress):
+    """Denoise one file, unless it is to be resumed and is finished.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+    source, target : Path
+        The file to read and the file to write.
+    listed : bool
+        Whether a list beside the target keeps what is finished; where the format
+        resumes its results, they do so themselves.
+    say : callable
+        Takes a line for the user.
+    progress : Callback or n2d.cli.progress.FileProgress
+        Is told how far it is.
+
+    Returns
+    -------
+    DenoisedFile
+        What was done.
+    """
+    start = time.perf_counter()
+    run_key = None
+    if listed or job.resume or format_of(target).resumable:
+        run_key = {
+            **job.description,
+            "source": source.name,
+            "input": fingerprint(source),
+        }
+    if job.resume:
+        if is_result_of(target, run_key):
+            return DenoisedFile(skipped=True)
+        with contextlib.suppress(OSError):
+            remove_leftovers(target)
+    with open_image(source) as image:
+        plan = plan_of(
+            image,
+            axes=job.axes,
+            channels=job.channels,
+            fit_per=job.fit_per,
+            channel_axis=job.channel_axis,
+            model=job.model,
+        )
+        dtype = np.dtype(image.data.dtype if job.dtype == "same" else np.float32)
+        outcome = DenoisedFile(
+            shape=tuple(image.data.shape),
+            axes=plan.axes,
+            dtype=str(dtype),
+            n_fits=0 if job.model is not None else len(plan.fits),
+            n_planes=plan.n_planes,
+            notes=[f"{source}: {note}" for note in image.notes],
+        )
+        if image.metadata and format_of(source) is not format_of(target):
+            outcome.notes.append(
+                f"{target}: is of another format than its source; axes, pixel sizes "
+                "and channel names are kept where it can say them, other metadata not"
+            )
+        with create_image(
+            target,
+            image.data.shape,
+            dtype,
+            plan.axes,
+            like=replace(image, axes=plan.axes),
+            overwrite=job.overwrite,
+            run_key=run_key,
+            resume=job.resume,
+        ) as result:
+            say(f"{source}: {describe_file(image, plan.axes)}")
+            say(f"{source}: {plan.description}")
+            for note in outcome.notes:
+                say(f"note: {note}", always=True)
+            _denoise(image.data, result, plan, job, progress, outcome)
+            image.close()  # or Windows refuses to replace it by its result
+    if outcome.n_clipped:
+        outcome.notes.append(
+            f"{target}: {outcome.n_clipped:,} of {outcome.n_values:,} values were "
+            f"beyond what {dtype} can hold and clipped; --dtype float32 keeps them"
+        )
+        say(f"note: {outcome.notes[-1]}", always=True)
+    outcome.seconds = time.perf_counter() - start
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A plane, or a band of rows of a large one: what is finished at once.
+
+    Attributes
+    ----------
+    plane : Plane
+        The plane.
+    place : tuple of int and slice
+        What is written, with opacity.
+    rows : slice or None
+        The band, where it is one.
+    share : float
+        Which share of the plane it is.
+    """
+
+    plane: Plane
+    place: tuple
+    rows: slice | None = None
+    share: float = 1.0
+
+
+def _denoise(data, result, plan, job, progress, outcome):
+    progress.begin(plan.n_planes)
+    for planes in plan.fits:
+        pieces = [
+            piece
+            for plane in planes
+            for piece in _pieces(plane, data.shape, plan.channel_axis, result)
+        ]
+        todo = [piece for piece in pieces if not result.is_finished(piece.place)]
+        progress.skip(
+            sum(piece.share for piece in pieces) - sum(piece.share for piece in todo)
+        )
+        if not todo:
+            continue
+        denoiser = _fitted(data, planes, plan.channel_axis, job, progress)
+        for some in _batches(todo, data):
+            _denoise_some(data, some, result, denoiser, progress, outcome)
+
+
+def _pieces(plane, shape, channel_axis, result):
+    """Split a large plane into bands of rows, where those can be finished singly."""
+    place = _whole(plane, shape)
+    image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
+    if channel_axis is not None:
+        del image_axes[channel_axis]
+    n_rows, n_columns = (shape[axis] for axis in image_axes)
+    bands = result.band_rows(image_axes[0])
+    if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
+        return [_Piece(plane, place)]
+    height = bands * max(1, _BAND // bands)
+    pieces = []
+    for top in range(0, n_rows, height):
+        rows = slice(top, min(top + height, n_rows))
+        part = list(place)
+        part[image_axes[0]] = rows
+        share = (rows.stop - rows.start) / n_rows
+        pieces.append(_Piece(plane, tuple(part), rows, share))
+    return pieces
+
+
+def _batches(pieces, data):
+    """Put so many planes together that all threads have tiles to work on."""
+    import torch
+
+    some = []
+    for piece in pieces:
+        some.append(piece)
+        n_values = int(np.prod(View(data, piece.plane.key).shape, dtype=int))
+        at_once = _TILES * torch.get_num_threads() * 512**2 // n_values
+        if piece.rows is not None or len(some) >= min(at_once, _MOST_PLANES):
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _denoise_some(data, pieces, result, denoiser, progress, outcome):
+    """Denoise some planes, or a band of one, which are finished together."""
+    share = sum(piece.share for piece in pieces)
+    with progress.planes(share), contextlib.ExitStack() as stack:
+        sources, targets = [], []
+        for piece in pieces:
+            part = stack.enter_context(result.writing(piece.place))
+            sources.append(View(data, piece.plane.key))
+            targets.append(_target(data, piece.plane, piece.place, part))
+            outcome.n_values += int(np.prod(part.shape, dtype=int))
+        rows = pieces[0].rows
+        region = None if rows is None else (rows, slice(None))
+        denoiser.transform(
+            sources, region=region, out=targets, callback=progress.transforming
+        )
+        outcome.n_clipped += sum(target.n_clipped for target in targets)
+
+
+def _fitted(data, planes, channel_axis, job, progress):
+    """Return the denoiser for some planes: fitted to them, or loaded."""
+    # The heaviest import, and not needed for files that cannot be read.
+    from n2d import Noise2DetailDenoiser
+
+    if job.model is not None:
+        return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
+    denoiser = Noise2DetailDenoiser(**job.parameters, channel_axis=channel_axis)
+    return denoiser.fit([View(data, p.key) for p in planes], callback=progress.fitting)
+
+
+def _whole(plane, shape):
+    """Return the place of a plane with its opacity."""
+    if plane.opacity is None:
+        return plane.key
+    return tuple(
+        slice(0, n) if isinstance(a, slice) or isinstance(b, slice) or a != b else a
+        for a, b, n in zip(plane.key, plane.opacity, shape, strict=True)
+    )
+
+
+def _target(data, plane, whole, part):
+    """Return where a plane's result goes; its opacity is there already."""
+    if plane.opacity is None:
+        return _Rounding(part, data.dtype)
+    kept = [axis for axis, k in enumerate(whole) if isinstance(k, slice)]
+    opacity = View(data, plane.opacity)
+    room = View(part, tuple(plane.opacity[axis] for axis in kept))
+    for top in range(0, opacity.shape[0], _ROWS):
+        rows = opacity[top : top + _ROWS]
+        room[top : top + _ROWS] = rows.astype(part.dtype)
+    return _Rounding(View(part, tuple(plane.key[axis] for axis in kept)), data.dtype)
+
+
+class _Rounding:
+    """Takes floating point, writes the data type of the file, and counts what is cut.
+
+    Parameters
+    ----------
+    array : array-like
+        What is written to.
+    dtype : dtype
+        Of the input.
+    """
+
+    def __init__(self, array, dtype):
+        self._array = array
+        self.shape, self.ndim = tuple(array.shape), len(array.shape)
+        self.dtype = np.result_type(dtype, np.float32)
+        self.n_clipped = 0
+
+    def __getitem__(self, key):
+        return self._array[key]
+
+    def __setitem__(self, key, values):
+        converted, n_clipped = convert(np.asarray(values), self._array.dtype)
+        self.n_clipped += n_clipped
+        self._array[key] = converted

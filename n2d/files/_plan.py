@@ -1,0 +1,295 @@
+"""Which planes of a file are denoised, which share a fit, and how to say so."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from n2d.files._words import count
+
+
+class AxesError(ValueError):
+    """The axes of a file, or those that were asked for, make no sense."""
+
+
+_KNOWN = "TCZYXSIQ"
+_NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
+
+
+def named_axes(axes, shape, asked=None):
+    """Return the axes of a file: those that were asked for, or its own.
+
+    Parameters
+    ----------
+    axes : str
+        What the file says, one letter per axis.
+    shape : tuple of int
+        Its shape.
+    asked : str, optional
+        ``--axes``.
+
+    Returns
+    -------
+    str
+        One letter per axis.
+
+    Raises
+    ------
+    AxesError
+        If `asked` does not fit the shape or has other letters than T, C, Z, Y, X, S,
+        I and Q.
+
+    Examples
+    --------
+    >>> from n2d.files._plan import named_axes
+    >>> named_axes("QYX", (5, 64, 64), "tyx")
+    'TYX'
+    """
+    if asked is None:
+        return axes
+    asked = asked.upper()
+    text = f"--axes {asked}: "
+    if unknown := sorted(set(asked) - set(_KNOWN)):
+        raise AxesError(f"{text}there is no axis {', '.join(unknown)}; use {_KNOWN}")
+    if len(set(asked)) != len(asked) or not {"Y", "X"} <= set(asked):
+        raise AxesError(f"{text}every letter once, Y and X among them")
+    if len(asked) != len(shape):
+        raise AxesError(
+            f"{text}the file has {len(shape)} axes ({axes}), of shape "
+            f"{'x'.join(map(str, shape))}"
+        )
+    return asked
+
+
+def plan_of(image, *, axes=None, **options):
+    """Settle which planes of an open file are denoised: the one way for all commands.
+
+    Parameters
+    ----------
+    image : n2d.io.ImageFile
+        The file.
+    axes : str, optional
+        What its axes are, where it does not say so itself.
+    **options : object
+        For `plan_planes`.
+
+    Returns
+    -------
+    Plan
+        With the axes as settled.
+    """
+    letters = named_axes(image.axes, image.data.shape, axes)
+    alpha = image.alpha and "S" in letters
+    return plan_planes(letters, image.data.shape, alpha=alpha, **options)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One image for the denoiser.
+
+    Attributes
+    ----------
+    key : tuple of int and slice
+        Its place in the array of the file.
+    opacity : tuple of int and slice, or None
+        The place of its opacity, which is passed on as it is.
+    """
+
+    key: tuple
+    opacity: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which planes a file has, and which share a fit.
+
+    Attributes
+    ----------
+    fits : tuple of tuple of Plane
+        The planes that share a fit, for every fit.
+    channel_axis : int or None
+        The axis of a plane that holds channels which are denoised together.
+    description : str
+        All that in one line.
+    axes : str
+        One letter for each axis of the file, as settled.
+    is_series : bool
+        Whether the file has axes besides those of a plane and the channels.
+    """
+
+    fits: tuple
+    channel_axis: int | None
+    description: str
+    axes: str = ""
+    is_series: bool = False
+
+    @property
+    def n_planes(self):
+        """How many planes there are in all."""
+        return sum(map(len, self.fits))
+
+
+def plan_planes(
+    axes,
+    shape,
+    *,
+    alpha=False,
+    channels="independent",
+    fit_per="channel",
+    channel_axis=None,
+    model=None,
+):
+    """Settle which planes of a file are denoised, and which share a fit.
+
+    Parameters
+    ----------
+    axes : str
+        One letter per axis.
+    shape : tuple of int
+        The shape of the file's array.
+    alpha : bool, default=False
+        Whether the last sample of a pixel is its opacity.
+    channels : {"independent", "together"}, default="independent"
+        Whether the axis C holds images of their own. Samples (S) never do.
+    fit_per : {"plane", "channel", "file"}, default="channel"
+        What shares a fit.
+    channel_axis : int, optional
+        An axis whose entries are denoised together, whatever its letter.
+    model : path-like, optional
+        The model that stands for all fits.
+
+    Returns
+    -------
+    Plan
+        The plan.
+
+    Raises
+    ------
+    AxesError
+        If that cannot be done.
+
+    Examples
+    --------
+    >>> from n2d.files._plan import plan_planes
+    >>> plan = plan_planes("ZCYX", (61, 2, 512, 512))
+    >>> len(plan.fits), plan.n_planes, plan.channel_axis
+    (2, 122, None)
+    >>> plan.description
+    '2 channels independently; 61 Z planes each, denoised in 2-D with one shared fit \
+per channel: 2 fits, 122 planes'
+    """
+    together = _together(axes, shape, channels, channel_axis)
+    plane_axes = _plane_axes(axes, shape, together)
+    image_axes = sorted(plane_axes + ([] if together is None else [together]))
+    own = [i for i, a in enumerate(axes) if a == "C" and i not in image_axes]
+    series = [i for i in range(len(axes)) if i not in image_axes and i not in own]
+    n_samples = 0 if together is None else shape[together]
+    opaque = alpha and together is not None and axes[together] == "S"
+    single = opaque and n_samples == 2
+
+    def plane(channel, place):
+        key = [slice(0, n) for n in shape]
+        for axis, i in (
+            *zip(own, channel, strict=True),
+            *zip(series, place, strict=False),
+        ):
+            key[axis] = int(i)
+        if not opaque:
+            return Plane(tuple(key))
+        opacity = list(key)
+        opacity[together] = n_samples - 1
+        key[together] = 0 if single else slice(0, n_samples - 1)
+        return Plane(tuple(key), tuple(opacity))
+
+    groups = [
+        [plane(channel, place) for place in np.ndindex(*(shape[i] for i in series))]
+        for channel in np.ndindex(*(shape[i] for i in own))
+    ]
+    if fit_per == "file" or model is not None:
+        groups = [[one for group in groups for one in group]]
+    elif fit_per == "plane":
+        groups = [[one] for group in groups for one in group]
+    axis = None if together is None or single else image_axes.index(together)
+    plan = Plan(tuple(map(tuple, groups)), axis, "")
+    text = _describe(
+        axes, shape, together, own, series, plan, fit_per, channel_axis, alpha, model
+    )
+    return Plan(plan.fits, axis, text, axes, bool(series))
+
+
+def _together(axes, shape, channels, channel_axis):
+    """Return the axis whose entries are denoised together, or None."""
+    if channel_axis is not None:
+        n_axes = len(axes)
+        if not -n_axes <= channel_axis < n_axes:
+            raise AxesError(
+                f"--channel-axis {channel_axis}: the file has the {n_axes} axes "
+                f"{axes}, of shape {'x'.join(map(str, shape))}"
+            )
+        if n_axes < 3:
+            raise AxesError(
+                f"--channel-axis {channel_axis}: the file has the axes {axes} only, "
+                "and none of them can hold channels"
+            )
+        return channel_axis % n_axes
+    if "S" in axes:
+        if channels == "together" and "C" in axes:
+            raise AxesError(
+                "--channels together: the file has colours (S) and channels (C), and "
+                "only one of the two can be denoised together; leave the option away"
+            )
+        return axes.index("S")
+    if channels == "together" and "C" in axes:
+        return axes.index("C")
+    return None
+
+
+def _plane_axes(axes, shape, together):
+    """Return the two axes of a plane: Y and X, or the last two that are left."""
+    others = [i for i in range(len(axes)) if i != together]
+    plane = [i for i in others if axes[i] in "YX"]
+    plane = plane if len(plane) == 2 else others[-2:]
+    if len(plane) < 2:
+        raise AxesError(f"shape {'x'.join(map(str, shape))}: an image has two axes")
+    return plane
+
+
+def _describe(
+    axes, shape, together, own, series, plan, fit_per, channel_axis, alpha, model
+):
+    parts = []
+    if together is not None:
+        n = shape[together] - (alpha and axes[together] == "S")
+        source = "as the file says"
+        if channel_axis is not None:
+            source = "as --channel-axis says"
+        elif axes[together] == "C":
+            source = "as --channels says"
+        if n > 1:
+            parts.append(f"{n} channels together, {source}")
+        if alpha and axes[together] == "S":
+            parts.append("opacity kept as it is")
+    n_channels = int(np.prod([shape[i] for i in own], dtype=int))
+    if own:
+        parts.append(f"{count(n_channels, 'channel')} independently")
+    n_fits = len(plan.fits)
+    if series:
+        sizes = [f"{shape[i]} {_NAMES.get(axes[i], axes[i])}" for i in series]
+        each = " each" if n_channels > 1 else ""
+        text = f"{' x '.join(sizes)}{each}, denoised in 2-D with "
+        if model is not None:
+            text += f"the model {model}"
+        elif fit_per == "plane":
+            text += "a fit of its own for each"
+        elif fit_per == "file" or n_channels == 1:
+            text += "one shared fit"
+        else:
+            text += "one shared fit per channel"
+        parts.append(text)
+    elif fit_per == "file" and n_channels > 1 and model is None:
+        parts.append("one shared fit")
+    elif model is not None:
+        parts.append(f"with the model {model}")
+    planes = count(plan.n_planes, "plane")
+    if model is None:
+        planes = f"{count(n_fits, 'fit')}, {planes}"
+    return f"{'; '.join(parts)}: {planes}" if parts else planes

@@ -1,0 +1,154 @@
+"""Which file is written for which input: settled before anything is computed."""
+
+import os
+from pathlib import Path
+
+from n2d.io import SUFFIXES, format_of, is_image, name_in, suffix_of
+
+
+class PlanError(ValueError):
+    """The inputs and the output do not fit together."""
+
+
+def plan_outputs(inputs, output, *, overwrite=False):
+    """Pair every input with the file that is written for it.
+
+    `output` is a folder if there are several inputs, if it ends in a slash or if it
+    is one; files in it are called as the inputs are. The folder is made. For several
+    inputs it must not be called like an image file, which is a slip, unless it exists
+    or ends in a slash.
+
+    Parameters
+    ----------
+    inputs : list of Path
+        Files to read.
+    output : str
+        A file or a folder.
+    overwrite : bool, default=False
+        Whether an input may be its own output.
+
+    Returns
+    -------
+    list of tuple of two Path
+        (input, output) in the order of `inputs`.
+
+    Raises
+    ------
+    PlanError
+        If the output is one of the inputs and `overwrite` is not set, if two inputs
+        would be written to one file, if several would be written to something called
+        like one image file, or if the folder is a file or cannot be made.
+    """
+    # A Zarr is a folder, and yet one image.
+    is_image = len(inputs) == 1 and Path(output).suffix.lower() in SUFFIXES
+    is_image = is_image and format_of(output).is_folder
+    is_folder = is_meant_as_folder(output) and not is_image
+    if len(inputs) > 1 and not is_folder:
+        if suffix_of(output) in SUFFIXES and not Path(output).exists():
+            raise PlanError(
+                f"{output} is called like one image file, but there are {len(inputs)} "
+                f"inputs; name a folder, or write {output}/ if it is to be called so"
+            )
+        is_folder = True
+    if is_folder:
+        pairs = [(path, Path(output) / _name_of_result(path)) for path in inputs]
+    else:
+        pairs = [(inputs[0], Path(output))]
+
+    sources = {}
+    for source, target in pairs:
+        key = os.path.realpath(target)
+        if key in sources:
+            raise PlanError(
+                f"{sources[key]} and {source} would both be written to {target}; "
+                "denoise them in two runs with two folders"
+            )
+        sources[key] = source
+        if not overwrite and key == os.path.realpath(source):
+            raise PlanError(
+                f"{target} is the input itself; choose another output, or replace the "
+                "input with --overwrite"
+            )
+    _make_folder(Path(output) if is_folder else Path(output).parent, is_folder)
+    return pairs
+
+
+def _name_of_result(path):
+    """Return the name of an input; an image inside a Zarr gets the suffix it lacks."""
+    return "".join(name_in(path))
+
+
+def expand_inputs(inputs):
+    """Put the images that are in a folder in the place of the folder.
+
+    Parameters
+    ----------
+    inputs : list of Path
+        Files, Zarrs, and folders of such; folders in folders are left alone.
+
+    Returns
+    -------
+    list of Path
+        Files and Zarrs, those of a folder by name.
+
+    Raises
+    ------
+    PlanError
+        If a folder has no image.
+    """
+    found = []
+    for path in inputs:
+        if not path.is_dir() or is_image(path):
+            found.append(path)
+            continue
+        images = [p for p in sorted(path.iterdir()) if is_image(p)]
+        images = [p for p in images if not p.name.startswith(".")]
+        if not images:
+            raise PlanError(f"{path} has no {', '.join(SUFFIXES)} file")
+        found += images
+    return found
+
+
+def is_meant_as_folder(output):
+    """Whether a path is one of a folder, as it is written or as it is found.
+
+    Parameters
+    ----------
+    output : str
+        A path that may not exist yet.
+
+    Returns
+    -------
+    bool
+        True if it ends in a slash, is ``.`` or ``..``, or exists as a folder.
+
+    Examples
+    --------
+    >>> from n2d.files._targets import is_meant_as_folder
+    >>> is_meant_as_folder("new/"), is_meant_as_folder("new.tif")
+    (True, False)
+    """
+    return (
+        output.endswith(("/", os.sep))
+        or output in (os.curdir, os.pardir)
+        or Path(output).is_dir()
+    )
+
+
+def _make_folder(folder, wanted):
+    if folder.is_dir():
+        return
+    if not wanted:
+        raise PlanError(f"the folder {folder} does not exist; make it first")
+    try:
+        folder.mkdir(parents=True)
+    except (FileExistsError, NotADirectoryError):
+        raise PlanError(
+            f"{folder} is a file, but several inputs need a folder to be written to"
+            if folder.exists()
+            else f"{folder} cannot be made: a part of it is a file"
+        ) from None
+    except OSError as error:
+        raise PlanError(
+            f"the folder {folder} cannot be made: {error.strerror}"
+        ) from None

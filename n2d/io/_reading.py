@@ -1,0 +1,126 @@
+"""Reading an image file, whatever its format."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from n2d.io._formats import format_of
+from n2d.io._image import ImageFileError
+from n2d.io._lazy import damaged
+from n2d.io._limits import check_size
+
+
+def open_image(path):
+    """Open an image file; its pixels are read when they are asked for.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file that `n2d.io` has a format for, or an OME-Zarr folder.
+
+    Returns
+    -------
+    ImageFile
+        A context manager. Its `data` has ``shape``, ``dtype`` and basic indexing, which
+        reads windows, where the format can do that; else it is an array.
+
+    Raises
+    ------
+    ImageFileError
+        If the file is damaged, or of a kind that is not supported, or larger than
+        memory and of a format that is not read in parts. Damage in the pixels may be
+        found, and raised, when they are read.
+    ImportError
+        If the format needs a package that is not installed.
+    OSError
+        If it is missing or may not be read.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, numpy as np
+    >>> from n2d.io import open_image, write_image
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, "stack.tif")
+    >>> write_image(path, np.arange(24).reshape(2, 3, 4), axes="TYX")
+    >>> with open_image(path) as image:
+    ...     image.axes, image.data.shape, image.data[1, 0, :2].tolist()
+    ('TYX', (2, 3, 4), [12, 13])
+    >>> folder.cleanup()
+    """
+    kind = format_of(path)
+    if not kind.is_folder or not Path(path).is_dir():
+        with open(path, "rb"):
+            pass  # a file that is missing or forbidden says so in its own words
+    try:
+        return kind.read(path)
+    except (ImageFileError, ImportError, MemoryError):
+        raise
+    # The libraries raise anything from struct.error to IndexError on damaged files.
+    except Exception as error:
+        raise damaged(path, error) from error
+
+
+def read_image(path):
+    """Read an image file into memory.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file that `n2d.io` has a format for, or an OME-Zarr folder.
+
+    Returns
+    -------
+    ImageFile
+        The pixels (`data`), their axes, and the metadata to write a file like it.
+
+    Raises
+    ------
+    ImageFileError
+        If the file is damaged, of a kind that is not supported, or too large.
+    ImportError
+        If the format needs a package that is not installed.
+    OSError
+        If it is missing or may not be read.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, numpy as np
+    >>> from n2d.io import read_image, write_image
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, "image.tif")
+    >>> write_image(path, np.zeros((4, 5), np.int16))
+    >>> image = read_image(path)
+    >>> image.axes, image.data.shape, str(image.data.dtype)
+    ('YX', (4, 5), 'int16')
+    >>> folder.cleanup()
+    """
+    with open_image(path) as image:
+        if not isinstance(image.data, np.ndarray):
+            check_size(path, image.data.shape, image.data.dtype)
+        return replace(image, data=np.asarray(image.data[...]))
+
+
+def is_image(path):
+    """Whether a path is called like something that `open_image` reads.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file or a folder.
+
+    Returns
+    -------
+    bool
+        Whether there is a format for it: for a folder, whether it is a Zarr.
+
+    Examples
+    --------
+    >>> from n2d.io import is_image
+    >>> is_image("a.tif"), is_image("a.txt")
+    (True, False)
+    """
+    try:
+        return format_of(path).is_folder == Path(path).is_dir()
+    except ImageFileError:
+        return False

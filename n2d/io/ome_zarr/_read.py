@@ -1,0 +1,188 @@
+"""OME-Zarr 0.4 and 0.5, and Zarr arrays without its metadata: reading, with zarr."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._lazy import LazyArray
+from n2d.io._limits import check_size
+from n2d.io._units import unit_name
+from n2d.io.ome_zarr._write import import_zarr
+
+_LETTERS = {"time": "T", "channel": "C"}
+
+
+def read(path):
+    """Read an OME-Zarr folder; see `n2d.io.open_image`."""
+    zarr = import_zarr()
+    if not Path(path).is_dir():
+        raise ImageFileError(f"{path}: is no folder, as a Zarr is")
+    node = zarr.open(store=str(path), mode="r")
+    if isinstance(node, zarr.Array):
+        names = getattr(node.metadata, "dimension_names", None) or ()
+        axes = _plain_axes(names, node.ndim)
+        return _image(path, node, path, axes, {}, (), {"attributes": {}})
+    attributes = node.attrs.asdict()
+    described = attributes.get("ome", attributes)
+    if not isinstance(described, dict):
+        raise ImageFileError(f'{path}: is damaged, its "ome" metadata are no object')
+    _refuse_collections(path, node, described)
+    multiscales = described.get("multiscales")
+    if not multiscales:
+        names = ", ".join(sorted(name for name, _ in node.members()))[:200]
+        raise ImageFileError(
+            f"{path}: is a Zarr group without OME-Zarr multiscales; give one of its "
+            f"members, such as {path}/NAME ({names or 'it has none'})"
+        )
+    first = multiscales[0]
+    datasets = first["datasets"]
+    where = str(datasets[0]["path"])
+    array = node[where]
+    axes = _axes(path, first.get("axes"), array.ndim)
+    sizes = _pixel_size(first, axes)
+    omero = described.get("omero")
+    channels = omero.get("channels", []) if isinstance(omero, dict) else []
+    names = tuple(str(channel.get("label", "")) for channel in channels)
+    notes = []
+    if len(multiscales) > 1:
+        notes.append(f"the first of {len(multiscales)} multiscales is read")
+    if "labels" in node:
+        notes.append("its labels are not copied to the result")
+    skip = ("ome", "multiscales", "omero", "labels", "_creator", "n2d")
+    metadata = {
+        "attributes": {k: v for k, v in attributes.items() if k not in skip},
+        "multiscale": first,
+        "omero": omero,
+        "n_levels": len(datasets),
+    }
+    folder = Path(path, where)
+    names = names if any(names) else ()
+    return _image(path, array, folder, axes, sizes, names, metadata, notes)
+
+
+def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
+    dtype = np.dtype(array.dtype)
+    if dtype.kind not in "buif":
+        raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
+    stored = _stored_bytes(folder, enough=np.prod(array.shape, dtype=object))
+    check_size(path, array.shape, dtype, stored=stored, whole=False)
+    for part in (array.chunks, array.shards):
+        if part is not None:
+            check_size(path, part, dtype)
+    metadata |= {
+        "chunks": dict(zip(axes, array.chunks, strict=True)),
+        "compressors": tuple(array.compressors),
+        "zarr_format": array.metadata.zarr_format,
+    }
+    return ImageFile(
+        ZarrSource(array, path),
+        axes,
+        "zarr",
+        metadata=metadata,
+        notes=tuple(notes),
+        pixel_size=sizes,
+        channel_names=names,
+    )
+
+
+class ZarrSource(LazyArray):
+    """The pixels of a Zarr array.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    path : path-like
+        For messages.
+    """
+
+    def __init__(self, array, path):
+        super().__init__(array.shape, array.dtype, path)
+        self._array = array
+
+    def _read(self, ranges):
+        return np.asarray(self._array[tuple(ranges)]).astype(self.dtype, copy=False)
+
+
+def _stored_bytes(folder, enough):
+    """Add up the sizes of the files in a folder, until there are enough."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            total += os.path.getsize(os.path.join(place, name))
+        if total > enough:
+            break
+    return total
+
+
+def _refuse_collections(path, node, described):
+    if "plate" in described or "well" in described:
+        kind = "plate of wells" if "plate" in described else "well of fields"
+        example = f"{path}/A/1/0" if "plate" in described else f"{path}/0"
+        raise ImageFileError(
+            f"{path}: is a {kind}; denoise its images one by one, such as {example}"
+        )
+    if "bioformats2raw.layout" in described:
+        names = ", ".join(
+            f"{path}/{n}" for n, _ in sorted(node.members()) if n != "OME"
+        )
+        raise ImageFileError(
+            f"{path}: is a collection of images; denoise them one by one: {names}"
+        )
+
+
+def _plain_axes(names, n_axes):
+    """Return the axes of an array that may name them."""
+    letters = [str(name or "").upper() for name in names]
+    if (
+        len(letters) == n_axes
+        and all(letter in "TCZYX" and len(letter) == 1 for letter in letters)
+        and {"Y", "X"} <= set(letters)
+        and len(set(letters)) == n_axes
+    ):
+        return "".join(letters)
+    if n_axes < 2:
+        raise ImageFileError(f"the array has {n_axes} axes, and an image has two")
+    return _numbered(n_axes - 2) + "YX"
+
+
+def _numbered(n):
+    """Return letters for axes without a name."""
+    return "QIPUVWR"[:n]
+
+
+def _axes(path, described, n_axes):
+    """Return a letter for each axis of the multiscale."""
+    if not isinstance(described, list) or len(described) != n_axes:
+        raise ImageFileError(
+            f"{path}: is damaged, or of OME-Zarr before 0.4: it does not say what its "
+            f"{n_axes} axes are"
+        )
+    letters = []
+    for axis in described:
+        name = str(axis.get("name", "")) if isinstance(axis, dict) else str(axis)
+        kind = axis.get("type") if isinstance(axis, dict) else None
+        letter = _LETTERS.get(kind) or name.upper()
+        letters.append(letter if len(letter) == 1 and letter in "TCZYX" else "Q")
+    axes = "".join(letters)
+    if len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+        names = [axis.get("name") for axis in described if isinstance(axis, dict)]
+        raise ImageFileError(f"{path}: has no rows y and columns x, but axes {names}")
+    return axes
+
+
+def _pixel_size(multiscale, axes):
+    """Multiply the scales of the first level and of all, with the units of the axes."""
+    scale = np.ones(len(axes))
+    transforms = list(multiscale["datasets"][0].get("coordinateTransformations") or [])
+    transforms += multiscale.get("coordinateTransformations") or []
+    for transform in transforms:
+        if transform.get("type") == "scale":
+            scale = scale * np.asarray(transform["scale"], float)
+    return {
+        letter: (float(value), unit_name(axis.get("unit")))
+        for letter, value, axis in zip(axes, scale, multiscale["axes"], strict=True)
+        if letter in "TZYX" and 0 < value < np.inf and (value != 1 or axis.get("unit"))
+    }

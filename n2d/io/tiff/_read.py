@@ -1,0 +1,227 @@
+"""TIFF, with ImageJ's kind and OME-TIFF: reading, with tifffile."""
+
+import contextlib
+import logging
+
+import numpy as np
+import tifffile
+
+from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._limits import check_size
+from n2d.io._units import unit_name
+from n2d.io.tiff import _ome_xml as ome
+from n2d.io.tiff._chain import refuse_circles
+from n2d.io.tiff._segments import lazy_series
+from n2d.io.tiff._write import LOSSLESS
+
+# What tifffile logs, and goes on, when it finds fewer pages than it was promised.
+_DAMAGE = ("TiffPages", "failed to reshape", "corrupted", "missing data")
+# Tags of a page that are kept as they are, beside those that have a place of their own.
+_TAGS = (271, 272, 274, 285, 286, 287, 305, 306, 315, 316, 33432)
+_ICC_PROFILE = 34675
+_RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
+
+
+def read(path):
+    """Read a TIFF file; see `n2d.io.open_image`."""
+    refuse_circles(path)
+    with contextlib.ExitStack() as resources:
+        with _logged() as messages:
+            tif = resources.enter_context(tifffile.TiffFile(path))
+            image = _read(path, tif, messages, resources)
+        return ImageFile(**image, resources=resources.pop_all())
+
+
+def _read(path, tif, messages, resources):
+    series = tif.series
+    if not series:
+        raise ImageFileError(f"{path}: is damaged, there is no image in it")
+    # Pages that were appended one by one, and the positions of an OME-TIFF, are a
+    # series each.
+    pages = {(one.shape, one.dtype, one.axes) for one in series}
+    appended = len(series) > 1 and len(pages) == 1
+    if len(series) != 1 and not appended:
+        shapes = ", ".join(str(one.shape) for one in series[:4])
+        raise ImageFileError(
+            f"{path}: holds {len(series)} images of different shapes or types "
+            f"({shapes}{', ...' if len(series) > 4 else ''}); save them as files "
+            "of their own"
+        )
+    first, page = series[0], series[0].keyframe
+    if first.dtype is None:
+        raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
+    _refuse_no_intensities(path, page, first, imagej=tif.is_imagej)
+    shape = (len(series), *first.shape) if appended else first.shape
+    stored = tif.filehandle.size
+    check_size(path, shape, first.dtype, stored=stored, whole=False)
+    # tifffile says here what it could not make out, so that comes before the pixels.
+    n_pages = len(tif.pages)
+    _refuse_damage(path, messages)
+    data = None if appended else lazy_series(path, tif, first, resources)
+    if data is None:
+        check_size(path, shape, first.dtype, stored=None)
+        data = _whole(path, series if appended else [first], page)
+    _refuse_damage(path, messages)
+    if data.shape != tuple(shape):
+        raise ImageFileError(f"{path}: is damaged, pages are missing")
+    axes = "I" + first.axes if appended else first.axes
+    metadata = _metadata(tif, first, page)
+    if metadata["compression"] not in LOSSLESS:
+        messages.append(
+            f"its {metadata['compression']} compression loses detail, so the result is "
+            "compressed without loss, and is larger"
+        )
+    alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
+    pixel_size, names = _resolution(tif, metadata, axes), ()
+    if tif.is_imagej:
+        names = _imagej_channel_names(metadata["imagej"], axes, shape)
+    if tif.is_ome:
+        metadata["ome"] = tif.ome_metadata
+        sizes, names = ome.sizes_and_names(tif.ome_metadata)
+        pixel_size |= {k: v for k, v in sizes.items() if k in axes}
+        if metadata["n_levels"] == 1 and n_pages > len(series) * len(first.pages):
+            messages.append("pages beside its images are not kept")
+    return {
+        "data": data,
+        "axes": axes,
+        "format": "tiff",
+        "alpha": alpha,
+        "metadata": metadata,
+        "notes": tuple(dict.fromkeys(messages)),
+        "pixel_size": pixel_size,
+        "channel_names": names,
+    }
+
+
+def _whole(path, series, page):
+    """Read everything: pages of other files, and what is laid out in an odd way."""
+    try:
+        parts = [one.asarray() for one in series]
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise ImageFileError(
+            f"{path}: is compressed ({page.compression.name}) in a way that needs "
+            'the package imagecodecs: pip install "noise2detail[codecs]"'
+        ) from error
+    data = np.stack(parts) if len(parts) > 1 else parts[0]
+    return data.astype(data.dtype.newbyteorder("="), copy=False)
+
+
+def _refuse_damage(path, messages):
+    damage = [text for text in messages if any(word in text for word in _DAMAGE)]
+    if damage:
+        raise ImageFileError(
+            f"{path}: is damaged, pages are missing ({'; '.join(damage)})"
+        )
+
+
+def _refuse_no_intensities(path, page, series, *, imagej):
+    """Raise where the pixels are no intensities."""
+    kinds = tifffile.PHOTOMETRIC
+    intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
+    if imagej:  # a lookup table to show intensities with
+        intensities.append(kinds.PALETTE)
+    if page.photometric not in intensities:
+        name = getattr(page.photometric, "name", page.photometric)
+        raise ImageFileError(
+            f"{path}: {name} pixels are not intensities that can be "
+            "denoised; convert the image to grey or RGB"
+        )
+    if series.axes.count("Y") != 1 or series.axes.count("X") != 1:
+        raise ImageFileError(f"{path}: has no image axes, but {series.axes!r}")
+
+
+def _metadata(tif, series, page):
+    """Return what it takes to write such a file again."""
+    metadata = {
+        "photometric": "rgb" if page.photometric == 6 else page.photometric.name,
+        "planarconfig": page.planarconfig.name if "S" in series.axes else None,
+        "extrasamples": [extra.name for extra in page.extrasamples],
+        "compression": getattr(page.compression, "name", str(page.compression)),
+        "predictor": int(page.predictor or 1) > 1,
+        "tile": (page.tilelength, page.tilewidth) if page.is_tiled else None,
+        "bigtiff": tif.is_bigtiff,
+        "n_levels": len(series.levels),
+        "level_shapes": [level.shape for level in series.levels],
+        "tags": [],
+    }
+    for name in ("XResolution", "YResolution", "ResolutionUnit"):
+        if name in page.tags:
+            metadata[name] = page.tags[name].value
+    if tif.is_imagej:
+        described = dict(tif.imagej_metadata or {})
+        # tifffile takes lists, and gives what is alone without one.
+        for name, kind in (("Labels", str), ("LUTs", np.ndarray), ("Overlays", bytes)):
+            if isinstance(described.get(name), kind):
+                described[name] = [described[name]]
+        metadata["imagej"] = described
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+            metadata["photometric"] = "minisblack"
+            if page.colormap is not None:
+                table = (page.colormap >> 8).astype(np.uint8)
+                metadata["imagej"].setdefault("LUTs", [table])
+    elif tif.is_shaped and not tif.is_ome:
+        shaped = (tif.shaped_metadata or ({},))[0]
+        metadata["shaped"] = {k: v for k, v in shaped.items() if k not in _SHAPED}
+    elif not tif.is_ome and page.description:
+        metadata["description"] = page.description
+    for code in _TAGS:
+        tag = page.tags.get(code)
+        if tag is not None and isinstance(tag.value, (str, bytes, int)):
+            metadata["tags"].append((code, int(tag.dtype), tag.count, tag.value))
+    if _ICC_PROFILE in page.tags:
+        metadata["iccprofile"] = page.tags[_ICC_PROFILE].value
+    return metadata
+
+
+# What tifffile's own description says of the layout, and writes anew.
+_SHAPED = {"shape", "axes", "truncated"}
+
+
+def _resolution(tif, metadata, axes):
+    """Return the pixel size that tags and ImageJ's description say."""
+    sizes = {}
+    described = metadata.get("imagej", {})
+    unit = unit_name(described.get("unit"))
+    if not unit:
+        code = int(metadata.get("ResolutionUnit", 1))
+        unit = _RESOLUTION_UNITS.get(code, "")
+    for letter in "YX":
+        fraction = metadata.get(f"{letter}Resolution")
+        if unit and fraction and all(fraction) and fraction[0] != fraction[1]:
+            sizes[letter] = (fraction[1] / fraction[0], unit)
+    if tif.is_imagej:
+        for letter, key, of in (("Z", "spacing", unit), ("T", "finterval", "second")):
+            value = described.get(key)
+            if letter in axes and isinstance(value, (int, float)) and value > 0:
+                sizes[letter] = (float(value), of)
+    return sizes
+
+
+def _imagej_channel_names(described, axes, shape):
+    """Return ImageJ's labels of slices where they are labels of channels."""
+    labels = described.get("Labels")
+    if "C" not in axes or not isinstance(labels, list):
+        return ()
+    n_channels = shape[axes.index("C")]
+    # One for each plane: channels vary fastest.
+    names = [str(label) for label in labels[:n_channels]]
+    alike = len(labels) % n_channels == 0 and labels == names * (
+        len(labels) // n_channels
+    )
+    return tuple(names) if alike and len(names) == n_channels else ()
+
+
+@contextlib.contextmanager
+def _logged():
+    """Collect what tifffile logs: its only word on files that it can half read."""
+    messages = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
