@@ -55,7 +55,7 @@ def unchanged(noise, *_):
     return noise
 
 
-def channels_apart(windows):
+def channels_apart(*_):
     """Leave the channels of a colour image as they are."""
     return None
 

@@ -46,7 +46,7 @@ def test_colour_is_denoised_jointly(colour):
     apart = np.stack([denoised(noisy[..., c]) for c in range(3)], axis=-1)
     assert joint > 9.5
     assert joint > gain(noisy, clean, apart) + 1.0
-    with patch.object(prior_start, "decorrelating_rotation", lambda windows: None):
+    with patch.object(prior_start, "decorrelating_rotation", lambda *_: None):
         without = gain(noisy, clean, denoised(noisy, channel_axis=-1))
     assert joint > without + 1.0
 

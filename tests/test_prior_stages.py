@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from sklearn.model_selection import GridSearchCV
 
 from n2d import Noise2DetailDenoiser, datasets, noise
@@ -169,7 +170,8 @@ def test_intensities_keep_the_mean_of_photon_counts():
 
 def test_rotation_decorrelates_colours_and_leaves_strangers_alone():
     rng = np.random.default_rng(0)
-    grey = 10 * rng.standard_normal((1, 64, 64))
+    # Smooth: what channels share from pixel to pixel is taken for noise.
+    grey = 300 * gaussian_filter(rng.standard_normal((1, 96, 96)), (0, 9, 9))
     colour = grey * np.array([1, 0.8, 0.5])[:, None, None]
     colour += rng.standard_normal(colour.shape)
     rotation = decorrelating_rotation([colour])
@@ -179,6 +181,23 @@ def test_rotation_decorrelates_colours_and_leaves_strangers_alone():
     strangers = 5 * rng.standard_normal((2, 64, 64))
     assert decorrelating_rotation([strangers]) is None
     assert decorrelating_rotation([grey]) is None
+    assert_there_and_back(rotation, colour)
+
+
+def test_noise_that_channels_share_is_undone():
+    rng = np.random.default_rng(0)
+    grey = 300 * gaussian_filter(rng.standard_normal((1, 96, 96)), (0, 9, 9))
+    own = rng.standard_normal((3, 96, 96))
+    mixing = np.array([[0.8, 0.6, 0], [0, 0.8, 0.6], [0, 0, 1]])
+    colour = grey + np.tensordot(mixing, own, axes=1)
+    rotation = decorrelating_rotation([colour])
+    np.testing.assert_allclose(
+        np.cov(rotation @ mixing @ own.reshape(3, -1)), np.eye(3), atol=0.15
+    )
+    assert_there_and_back(rotation, colour)
+
+
+def assert_there_and_back(rotation, colour):
     intensities = Intensities((0.0, 1.0), rotation=rotation)
     np.testing.assert_allclose(
         intensities.backward(intensities.forward(colour)), colour, atol=1e-4
