@@ -12,7 +12,7 @@ from n2d._memory import check_room
 from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
-from n2d.applying.tiled import TileDenoiser, denoised_tiles
+from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
@@ -333,7 +333,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
-    def transform(self, X, *, region=None, out=None, callback=None):
+    def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
         The result is a local function of the pixels and of nothing else: each image of
@@ -345,6 +345,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
             Memory maps, Zarr arrays and what else reads on indexing are read by tiles.
+        return_std : bool, default=False
+            Whether to return the standard error of every pixel, too. The denoised
+            image is the same to the bit.
         region : tuple of two slices, optional
             Which rows and columns of every image to denoise, such as
             ``np.s_[1000:2000, 500:900]``; the pixels around are taken into account.
@@ -352,46 +355,92 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             Where to write the result, tile by tile: an array of its shape that takes
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
+            With `return_std`, a pair of such: for the result, and for the errors.
         callback : callable, optional
             Called after every tile with an `n2d.core.progress.Progress` that counts
             pixels. Returning True cancels.
 
         Returns
         -------
-        ndarray, or list of ndarray
+        denoised : ndarray, or list of ndarray
             Denoised, of the shape of X, or of the region, and of dtype
             ``np.result_type(X.dtype, np.float32)``; or `out`. For a Dask array it is a
             lazy one of the same chunks, computed where and when Dask is asked to.
+        std : like `denoised`
+            Only with `return_std`: the standard error of every pixel of `denoised`, in
+            the units of X; 0 where `fit` found no noise. An array even where
+            ``set_output`` makes a data frame of `denoised`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         TypeError, ValueError
-            If X, `region` or `out` is unsuitable; the message names what is wrong.
+            If X, `region` or `out` is unsuitable; the message names what is wrong. If
+            `return_std` is asked of networks that were trained on the image.
         MemoryError
             If there is no room for the result, or not even for a small tile.
         n2d.core.progress.Cancelled
             If `callback` returned True; what is done by then is in `out`.
+
+        Notes
+        -----
+        The standard error is the network's own estimate of the root of the expected
+        squared error, which it learned on generated scenes. Where the errors are
+        Gaussian, the truth lies within one of them for 68 % of the pixels and within
+        two for 95 %. It holds for noise as it was measured (`noise_`): where that is
+        wrong, so is the error; and errors of neighbouring pixels are not independent,
+        so that the mean of a region is less sure than their number suggests. Between
+        colours, the errors of the uncorrelated channels that the network sees are
+        taken as independent. With `downsampling_factors`, it is an upper bound; with
+        `strength`, it is for noise that is so much stronger.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> clean = np.tile(np.repeat([50.0, 150.0], 48), (96, 1))
+        >>> noisy = rng.normal(clean, 10)
+        >>> denoised, std = Noise2DetailDenoiser().fit(noisy).transform(
+        ...     noisy, return_std=True
+        ... )
+        >>> bool(np.mean(abs(denoised - clean) < 2 * std) > 0.85)
+        True
         """
         images = self._images_to_transform(X)
         regions, _ = images.cropped(region)
+        names = ["stage3"]
+        if return_std:
+            self._tile_denoiser().check_knows_error()
+            names.append(STANDARD_ERROR)
         if out is None and images.are_lazy:
             from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
             return lazily_denoised(
-                self._tile_denoiser(), X, self.channel_axis, self.device, region
+                self._tile_denoiser(),
+                X,
+                self.channel_axis,
+                self.device,
+                region,
+                return_std,
             )
         if out is None:
-            outputs = self._new_outputs(images, region)
+            outputs = [
+                self._new_outputs(images, region, n_copies=len(names)) for _ in names
+            ]
+        elif return_std:
+            outputs = images.pair_of_outputs_in(out, region)
         else:
-            outputs = images.outputs_in(out, region)
-        found = self._denoised_tiles(images, ["stage3"], regions, callback)
-        for i, tile, (estimate,) in found:
+            outputs = [images.outputs_in(out, region)]
+        found = self._denoised_tiles(images, names, regions, callback)
+        for i, tile, estimates in found:
             top, left, *_ = regions[i]
-            outputs[i].write(estimate, tile.top - top, tile.left - left)
-            outputs[i].let_go()
-        return outputs.result
+            for output, estimate in zip(outputs, estimates, strict=True):
+                output[i].write(estimate, tile.top - top, tile.left - left)
+                output[i].let_go()
+        results = tuple(output.result for output in outputs)
+        return results if return_std else results[0]
 
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.

@@ -72,6 +72,26 @@ class Intensities:
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
 
+    def backward_error(self, error, values):
+        """Map standard errors of denoised values (C, h, w) to those of pixel values.
+
+        The errors of decorrelated channels are taken as independent. Where the way
+        back bends, it is half of what lies between one standard error below and above.
+        """
+        values, error = values.astype(np.float64), error.astype(np.float64)
+        if self.rotation is not None:
+            error = np.sqrt(np.tensordot(self.rotation.T**2, error**2, axes=1))
+            values = self.unrotate(values)
+        if self.noise is not None:
+            channels = zip(values, error, self.noise, strict=True)
+            error = np.stack(
+                [
+                    (unstabilize(x + e, n) - unstabilize(x - e, n)) / 2
+                    for x, e, n in channels
+                ]
+            )
+        return self.span * error
+
     def unrotate(self, values):
         """Turn decorrelated channels (C, h, w) back to those of the image."""
         if self.rotation is None:

@@ -5,6 +5,7 @@ time. Only what is asked for is read, so that memory maps and other array-likes 
 read on indexing never need to fit into memory. NumPy only.
 """
 
+import itertools
 import math
 import mmap
 import numbers
@@ -289,6 +290,39 @@ class Images:
         for array, source, shape in zip(arrays, self.arrays, shapes, strict=True):
             _check_writable(array, source, shape)
         return Images(out, self._channel_axis)
+
+    def pair_of_outputs_in(self, out, region=None):
+        """Return the images of a pair of what `outputs_in` takes.
+
+        Parameters
+        ----------
+        out : tuple or list of two
+            Where to write the results, and their standard errors.
+        region : tuple of two slices, optional
+            As for `outputs_in`.
+
+        Returns
+        -------
+        list of two Images
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `out` is no pair, both are the same, or one of them is unsuitable.
+        """
+        if not isinstance(out, (tuple, list)) or len(out) != 2:
+            raise ValueError(
+                "with return_std=True, out must be a pair: what to write the result "
+                "to, and what to write the standard errors to"
+            )
+        outputs = [self.outputs_in(part, region) for part in out]
+        arrays = [array for output in outputs for array in output.arrays]
+        if any(_are_one(a, b) for a, b in itertools.combinations(arrays, 2)):
+            raise ValueError(
+                "the arrays of out must not share memory: results and standard errors "
+                "would overwrite each other"
+            )
+        return outputs
 
     @property
     def result(self):
