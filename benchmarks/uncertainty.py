@@ -1,6 +1,6 @@
 """Whether the standard errors of `transform(X, return_std=True)` are true.
 
-    python benchmarks/uncertainty.py --set generated
+    python benchmarks/uncertainty.py --set generated "noise alone" "-5 dB"
     python benchmarks/uncertainty.py --data DIR --set fmd_dev sem_line kodak_grey
 
 Of every set: the share of pixels whose error is within one and two standard errors (68
@@ -34,6 +34,10 @@ NOISES = ("gaussian25",)
 LEVELS = (0.02, 0.05, 0.1, 0.2)
 PHOTONS = (100, 30, 10)
 
+# What the standard errors would be multiplied by: whether another one than 1 would
+# make those of the generated scenes truer.
+FACTORS = (0.8, 0.9, 1.0, 1.1, 1.2)
+
 COLUMNS = (
     "set",
     "case",
@@ -43,6 +47,7 @@ COLUMNS = (
     "rmse",
     "rms standard error",
     "noise",
+    *(f"within {n} x {factor}" for factor in FACTORS for n in (1, 2)),
 )
 
 
@@ -51,6 +56,8 @@ def generated(n_scenes, first_seed=1_000_000):
     for i in range(n_scenes):
         rng = np.random.default_rng(first_seed + i)
         clean = training_scene((192, 192), rng=rng).astype(float)
+        if clean.std() == 0:  # a scene of one value, and no photons to make noise
+            continue
         level, photons = LEVELS[i // 3 % len(LEVELS)], PHOTONS[i // 3 % len(PHOTONS)]
         noise = ("gaussian", "poisson", "correlated")[i % 3]
         if noise == "gaussian":
@@ -117,6 +124,10 @@ def judge(case, denoiser):
         "rmse": np.sqrt(np.mean(error**2)),
         "rms standard error": np.sqrt(np.mean(std**2)),
         "noise": noise.std() / case.data_range,
+    } | {
+        f"within {n} x {factor}": np.mean(error <= n * factor * std)
+        for factor in FACTORS
+        for n in (1, 2)
     }
 
 
@@ -144,6 +155,17 @@ def table_of(rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def table_of_factors(rows):
+    """Shares of the generated scenes' pixels within multiples of standard errors."""
+    found = [row for row in rows if row["set"] == "generated"]
+    lines = [["factor", "within 1 (%)", "within 2 (%)"], ["---:"] * 3]
+    for factor in FACTORS:
+        columns = [f"within {n} x {factor}" for n in (1, 2)]
+        shares = [np.mean([float(row[c]) for row in found]) for c in columns]
+        lines.append([str(factor), *(f"{100 * share:.1f}" for share in shares)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def parse_arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -153,7 +175,7 @@ def parse_arguments():
     names = [*GENERATED, *DATA_SETS]
     parser.add_argument("--set", nargs="+", choices=names, required=True)
     parser.add_argument(
-        "--scenes", type=int, default=120, help="of the set generated (default: 120)"
+        "--scenes", type=int, default=96, help="of the set generated (default: 96)"
     )
     parser.add_argument("--crop", type=int, help="only the middle, so many pixels wide")
     parser.add_argument("--threads", type=int, default=1, help="default: 1")
@@ -191,6 +213,11 @@ def main():
         f"{describe_machine(arguments.threads)}. Means over the images of a set.\n\n"
         f"{table_of(rows)}\n"
     )
+    if any(row["set"] == "generated" for row in rows):
+        text += (
+            "\nOf the generated scenes, if all standard errors were multiplied by a "
+            f"factor:\n\n{table_of_factors(rows)}\n"
+        )
     arguments.output.with_suffix(".md").write_text(text)
     print(text)
 
