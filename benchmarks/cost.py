@@ -30,9 +30,9 @@ from step_time import (
 )
 
 from n2d import Noise2DetailDenoiser
-from n2d.comparison.cases import read_image
 from n2d.core.prior import load_prior
 from n2d.datasets import fluorescence_cells
+from n2d.io import read_image
 from n2d.noise import add_poisson_noise
 
 
@@ -104,7 +104,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.data:
         path = Path(arguments.data) / "fmd_dev/noisy/TwoPhoton_MICE_1.png"
-        large = read_image(path)[0].astype(float)
+        large = read_image(path).data.astype(float)
     else:
         large = add_poisson_noise(fluorescence_cells((512, 512)), 30, rng=0)
     small = large[128:384, 128:384]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from n2d.comparison import Case, folder_cases
-from n2d.comparison.cases import read_image
+from n2d.io import read_image
 from n2d.noise import add_gaussian_noise, add_poisson_noise, add_rician_noise
 
 
@@ -95,7 +95,7 @@ def _ct(folder):
 def _simulated(folder, noises, *, channel_axis=None, grey=False):
     """Seeded noise on clean images, all scaled to [0, 1]."""
     for path in sorted((folder / "clean").iterdir()):
-        clean, _ = read_image(path)
+        clean = read_image(path).data
         if clean.dtype == np.uint8:
             clean = clean / 255
         if grey:

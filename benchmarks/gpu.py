@@ -58,8 +58,9 @@ def agreement():
     rows = {}
     for name, options in kinds.items():
         results = [
-            Noise2DetailDenoiser(device=device, random_state=0, **options)
-            .fit_transform(image)
+            Noise2DetailDenoiser(
+                device=device, random_state=0, **options
+            ).fit_transform(image)
             for device in ("cpu", DEVICE, DEVICE)
         ]
         difference = np.abs(results[0] - results[1]).max() / np.ptp(image)
@@ -93,8 +94,9 @@ def network():
     image = torch.randn(1, 1, side, side, device=DEVICE)
     white = torch.zeros(4, 3, device=DEVICE)
     for name, half in (("float32", False), ("bfloat16", True)):
-        with torch.inference_mode(), torch.autocast(
-            DEVICE, torch.bfloat16, enabled=half
+        with (
+            torch.inference_mode(),
+            torch.autocast(DEVICE, torch.bfloat16, enabled=half),
         ):
             took = seconds(lambda: net(image, 1.0, white))
         rows[f"prior network alone {side} x {side}, {name}, MP/s"] = (
@@ -109,7 +111,10 @@ def paper():
     image = noisy_cells(256)
     start = time.perf_counter()
     Noise2DetailDenoiser(
-        solver="paper", max_iter=steps, detail_max_iter=steps, device=DEVICE,
+        solver="paper",
+        max_iter=steps,
+        detail_max_iter=steps,
+        device=DEVICE,
         random_state=0,
     ).fit(image)
     wait()

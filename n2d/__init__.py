@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {
     "Noise2DetailDenoiser": "n2d.denoiser",
     "denoise_noise2detail": "n2d.functional",
+    "denoise_file": "n2d.files",
     "BM3DDenoiser": "n2d.baselines",
     "BilateralDenoiser": "n2d.baselines",
     "GaussianDenoiser": "n2d.baselines",

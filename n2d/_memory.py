@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -10,15 +11,13 @@ try:
 except ImportError:  # Windows has no such limits
     resource = None
 
-# Control groups, where containers and batch systems put their limits, of version 2 and
-# 1: the limit, and which line of the statistics counts what cannot be given back.
+# Control groups, where containers and batch systems put their limits, of version 2 (the
+# line of /proc/self/cgroup that names no controller) and 1: where they are mounted, the
+# limit, and which line of the statistics counts what cannot be given back.
+_OWN_GROUPS = "/proc/self/cgroup"
 _GROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.stat", "anon"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.stat",
-        "rss",
-    ),
+    ("", "/sys/fs/cgroup", "memory.max", "anon"),
+    ("memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "total_rss"),
 )
 
 _MESSAGES = (
@@ -50,18 +49,35 @@ def available_memory():
     True
     """
     free = [psutil.virtual_memory().available]
-    for limit, statistics, used in _GROUPS:
-        try:
-            with open(limit) as limit_file, open(statistics) as lines:
-                counts = dict(line.split() for line in lines)
-                free.append(int(limit_file.read()) - int(counts[used]))
-        except (OSError, ValueError, KeyError):  # none, or "max"
-            continue
+    free += _left_by_groups()
     if resource is not None:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit != resource.RLIM_INFINITY:
             free.append(limit - psutil.Process().memory_info().vms)
     return max(0, min(free))
+
+
+def _left_by_groups():
+    """Yield what the control group of this process, and those above it, have left."""
+    try:
+        lines = Path(_OWN_GROUPS).read_text(encoding="utf-8").splitlines()
+        own = [line.split(":", 2)[1:] for line in lines]
+    except (OSError, ValueError):  # no Linux
+        return
+    for controllers, place in (pair for pair in own if len(pair) == 2):
+        for controller, mount, limit, used in _GROUPS:
+            if controller not in controllers.split(","):
+                continue
+            # In a container the path may be that of the host; the root is there then.
+            parts = PurePosixPath(place).parts[1:]
+            for depth in range(len(parts), -1, -1):
+                group = Path(mount, *parts[:depth])
+                try:
+                    statistics = (group / "memory.stat").read_text().splitlines()
+                    counts = dict(line.split() for line in statistics)
+                    yield int((group / limit).read_text()) - int(counts[used])
+                except (OSError, ValueError, KeyError):  # none, or "max"
+                    continue
 
 
 def check_room(n_bytes, what, instead):
@@ -156,6 +172,6 @@ def in_words(n_bytes):
     ('1.6 GB', '20 kB')
     """
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= size:
+        if n_bytes >= 0.9995 * size:  # as it is rounded
             return f"{n_bytes / size:.3g} {unit}"
     return f"{n_bytes:g} bytes"

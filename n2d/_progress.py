@@ -1,8 +1,37 @@
-"""Progress on the terminal."""
+"""Progress on the terminal: bars on stderr, drawn by rich."""
 
 import math
+import sys
 
-from tqdm import tqdm
+
+def progress_bars(*columns, on_any=False):
+    """Make rich's bars on stderr; a context manager with ``add_task`` and ``update``.
+
+    Parameters
+    ----------
+    *columns : rich columns or str
+        What stands behind the bar.
+    on_any : bool, default=False
+        Whether to move bars also where stderr is no terminal; else such a place sees
+        how they end.
+
+    Returns
+    -------
+    rich.progress.Progress
+    """
+    # Not needed until something is drawn.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(file=sys.stderr, force_terminal=True if on_any else None)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *columns,
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=console,
+        redirect_stdout=False,  # what is printed there is a result
+    )
 
 
 class ProgressBar:
@@ -12,29 +41,30 @@ class ProgressBar:
     """
 
     def __enter__(self):
-        self._stage = None
-        self._bar = None
+        self._stage = self._bars = self._task = None
         return self
 
     def __call__(self, progress):
         """Draw one step; never cancels."""
+        trains = not math.isnan(progress.loss)  # or else counts pixels
+        if self._bars is None:
+            from rich.progress import TextColumn
+
+            self._bars = progress_bars(TextColumn("{task.fields[text]}", markup=False))
+            self._bars.start()
         if progress.stage != self._stage:
-            self.__exit__()
             self._stage = progress.stage
-            trains = not math.isnan(progress.loss)  # or else counts pixels
-            self._bar = tqdm(
-                total=progress.total,
-                desc=progress.stage,
-                unit="step" if trains else "px",
-                unit_scale=not trains,
+            self._task = self._bars.add_task(
+                progress.stage, total=progress.total, text=""
             )
-        if not math.isnan(progress.loss):
-            self._bar.set_postfix(loss=f"{progress.loss:.3g}", refresh=False)
-        self._bar.update(progress.step - self._bar.n)
+        text = f"{progress.step}/{progress.total} steps, loss={progress.loss:.3g}"
+        if not trains:
+            text = f"{100 * progress.step / max(progress.total, 1):.0f} %"
+        self._bars.update(self._task, completed=progress.step, text=text)
 
     def __exit__(self, *exception):
-        if self._bar is not None:
-            self._bar.close()
+        if self._bars is not None:
+            self._bars.stop()
 
 
 def reporting(callback, verbose, stack):

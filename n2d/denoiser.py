@@ -2,22 +2,24 @@
 
 import contextlib
 import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
 from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
-from n2d._memory import check_room
 from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
-from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser, denoised_tiles
+from n2d.applying.results import results_of
+from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.prior_start import PriorPlan, fit_from_prior
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
+from n2d.fitting.windows import shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
 
@@ -229,8 +231,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 callback=reporting(callback, self.verbose, stack),
             )
             with torch.inference_mode(False), torch.enable_grad():
-                fit = fit_from_prior if isinstance(plan, PriorPlan) else fit_from_random
-                fitted = fit(windows, data_range, plan, resources)
+                if isinstance(plan, PriorPlan):
+                    plan = replace(plan, shape=shape_of_whole(images, windows))
+                    fitted = fit_from_prior(windows, data_range, plan, resources)
+                else:
+                    fitted = fit_from_random(windows, data_range, plan, resources)
 
         # Nothing can fail any more; until here the estimator is as it was.
         self._remember(X, images)
@@ -409,7 +414,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         True
         """
         images = self._images_to_transform(X)
-        regions, _ = images.cropped(region)
         names = ["stage3"]
         if return_std:
             self._tile_denoiser().check_knows_error()
@@ -417,30 +421,13 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         if out is None and images.are_lazy:
             from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
-            return lazily_denoised(
-                self._tile_denoiser(),
-                X,
-                self.channel_axis,
-                self.device,
-                region,
-                return_std,
+            images.cropped(region)  # complains of it
+            results = lazily_denoised(
+                self._tile_denoiser(), X, names, self.channel_axis, self.device, region
             )
-        if out is None:
-            outputs = [
-                self._new_outputs(images, region, n_copies=len(names)) for _ in names
-            ]
-        elif return_std:
-            outputs = images.pair_of_outputs_in(out, region)
         else:
-            outputs = [images.outputs_in(out, region)]
-        found = self._denoised_tiles(images, names, regions, callback)
-        for i, tile, estimates in found:
-            top, left, *_ = regions[i]
-            for output, estimate in zip(outputs, estimates, strict=True):
-                output[i].write(estimate, tile.top - top, tile.left - left)
-                output[i].let_go()
-        results = tuple(output.result for output in outputs)
-        return results if return_std else results[0]
+            results = self._results(images, names, region, out, callback)
+        return tuple(results) if return_std else results[0]
 
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.
@@ -459,35 +446,26 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             ``stage3``, which is what `transform` returns. Each like the result of
             `transform`.
         """
-        images = self._images_to_transform(X)
         names = ["stage1", "stage2", "stage3", *self.downsampling_factors_]
-        outputs = [self._new_outputs(images, n_copies=len(names)) for _ in names]
-        for i, tile, estimates in self._denoised_tiles(images, names):
-            for output, estimate in zip(outputs, estimates, strict=True):
-                output[i].write(estimate, tile.top, tile.left)
-        results = dict(zip(names, (output.result for output in outputs), strict=True))
+        found = self._results(self._images_to_transform(X), names)
+        results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
-
-    def _new_outputs(self, images, region=None, n_copies=1):
-        """Make arrays for results, if there is room for them."""
-        n_bytes = n_copies * images.n_result_bytes(region)
-        check_room(n_bytes, "the result", "pass out=, an array on disk")
-        return images.empty_like(region)
 
     def _tile_denoiser(self):
         return TileDenoiser(self._stages, self._intensities)
 
-    def _denoised_tiles(self, images, names, regions=None, callback=None):
-        """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
+    def _results(self, images, names, region=None, out=None, callback=None):
+        """The estimates named, like X or in `out`; see `results_of`."""
         with contextlib.ExitStack() as stack:
-            yield from denoised_tiles(
+            return results_of(
                 self._tile_denoiser(),
                 images,
-                usable_device(self.device, fall_back=True),
+                names,
+                device=usable_device(self.device, fall_back=True),
                 n_threads=torch.get_num_threads(),
-                names=names,
-                regions=regions,
+                region=region,
+                out=out,
                 callback=reporting(callback, self.verbose, stack),
             )
 

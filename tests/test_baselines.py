@@ -61,6 +61,7 @@ def psnr(clean, image):
 # -- the noise they are told -------------------------------------------------------
 
 
+@pytest.mark.slow
 @for_white_noise
 def test_noise_is_measured_or_given(estimator):
     X = noisy_cells(96, 96)
@@ -318,6 +319,7 @@ def photons(*shape, peak=30.0):
     return clean, noise.add_poisson_noise(clean, 1.0, rng=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "inner",
     [NonLocalMeansDenoiser(), BM3DDenoiser(backend="bmnd")],

@@ -363,6 +363,7 @@ def wait_for(process, *, text):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_an_interrupted_run_leaves_nothing_half_written(tmp_path, tiff, number):
@@ -380,6 +381,7 @@ def test_an_interrupted_run_leaves_nothing_half_written(tmp_path, tiff, number):
     assert os.listdir(tmp_path / "out") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="resource limits are POSIX")
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     array = noisy((96, 96), np.float32)
@@ -407,6 +409,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
 # -- the other commands ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_demo_writes_images_numbers_and_a_picture(tmp_path):
     folder = tmp_path / "demo"
     result = run("demo", "-o", folder)

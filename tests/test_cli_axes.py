@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from n2d import Noise2DetailDenoiser
 from n2d.cli import app
-from n2d.cli.layout import AxesError, lay_out, settle_axes
+from n2d.files._plan import AxesError, named_axes, plan_planes
 from n2d.io import read_image
-from n2d.io._work_folder import WorkFolder
+from n2d.io.ome_zarr._work_folder import WorkFolder
 
 FEW = ["--max-iter", "2", "--detail-max-iter", "0"]
 FEW_STEPS = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
@@ -142,7 +142,7 @@ def test_opacity_of_many_planes(tmp_path):
 )
 def test_axes_that_make_no_sense(asked, says):
     with pytest.raises(AxesError, match=says):
-        settle_axes("QYX", (2, 3, 4), asked)
+        named_axes("QYX", (2, 3, 4), asked)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_axes_that_make_no_sense(asked, says):
 )
 def test_layouts(axes, options, n_fits, n_planes, channel_axis):
     shape = [3, 4, 5, 6, 3][: len(axes)]
-    plan = lay_out(axes, tuple(shape), **options)
+    plan = plan_planes(axes, tuple(shape), **options)
     assert len(plan.fits) == n_fits
     assert plan.n_planes == n_planes
     assert plan.channel_axis == channel_axis
@@ -179,9 +179,9 @@ def test_large_planes_are_finished_band_by_band(tmp_path, monkeypatch):
     array = np.random.default_rng(0).normal(500, 30, (150, 70)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "in.tif", array)
     denoise(tmp_path / "in.tif", "-o", tmp_path / "whole.zarr")
-    monkeypatch.setattr("n2d.io._zarr_layout._CHUNK", 32)
-    monkeypatch.setattr("n2d.cli.one_file._LARGE", 100)
-    monkeypatch.setattr("n2d.cli.one_file._BAND", 64)
+    monkeypatch.setattr("n2d.io.ome_zarr._layout._CHUNK", 32)
+    monkeypatch.setattr("n2d.files._jobs._LARGE", 100)
+    monkeypatch.setattr("n2d.files._jobs._BAND", 64)
     bands, finish = [], WorkFolder.finish
 
     def noted(self, block):

@@ -178,7 +178,7 @@ def test_of_a_stack_one_plane_is_drawn_and_all_are_judged(tmp_path):
         *("--data-range", 0, 255, "-o", tmp_path / "out"),
     )
     assert result.exit_code == 0, result.output
-    assert "3 images" in result.stderr
+    assert "3 planes" in result.stderr
     estimate = GaussianDenoiser(blur=2).fit_transform(noisy)
     row = rows_of(tmp_path / "out")[0]
     assert row["psnr"] == pytest.approx(psnr(clean, estimate, 255), rel=1e-5)
@@ -342,6 +342,7 @@ def test_quiet_says_nothing_but_the_table(images, tmp_path):
     assert len(result.stdout.splitlines()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_an_interrupted_run_leaves_whole_files_only(images, tmp_path):
     out = tmp_path / "out"

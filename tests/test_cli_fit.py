@@ -155,7 +155,7 @@ def test_files_are_read_in_parts_and_not_kept_open(tmp_path, model, monkeypatch)
     for path in paths:  # in strips, of which some are read
         tifffile.imwrite(path, tifffile.imread(path), rowsperstrip=16)
     monkeypatch.setattr("n2d.io.open_image", counted)
-    monkeypatch.setattr("n2d.cli.planes.open_image", counted)
+    monkeypatch.setattr("n2d.files._planes.open_image", counted)
     assert run("fit", *paths, "-o", model, *FEW).exit_code == 0
     assert not n_open
     assert 0 < sum(n_read) < 1.1 * 512**2

@@ -149,14 +149,14 @@ def test_from_one_format_to_another(tmp_path):
 # The process sends the signal to itself, in the middle of its work.
 IN_THE_MIDDLE = """
 import os, signal
-from n2d.io import ome_zarr_write
-finished, finish = [], ome_zarr_write.WorkFolder.finish
+from n2d.io import ome_zarr
+finished, finish = [], ome_zarr._write.WorkFolder.finish
 def counted(self, block):
     finish(self, block)
     finished.append(block)
     if len(finished) == {after}:
         os.kill(os.getpid(), signal.{signal})
-ome_zarr_write.WorkFolder.finish = counted
+ome_zarr._write.WorkFolder.finish = counted
 from n2d.cli import main
 main()
 """
@@ -171,6 +171,7 @@ def contents(folder):
     }
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("after", [4, 9])
 def test_a_killed_run_is_resumed_to_the_byte(tmp_path, after):
@@ -202,6 +203,7 @@ def test_a_killed_run_is_resumed_to_the_byte(tmp_path, after):
     assert json.loads(output.splitlines()[0])["state"] == "skipped"
 
 
+@pytest.mark.slow
 @posix
 def test_an_interrupted_run_of_many_planes_can_be_resumed(tmp_path):
     source = tmp_path / "in.zarr"
@@ -219,6 +221,7 @@ def test_an_interrupted_run_of_many_planes_can_be_resumed(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["in.zarr", "out.zarr"]
 
 
+@pytest.mark.slow
 @posix
 def test_ctrl_c_in_the_middle_of_a_transform(tmp_path):
     # Large enough that all of it would take a minute.
@@ -245,6 +248,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("name", ["out.tif", "out.zarr", "out.npy"])
 def test_no_room_in_the_middle(tmp_path, name):
@@ -277,6 +281,7 @@ def small_disk(tmp_path):
         subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.tif", "out.zarr", "out.npy"])
 def test_a_full_disk(tmp_path, small_disk, name):
     tifffile.imwrite(tmp_path / "in.tif", noisy((400, 400)).astype(np.float32))
@@ -307,6 +312,7 @@ def peaks(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_many_files(tmp_path, monkeypatch):
     # N2D_FILES=300 tries more: two minutes.
     n_files = int(os.environ.get("N2D_FILES", "30"))
@@ -328,6 +334,7 @@ def test_memory_stays_flat_over_many_files(tmp_path, monkeypatch):
 # -- a day in the life -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_day_in_the_life_of_a_hyperstack(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "examples" / "hyperstack_day.py", tmp_path],

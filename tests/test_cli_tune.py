@@ -17,8 +17,13 @@ import n2d
 from n2d import Noise2DetailDenoiser
 from n2d.baselines import GaussianDenoiser, denoiser_registry
 from n2d.cli import app
-from n2d.cli.config import _PARAMETERS, NOT_TUNABLE, ConfigError, read_config
-from n2d.cli.grids import default_grid
+from n2d.cli.config import (
+    _PARAMETERS,
+    NOT_TUNABLE,
+    ConfigError,
+    default_grid,
+    read_config,
+)
 from n2d.metrics import psnr
 
 
@@ -133,7 +138,7 @@ def test_default_grids_name_parameters_that_the_denoisers_have(method):
 def test_default_grids_run(images, tmp_path, method, monkeypatch):
     if method == "n2d":  # where a step is as good as many
         grids = {"n2d": {"downsampling_factors": [(), (2,)], "detail_max_iter": [0, 1]}}
-        monkeypatch.setattr("n2d.cli.grids._DEFAULTS", grids)
+        monkeypatch.setattr("n2d.cli.config._DEFAULTS", grids)
     target = tmp_path / "chosen.json"
     result = run("tune", images[0], "--method", method, "-o", target)
     assert result.exit_code == 0, result.output

@@ -149,6 +149,7 @@ def test_without_a_clean_image_only_the_cost_is_measured(tmp_path):
     assert not row["error"]
 
 
+@pytest.mark.slow
 def test_isolated_runs_measure_their_own_memory_only(tmp_path):
     ballast = np.ones(512 * 2**20 // 8)  # must not count as the denoiser's
     methods = {"blur": Blur(), "hungry": Hungry()}
@@ -176,6 +177,7 @@ def test_a_failing_run_is_noted_and_the_others_go_on(tmp_path):
     assert "| all | raising | 0 of 2 |" in summary
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_or_raises_is_noted(tmp_path):
     methods = {
         "killed": Killed(),
@@ -188,6 +190,7 @@ def test_a_process_that_dies_or_raises_is_noted(tmp_path):
     assert "pickle" in unsendable["error"].lower()
 
 
+@pytest.mark.slow
 def test_scripts_and_notebooks_bring_their_own_denoisers_and_prints(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
@@ -437,6 +440,7 @@ def test_a_case_that_can_not_be_judged_is_refused(arguments, message):
 # -- with the real one -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_stages_of_the_package_s_own_denoiser():
     from n2d import Noise2DetailDenoiser
 

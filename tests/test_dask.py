@@ -124,6 +124,7 @@ def test_lists_come_back_as_lists(fitted):
         np.testing.assert_array_equal(found, fitted.transform(np.asarray(x)))
 
 
+@pytest.mark.slow
 def test_fit_reads_dask_arrays():
     X = noisy_image(530, 500)
     expected = Noise2DetailDenoiser(random_state=0).fit(X)
@@ -199,6 +200,7 @@ def count_blocks(dask_scheduler):
     )
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_even_if_a_worker_dies(fitted, small_chunks):
     X = noisy_image(640, 600)
     lazy = fitted.transform(da.from_array(X, chunks=(120, 100)))

@@ -121,6 +121,7 @@ def test_scikit_learns_checks_are_not_switched_off(name):
     assert sum(n for check, n in checks.items() if check not in not_passed) >= 38
 
 
+@pytest.mark.slow
 @every_denoiser
 @pytest.mark.parametrize(
     "check",
@@ -143,6 +144,7 @@ def test_scikit_learn_on_data_frames(name, check):
 # -- shapes, dtypes, layouts -------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     name=st.sampled_from(list(ESTIMATORS)),

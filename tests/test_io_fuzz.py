@@ -71,6 +71,7 @@ def test_damaged_tiffs(tmp_path, n):
     assert n_refused > n / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.npy", "a.png", "a.mrc", "a.nii", "a.dcm"])
 @pytest.mark.filterwarnings("ignore")  # of the libraries, on damaged headers
 def test_damaged_files_of_other_formats(tmp_path, name):

@@ -132,10 +132,10 @@ def test_codecs_and_chunks_are_kept(tmp_path):
 @pytest.mark.parametrize("height", [64, 65])
 @pytest.mark.parametrize("sharded", [False, True])
 def test_levels_are_means_of_four_pixels(tmp_path, monkeypatch, sharded, height):
-    monkeypatch.setattr("n2d.io._zarr_layout._CHUNK", 16)
-    monkeypatch.setattr("n2d.io._zarr_layout._SHARD", 32)
-    monkeypatch.setattr("n2d.io._zarr_layout.SHARDED_FROM", 0 if sharded else 2**40)
-    monkeypatch.setattr("n2d.io._zarr_layout.n_levels_for", lambda *_: 3)
+    monkeypatch.setattr("n2d.io.ome_zarr._layout._CHUNK", 16)
+    monkeypatch.setattr("n2d.io.ome_zarr._layout._SHARD", 32)
+    monkeypatch.setattr("n2d.io.ome_zarr._layout.SHARDED_FROM", 0 if sharded else 2**40)
+    monkeypatch.setattr("n2d.io.ome_zarr._layout.n_levels_for", lambda *_: 3)
     pixels = some((2, height, 48), np.float64)
     write_image(tmp_path / "a.zarr", pixels, axes="ZYX")
     group = zarr.open_group(str(tmp_path / "a.zarr"), mode="r")
@@ -204,7 +204,7 @@ def test_terabytes_in_a_few_bytes_are_refused(tmp_path):
     zarr.create_array(
         str(tmp_path / "a.zarr"), shape=shape, chunks=(1000, 1000), dtype="u2"
     )
-    with pytest.raises(ImageFileError, match=r"2\.0 TB.*but holds \d+ bytes"):
+    with pytest.raises(ImageFileError, match=r"2 TB.*but holds \d+ bytes"):
         open_image(tmp_path / "a.zarr")
 
 
@@ -215,7 +215,7 @@ def test_one_huge_chunk_is_refused(tmp_path):
     )
     del array
     (tmp_path / "a.zarr" / "pad").write_bytes(b"")
-    with pytest.raises(ImageFileError, match=r"200\.0 TB"):
+    with pytest.raises(ImageFileError, match=r"200 TB"):
         open_image(tmp_path / "a.zarr")
 
 
@@ -339,7 +339,7 @@ def mutated(content, rng):
     "n", [300, pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
 )
 def test_a_damaged_list_of_what_is_finished_is_noticed(tmp_path, n):
-    from n2d.io._work_folder import WorkFolder
+    from n2d.io.ome_zarr._work_folder import WorkFolder
 
     with pytest.raises(KeyboardInterrupt):
         write_some(tmp_path / "a.zarr", [0, 1])
@@ -352,7 +352,7 @@ def test_a_damaged_list_of_what_is_finished_is_noticed(tmp_path, n):
     for _ in range(n):
         listed.write_bytes(mutated(whole, rng))
         try:
-            done, _ = WorkFolder(tmp_path / "a.zarr", run)._read(listed)
+            done = WorkFolder(tmp_path / "a.zarr", run)._read()
         except ImageFileError:
             n_refused += 1
         else:  # a last line that was cut off, or nothing of weight

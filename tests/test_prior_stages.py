@@ -260,6 +260,7 @@ def test_fine_texture_everywhere_does_not_pass_for_noise():
     assert np.mean((denoised - clean) ** 2) < np.mean((noisy - clean) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blur", [0.0, 0.7])
 def test_detail_recovery_does_no_harm(blur):
     # On this scene the published schedule's stage 3 would lose detail or bring noise

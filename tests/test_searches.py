@@ -53,6 +53,7 @@ def threads_of_torch(estimator, X, y=None):
     return torch.get_num_threads()
 
 
+@pytest.mark.slow
 def test_one_image_over_the_stages():
     noisy, _ = noisy_scenes()
     denoiser = Noise2DetailDenoiser(init="random", random_state=0)
@@ -110,6 +111,7 @@ def test_several_scorers_at_once():
     assert search.best_params_ == {"blur": 1.5}
 
 
+@pytest.mark.slow
 def test_a_stack_with_ordinary_cv():
     noisy, clean = noisy_scenes(6, (48, 48))
     search = GridSearchCV(GaussianDenoiser(), BLURS, cv=3).fit(noisy)
@@ -196,6 +198,7 @@ def test_bm3d_among_the_denoisers():
     assert np.isfinite(search.fit(noisy).cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.slow
 def test_halving_by_the_number_of_steps():
     noisy, _ = noisy_scenes()
     search = HalvingGridSearchCV(

@@ -128,6 +128,7 @@ def test_images_without_noise_have_every_estimate(parameters):
         np.testing.assert_array_equal(estimate, X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(150, 131), (2, 90, 80)])
 def test_a_region_of_transform_is_that_part_of_the_result(fitted, small_tiles, shape):
     X = noisy_image(*shape)
@@ -174,6 +175,7 @@ def test_results_are_written_as_they_come(fitted, small_tiles, tmp_path, kind):
     assert_same(np.asarray(out), expected, X)
 
 
+@pytest.mark.slow
 def test_memory_maps_and_zarr_are_read_like_arrays(tmp_path):
     X = noisy_image(530, 500)
     X.tofile(tmp_path / "X.raw")
@@ -276,6 +278,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_without_memory_tiles_are_halved(fitted, error, n_threads):
@@ -349,6 +352,37 @@ def test_there_is_some_memory():
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
+@pytest.mark.parametrize(
+    ("line", "limit", "used"),
+    [
+        ("0::/jobs/mine\n", "memory.max", "anon"),
+        ("4:memory:/jobs/mine\n0::/\n", "memory.limit_in_bytes", "total_rss"),
+    ],
+)
+def test_the_control_group_of_the_process_counts_and_those_above(
+    tmp_path, monkeypatch, line, limit, used
+):
+    def group(place, n_limit, n_used):
+        folder = tmp_path / "groups" / place
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / limit).write_text(f"{n_limit}\n")
+        (folder / "memory.stat").write_text(f"{used} {n_used}\nfile 9\n")
+
+    (tmp_path / "own").write_text(line)
+    kinds = [(k[0], str(tmp_path / "groups"), *k[2:]) for k in _memory._GROUPS]
+    monkeypatch.setattr(_memory, "_OWN_GROUPS", str(tmp_path / "own"))
+    monkeypatch.setattr(_memory, "_GROUPS", kinds)
+    before = available_memory()
+    group(".", "max", 0)  # the root of all has no limit
+    assert available_memory() == pytest.approx(before, rel=0.2)
+    group("jobs/mine", 5000, 1000)
+    assert available_memory() == 4000
+    group("jobs", 7000, 6500)
+    assert available_memory() == 500
+    group("jobs/others", 100, 100)
+    assert available_memory() == 500
+
+
 CAPPED = """
     import resource
     import numpy as np, psutil, torch
@@ -382,6 +416,7 @@ CAPPED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_a_process_that_runs_out_of_memory_goes_on():
     # How much is left of a limit depends on the machine: one of these is between what

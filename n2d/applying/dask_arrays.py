@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 import torch
 
-from n2d.applying.tiled import STANDARD_ERROR, denoised_tiles
+from n2d.applying.tiled import denoised_tiles
 from n2d.core.device import usable_device
 from n2d.images import Images, settle_axes
 
@@ -16,7 +16,7 @@ from n2d.images import Images, settle_axes
 _SMALLEST_CHUNK = 512
 
 
-def lazily_denoised(denoiser, X, channel_axis, device, region=None, return_std=False):
+def lazily_denoised(denoiser, X, names, channel_axis, device, region=None):
     """Denoise Dask arrays when and where Dask is asked to.
 
     Parameters
@@ -26,22 +26,21 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None, return_std=F
         to every worker once.
     X : dask.array.Array, or list or tuple of array-likes
         Images, as for `Noise2DetailDenoiser.transform`.
+    names : sequence of str or int
+        See `TileDenoiser.estimates`.
     channel_axis : int or None
         The axis of the channels.
     device : str
         Where each worker computes, as the estimator's parameter.
     region : tuple of two slices, optional
         Which rows and columns of every image.
-    return_std : bool, default=False
-        Whether to give the standard error, too.
 
     Returns
     -------
-    denoised : dask.array.Array, or list or tuple of them
-        With X's chunks, of dtype ``np.result_type(X.dtype, np.float32)``.
-    std : like `denoised`
-        Standard errors; only with `return_std`. Both come from the same computation,
-        if they are asked for together.
+    list of dask.array.Array, or of list or tuple of them
+        One for every name, with X's chunks, of dtype
+        ``np.result_type(X.dtype, np.float32)``. They are computed together, where they
+        are asked for together.
     """
     import dask.array as da
     from dask.delayed import delayed
@@ -49,8 +48,6 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None, return_std=F
     # By its content, so that the same computation has the same name in Dask.
     digest = hashlib.sha256(pickle.dumps((denoiser, device))).hexdigest()
     node = delayed(denoiser, name=f"noise2detail-{digest[:32]}", pure=True)
-
-    names = ("stage3", STANDARD_ERROR) if return_std else ("stage3",)
 
     def found_for(array):
         array = da.asarray(array)
@@ -64,10 +61,8 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None, return_std=F
         return [estimate[tuple(index)] for estimate in found]
 
     if isinstance(X, (list, tuple)):
-        results = [type(X)(found) for found in zip(*map(found_for, X), strict=True)]
-    else:
-        results = found_for(X)
-    return tuple(results) if return_std else results[0]
+        return [type(X)(found) for found in zip(*map(found_for, X), strict=True)]
+    return found_for(X)
 
 
 def _plane(array, channel_axis):
@@ -101,7 +96,7 @@ def _denoised_array(array, plane, node, denoiser, names, channel_axis, device):
         chunks=((len(names),), *merged.chunks),
         meta=np.empty((0,) * (array.ndim + 1), dtype),
         denoiser=node,
-        names=names,
+        names=tuple(names),
         plane=tuple(plane),
         # Where blocks begin and end, along the rows' and the columns' axis.
         edges=tuple((0, *accumulate(merged.chunks[i])) for i in plane),

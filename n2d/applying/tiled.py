@@ -71,6 +71,10 @@ class TileDenoiser:
         # The networks themselves are the estimator's, and move.
         return replace(self, stages=replace(self.stages).to(device))
 
+    def of_shape(self, shape):
+        """One for an image of a shape (h, w)."""
+        return replace(self, intensities=self.intensities.of_shape(shape))
+
     def estimates(self, values, tile, device, names=("stage3",)):
         """Denoise a tile.
 
@@ -91,12 +95,13 @@ class TileDenoiser:
         list of ndarray of shape (C, tile.height, tile.width), float64
             The estimates that were named, in the units of `values`.
         """
-        with_error = STANDARD_ERROR in names
-        noisy = torch.from_numpy(self.intensities.forward(values))[None].to(device)
+        top, left = tile.window[:2]
+        noisy = self.intensities.forward(values, top, left)
+        noisy = torch.from_numpy(noisy)[None].to(device)
         if self.stages is None:
             factors = {name: noisy for name in names if isinstance(name, int)}
             found = Estimates(noisy, factors, noisy, noisy)
-        elif with_error:
+        elif STANDARD_ERROR in names:
             found = self.stages.estimates(noisy, tile.halo, return_error=True)
         else:
             found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
@@ -106,11 +111,14 @@ class TileDenoiser:
             return tile.crop(named[name][0]).cpu().numpy()
 
         def in_units(name):
+            place = (tile.top, tile.left)
             if name != STANDARD_ERROR:
-                return self.intensities.backward(seen(name))
+                return self.intensities.backward(seen(name), *place)
             if self.stages is None:  # nothing is done to the image
                 return np.zeros((len(values), tile.height, tile.width))
-            return self.intensities.backward_error(seen("error"), seen("stage3"))
+            return self.intensities.backward_error(
+                seen("error"), seen("stage3"), *place
+            )
 
         return [in_units(name) for name in names]
 
@@ -291,7 +299,7 @@ class _Run:
         )
 
     def _start(self, i, tile, submit):
-        compute = self._denoiser.estimates
+        compute = self._denoiser.of_shape(self._images[i].shape[1:]).estimates
         try:
             values = self._images[i].read(*tile.window)
             return submit(compute, values, tile, self._device, self._names)

@@ -1,81 +1,48 @@
 """Many files denoised: one bad file stops no other, and a table tells the end."""
 
-import contextlib
 import json
 import time
-from pathlib import Path
 
 import typer
 
-from n2d import __version__
-from n2d.cli.journal import Journal, fingerprint, remove_leftovers
-from n2d.cli.progress import RunProgress, write_line
+from n2d.cli.progress import RunProgress
 from n2d.cli.reporting import complain, one_line, warnings_in_one_line
 
 _DONE, _SKIPPED, _FAILED = "done", "skipped", "failed"
 
 
 class Batch:
-    """A run over files.
-
-    Parameters
-    ----------
-    pairs : list of tuple of two Path
-        What is read and what is written.
-    job : n2d.cli.one_file.Job
-        What is done with each.
-    into_folder : bool
-        Whether a list of what is finished is kept where the results are written.
-    quiet : bool
-        Whether to print warnings and errors only.
-    show_progress : bool
-        Whether to draw bars.
-    as_json : bool
-        Whether to print a JSON object for each file, and one for all, to stdout.
-    debug : bool
-        Whether to print tracebacks.
-    """
+    """A run over pairs of files; ``into_folder`` keeps a list of what is finished."""
 
     def __init__(
         self, pairs, job, *, into_folder, quiet, show_progress, as_json, debug
     ):
         self._pairs, self._job = pairs, job
-        self._keeps_journal = into_folder or job.resume
+        self._keeps_list = into_folder or job.resume
         self._quiet, self._debug = quiet, debug
-        self._shows, self._as_json = show_progress, as_json
+        self._progress = RunProgress(len(pairs), show_progress)
+        self._as_json = as_json
         self._counts = {_DONE: 0, _SKIPPED: 0, _FAILED: 0}
         self._failures = []
 
     def run(self):
-        """Go through all files.
-
-        Returns
-        -------
-        bool
-            Whether all went well.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If the user stops it, after the table.
-        """
+        """Go through all files, and return whether all went well."""
         start = time.perf_counter()
-        settings = self._job.description() | {"version": __version__}
         interrupted = True
         try:
-            with RunProgress(len(self._pairs), self._shows) as progress:
+            with self._progress:
                 for number, (source, target) in enumerate(self._pairs, start=1):
-                    self._one(number, source, target, settings, progress)
+                    self._one(number, source, target)
             interrupted = False
         finally:
             self._summarise(time.perf_counter() - start, interrupted)
         return not self._failures
 
-    def _one(self, number, source, target, settings, progress):
+    def _one(self, number, source, target):
         report = {"source": str(source), "target": str(target)}
         try:
-            with progress.file(source.name) as bar, warnings_in_one_line():
-                report |= self._denoise(number, source, target, settings, bar)
+            with self._progress.file(source.name) as bar, warnings_in_one_line():
+                report |= self._denoise(number, source, target, bar)
         except Exception as error:  # one bad file must not stop the others
             text = one_line(error)
             if str(source) not in text and str(target) not in text:
@@ -86,42 +53,22 @@ class Batch:
         self._counts[report["state"]] += 1
         self._emit({"event": "file", "number": number, **report})
 
-    def _denoise(self, number, source, target, settings, bar):
-        from n2d.cli.one_file import denoise_file
-        from n2d.io import is_result_of
+    def _denoise(self, number, source, target, bar):
+        from n2d.files._jobs import carry_out
 
-        job, before_rename, run_key = self._job, None, None
-        # A Zarr says itself what it is the result of.
-        says_itself = target.suffix.lower() == ".zarr"
-        if self._keeps_journal or says_itself:
-            if not source.exists():
-                source.stat()  # says what is wrong
-            run_key = settings | {"source": source.name, "input": fingerprint(source)}
-        if self._keeps_journal and not says_itself:
-            journal = Journal(target.parent)
-
-            def before_rename(complete):
-                journal.add(target, Path(complete), run_key)
-
-            if job.resume and journal.is_finished(target, run_key):
-                self._say(f"{self._count(number)}{target}: finished before, skipped")
-                return {"state": _SKIPPED}
-        if job.resume and run_key is not None and is_result_of(target, run_key):
-            self._say(f"{self._count(number)}{target}: finished before, skipped")
-            return {"state": _SKIPPED}
-        if job.resume:
-            with contextlib.suppress(OSError):
-                remove_leftovers(target)
-        outcome = denoise_file(
+        outcome = carry_out(
+            self._job,
             source,
             target,
-            job,
+            listed=self._keeps_list,
             say=self._say,
             progress=bar,
-            run_key=run_key,
-            before_rename=before_rename,
         )
-        self._say(f"{self._count(number)}{target}: written in {outcome.seconds:.1f} s")
+        where = f"{self._count(number)}{target}"
+        if outcome.skipped:
+            self._say(f"{where}: finished before, skipped")
+            return {"state": _SKIPPED}
+        self._say(f"{where}: written in {outcome.seconds:.1f} s")
         return {
             "state": _DONE,
             "shape": list(outcome.shape),
@@ -134,12 +81,18 @@ class Batch:
             "seconds": round(outcome.seconds, 3),
         }
 
+    @staticmethod
+    def _is_resumable(target):
+        from n2d.io import SUFFIXES, format_of, suffix_of
+
+        return suffix_of(target) in SUFFIXES and format_of(target).resumable
+
     def _count(self, number):
         return f"[{number}/{len(self._pairs)}] " if len(self._pairs) > 1 else ""
 
     def _say(self, text, always=False):
         if always or not self._quiet:
-            write_line(text)
+            self._progress.write_line(text)
 
     def _emit(self, record):
         if self._as_json:
@@ -147,7 +100,7 @@ class Batch:
 
     def _summarise(self, seconds, interrupted):
         n_files = len(self._pairs)
-        if interrupted and (n_files > 1 or self._pairs[0][1].suffix == ".zarr"):
+        if interrupted and (n_files > 1 or self._is_resumable(self._pairs[0][1])):
             typer.echo("the same command with --resume goes on from here", err=True)
         open_ones = n_files - sum(self._counts.values())
         self._emit(

@@ -7,15 +7,14 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.planning import is_meant_as_folder
 from n2d.cli.reporting import (
     FAILED,
+    aligned,
     clean_ending,
     complain,
     tell,
     warnings_in_one_line,
 )
-from n2d.cli.tables import aligned
 
 # A few seconds each for 512 x 512 pixels, three times of which are for the score, and
 # without any extra; BM3D takes a minute in all.
@@ -30,8 +29,8 @@ def compare(
         Path,
         typer.Argument(
             metavar="IMAGE",
-            help="A TIFF, PNG or JPEG file; a folder of such; or a folder with "
-            "subfolders noisy/ and clean/ of files with the same names.",
+            help="An image file that n2d denoise takes; a folder of such; or a folder "
+            "with subfolders noisy/ and clean/ of files with the same names.",
         ),
     ],
     output: Annotated[
@@ -55,6 +54,8 @@ def compare(
             f"(slower; an extra).  [default: {','.join(DEFAULT_METHODS)}]",
         ),
     ] = None,
+    axes: options.AxesOption = None,
+    channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
     data_range: options.PixelRangeOption = None,
     plane: Annotated[
@@ -90,11 +91,11 @@ def compare(
     PSNR and SSIM need clean images; the self-supervised score (higher is better, of
     one image only) and the seconds do not.
     """
-    from n2d.cli.inputs import InputError, find_images, read_case, unread_case
-    from n2d.cli.view import View
     from n2d.comparison import compare as compare_images
+    from n2d.files._cases import InputError, find_images, read_cases, unread_case
+    from n2d.files._targets import is_meant_as_folder
 
-    options.checked_data_range(data_range)
+    options.check_data_range(data_range)
     chosen = _chosen_methods(methods, seed=seed, device=device)
     if Path(output).exists() and not is_meant_as_folder(output):
         raise typer.BadParameter(
@@ -113,23 +114,29 @@ def compare(
             with warnings_in_one_line():
                 settled, notes = None, []
                 try:
-                    case, settled, notes = read_case(
-                        name, *paths, channel_axis=channel_axis, data_range=data_range
+                    cases, settled, notes = read_cases(
+                        name,
+                        *paths,
+                        data_range=data_range,
+                        axes=axes,
+                        channels=channels,
+                        channel_axis=channel_axis,
                     )
-                    view = View(case, plane, inset)
+                    drawings = [_Drawing(case, plane, inset) for case in cases]
                 except Exception as error:  # one bad file must not stop the others
-                    case, view = unread_case(name, paths[0], error), None
+                    cases, drawings = [unread_case(name, paths[0], error)], [None]
                 tell(notes, quiet=quiet)
-                rows += compare_images(
-                    chosen(settled),
-                    [case],
-                    folder,
-                    score=True,
-                    isolate=False,
-                    fresh=True,
-                    callback=None if quiet else _report,
-                    on_case=_drawer(folder, view, overwrite) if figure else None,
-                )
+                for case, drawing in zip(cases, drawings, strict=True):
+                    rows += compare_images(
+                        chosen(settled),
+                        [case],
+                        folder,
+                        score=True,
+                        isolate=False,
+                        fresh=True,
+                        callback=None if quiet else _report,
+                        on_case=_drawer(folder, drawing, overwrite) if figure else None,
+                    )
         typer.echo(aligned(_table(rows)))
         for error in _errors(rows):
             complain(error)
@@ -176,6 +183,8 @@ def _prepare(folder, files, *, figure, overwrite):
     targets = [folder / name for name in TABLES]
     if figure:
         targets += [_figure_path(folder, name) for name in files]
+        # Of channels, which have a figure each.
+        targets += [found for name in files for found in folder.glob(f"{name}-c*.png")]
     sources = {path.resolve() for pair in files.values() for path in pair if path}
     folder.mkdir(parents=True, exist_ok=True)
     for target in targets:
@@ -228,14 +237,62 @@ def _errors(rows):
                 yield f"{case}, {row['method']}: {row['error']}"
 
 
-def _drawer(folder, view, overwrite):
+def _drawer(folder, drawing, overwrite):
     """Return what draws a case once all methods are through with it."""
     from n2d.io import atomic_write
 
     def draw(case, rows, estimates):
-        picture = view.plot(rows, estimates)
+        picture = drawing.plot(rows, estimates)
         target = _figure_path(folder, case.name)
         with atomic_write(target, overwrite=overwrite) as path:
             picture.savefig(path, format="png", dpi=_DPI)
 
     return draw
+
+
+class _Drawing:
+    """One image of a case, as it is drawn."""
+
+    def __init__(self, case, plane=0, inset=None):
+        self._case, self._plane, self._inset = case, plane, inset
+        shape, axis = case.noisy.shape, case.channel_axis
+        self._stacked = len(shape) == (3 if axis is None else 4)
+        n_planes = shape[0] if self._stacked else 1
+        if plane >= n_planes:
+            raise ValueError(f"--plane {plane}: there are planes 0 to {n_planes - 1}")
+        rows, columns = [n for i, n in enumerate(shape) if i != axis][-2:]
+        if inset is not None:
+            top, left, height, width = inset
+            if not (
+                0 <= top < top + height <= rows and 0 <= left < left + width <= columns
+            ):
+                raise ValueError(
+                    f"--inset {top} {left} {height} {width}: is no part (top, left, "
+                    f"height, width) of {rows} x {columns} pixels"
+                )
+
+    def plot(self, rows, estimates):
+        """Draw the image, what denoisers made of it, and the clean one."""
+        from n2d.comparison import plot_comparison
+
+        case, axis = self._case, self._case.channel_axis
+        if self._stacked and axis is not None:
+            axis -= 1
+        return plot_comparison(
+            self._one(case.noisy),
+            {name: self._one(estimate) for name, estimate in estimates.items()},
+            None if case.clean is None else self._one(case.clean),
+            data_range=case.data_range,
+            channel_axis=axis,
+            inset=self._inset,
+            titles={row["method"]: _title(row) for row in rows},
+        )
+
+    def _one(self, array):
+        return array[self._plane] if self._stacked else array
+
+
+def _title(row):
+    score = "" if row["score"] is None else f"score {row['score']:.3f}, "
+    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+    return f"{score}{seconds}"

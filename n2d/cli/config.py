@@ -7,10 +7,10 @@ A JSON object: "parameters" of `n2d.Noise2DetailDenoiser` or another denoiser, t
 
 import json
 import math
+from enum import StrEnum
 from numbers import Integral, Real
 
 from n2d import __version__
-from n2d.cli.options import Init, Solver, are_factors
 
 # Names in `n2d.denoiser_registry` of what `n2d denoise` can run.
 N2D_METHODS = ("n2d", "n2d-random", "n2d-paper")
@@ -21,6 +21,28 @@ _KEYS = {"method", "parameters", "search", "version"}
 
 class ConfigError(ValueError):
     """A file of parameters cannot be used; the message names it and says why."""
+
+
+class Solver(StrEnum):
+    """What `--solver` may be."""
+
+    fast = "fast"
+    paper = "paper"
+
+
+class Init(StrEnum):
+    """What `--init` may be."""
+
+    auto = "auto"
+    random = "random"
+    synthetic = "synthetic"
+
+
+def are_factors(values):
+    """Whether values are downsampling factors: different whole numbers from 2 up."""
+    return all(type(v) is int and v >= 2 for v in values) and (
+        len(set(values)) == len(values)
+    )
 
 
 def _is_whole(value, least):
@@ -78,34 +100,7 @@ _PARAMETERS = {
 
 
 def read_config(path):
-    """Read parameters of `n2d.Noise2DetailDenoiser`.
-
-    Parameters
-    ----------
-    path : Path
-        A file that `write_config` wrote, or one like it.
-
-    Returns
-    -------
-    dict
-        Keyword arguments, checked.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing, is no such file, is for another denoiser, or has keys
-        or values that make no sense.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from n2d.cli.config import read_config
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "config.json")
-    ...     _ = path.write_text('{"parameters": {"downsampling_factors": [2]}}')
-    ...     read_config(path)
-    {'downsampling_factors': (2,)}
-    """
+    """Read parameters of `n2d.Noise2DetailDenoiser`, checked, as keyword arguments."""
     content = _read_object(path)
     _refuse_unknown(path, content, _KEYS, "key")
     method = content.get("method", "n2d")
@@ -129,26 +124,7 @@ def read_config(path):
 
 
 def complaint_about(name, value):
-    """Say why a value of a parameter of `n2d.Noise2DetailDenoiser` will not do.
-
-    Parameters
-    ----------
-    name : str
-        The parameter.
-    value : object
-        What it shall be.
-
-    Returns
-    -------
-    str
-        "" where it will do.
-
-    Examples
-    --------
-    >>> from n2d.cli.config import complaint_about
-    >>> complaint_about("max_iter", 0)
-    'max_iter must be "auto" or a whole number of 1 or more, not 0'
-    """
+    """Say why a value of the estimator's parameter will not do, or return ""."""
     will_do, description = _PARAMETERS[name]
     return (
         "" if will_do(value) else f"{name} must be {description}, not {_shown(value)}"
@@ -163,28 +139,7 @@ def _shown(value):
 
 
 def write_config(path, method, parameters, search, *, overwrite=False):
-    """Write parameters that were chosen, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    method : str
-        Name of the denoiser in `n2d.denoiser_registry`.
-    parameters : dict
-        What was chosen: numbers, texts, None, and tuples of them.
-    search : dict
-        What was searched, and what came out of it.
-    overwrite : bool, default=False
-        Whether the file may exist.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
-    OSError
-        If it cannot be written.
-    """
+    """Write chosen parameters, and the search for them, whole or not at all."""
     from n2d.io import atomic_write
 
     content = {
@@ -220,3 +175,81 @@ def _refuse_unknown(path, found, known, kind):
             f"{path}: there is no {kind} {', '.join(map(repr, unknown))}; there are "
             f"{', '.join(sorted(known))}"
         )
+
+
+# -- what `n2d tune` searches ---------------------------------------------------------
+
+# Up to a dozen settings, which take a minute for 512 x 512 pixels. Where the parameters
+# of a denoiser are in the units of the image (sigma of BM3D) there is no default.
+_DEFAULTS = {
+    # The learned start settles its few rounds (max_iter) by itself.
+    "n2d": {
+        "downsampling_factors": [(), (2, 4)],
+        "detail_max_iter": [0, 100, 400],
+    },
+    "n2d-random": {
+        "max_iter": [100, 400],
+        "downsampling_factors": [(), (2, 4)],
+        "detail_max_iter": [0, 200],
+    },
+    "nlm": {"strength": [0.6, 0.8, 1.0, 1.2], "patch_size": [5, 7]},
+    "wavelet": {"wavelet": ["db2", "sym4"], "method": ["BayesShrink", "VisuShrink"]},
+    "tv": {"strength": [0.5, 0.7, 1.0, 1.4, 2.0]},
+    "bilateral": {"strength": [1.0, 2.0, 3.0], "blur": [1.0, 1.8, 3.0]},
+    "gaussian": {"blur": [0.5, 0.7, 1.0, 1.4, 2.0, 2.8]},
+    "median": {"size": [3, 5, 7]},
+    "zs-n2n": {"max_iter": [100, 200, 400]},
+}
+
+
+def default_grid(method):
+    """Return what is searched for a denoiser where the user does not say."""
+    inner = method.removeprefix("vst-")
+    if inner not in _DEFAULTS:
+        raise ValueError(
+            f"{method} has no default grid; say what to search, such as --grid "
+            "sigma=5,10,20"
+        )
+    prefix = "denoiser__" if inner != method else ""
+    return {f"{prefix}{name}": values for name, values in _DEFAULTS[inner].items()}
+
+
+def parse_grid(texts, method, known):
+    """Read a grid from texts such as ``detail_max_iter=0,100``, a parameter each."""
+    from n2d.comparison.methods import parse_value, split_outside_brackets
+
+    grid = {}
+    allowed = sorted(
+        name
+        for name in known
+        if name.rpartition("__")[2] not in NOT_TUNABLE and name != "denoiser"
+    )
+    for text in texts:
+        name, equals, values = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise ValueError(f"write PARAMETER=VALUE,VALUE,..., got {text!r}")
+        if name not in allowed:
+            raise ValueError(
+                f"{method} has no parameter {name!r} to search; there are "
+                f"{', '.join(allowed)}"
+            )
+        if name in grid:
+            raise ValueError(f"{name} is given twice; give all its values at once")
+        grid[name] = [parse_value(value) for value in split_outside_brackets(values)]
+        if not grid[name]:
+            raise ValueError(f"{name} has no values: write {name}=VALUE,VALUE,...")
+        for value in grid[name]:
+            _check(name, value, method)
+    return grid
+
+
+def _check(name, value, method):
+    """Raise now what would be raised in the middle, or at the end, of the search."""
+    complaint = complaint_about(name, value) if method in N2D_METHODS else ""
+    if not complaint:
+        try:
+            json.dumps(value)
+        except TypeError:
+            complaint = f"{name}={value!r} cannot be written to a file"
+    if complaint:
+        raise ValueError(complaint)

@@ -13,8 +13,17 @@ from n2d.cli.reporting import clean_ending, warnings_in_one_line
 _GAIN = 0.02
 _SIGMA = 0.03
 
+# Of the picture: pixels, and grey values.
+_GAP = 12
+_CAPTION = 56
+_FONT_SIZE = 20
+_SMALLEST_PANEL = 384
+_INK = 0
+_PAPER = 255
+
 
 def demo(
+    context: typer.Context,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where files go."),
@@ -34,17 +43,7 @@ def demo(
     Writes noisy.tif, denoised.tif and clean.tif (float32, the clean image between 0
     and 1) and comparison.png, and prints PSNR, SSIM and the time it took.
     """
-    parameters = options.estimator_parameters(
-        solver=solver,
-        init=init,
-        max_iter=max_iter,
-        detail_max_iter=detail_max_iter,
-        factors=None,
-        learning_rate=None,
-        seed=seed,
-        device=device,
-        quiet=quiet,
-    )
+    parameters = options.estimator_parameters(context)
     with clean_ending(debug=debug), warnings_in_one_line():
         _run(output, parameters, seed=seed, overwrite=overwrite, quiet=quiet)
 
@@ -53,7 +52,6 @@ def _run(folder, parameters, *, seed, overwrite, quiet):
     import numpy as np
 
     from n2d import Noise2DetailDenoiser
-    from n2d.cli.picture import side_by_side
     from n2d.datasets import fluorescence_cells
     from n2d.io import check_output, write_image
     from n2d.metrics import psnr, ssim
@@ -91,6 +89,34 @@ def _run(folder, parameters, *, seed, overwrite, quiet):
     for name in names:
         write_image(paths[name], images[name], overwrite=overwrite)
     panels = [(images[name], captions[name]) for name in names]
-    write_image(picture, side_by_side(panels, 0.0, 1.0), overwrite=overwrite)
+    write_image(picture, _side_by_side(panels, 0.0, 1.0), overwrite=overwrite)
     if not quiet:
         typer.echo(f"images and the picture {picture.name} are in {folder}")
+
+
+def _side_by_side(panels, low, high):
+    """Draw grey images in a row, on one grey scale, with captions below."""
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    zoom = -(-_SMALLEST_PANEL // panels[0][0].shape[1])
+    height, width = (zoom * side for side in panels[0][0].shape)
+    size = (_GAP + len(panels) * (width + _GAP), height + _CAPTION + 2 * _GAP)
+    sheet = Image.new("L", size, _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=_FONT_SIZE)
+    for i, (image, caption) in enumerate(panels):
+        grey = np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
+        grey = np.rint(grey * 255).astype(np.uint8)
+        panel = Image.fromarray(grey.repeat(zoom, axis=0).repeat(zoom, axis=1))
+        left = _GAP + i * (width + _GAP)
+        sheet.paste(panel, (left, _GAP))
+        draw.multiline_text(
+            (left + width / 2, height + 2 * _GAP),
+            caption,
+            fill=_INK,
+            font=font,
+            anchor="ma",
+            align="center",
+        )
+    return np.asarray(sheet)

@@ -1,5 +1,6 @@
 """`n2d denoise`: files in, files out."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,6 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.config import ConfigError, read_config
-from n2d.cli.planning import PlanError, expand_inputs, plan_outputs
 from n2d.cli.reporting import FAILED, clean_ending
 
 
@@ -107,26 +106,7 @@ def denoise(
     Each file is denoised on its own, with a network that learns from nothing else.
     Every channel has a scale and a network of its own; its planes (Z, T) share them.
     """
-    parameters = options.estimator_parameters(
-        solver=solver,
-        init=init,
-        max_iter=max_iter,
-        detail_max_iter=detail_max_iter,
-        factors=factors,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=device,
-        quiet=quiet,
-    )
-    if options.checked_data_range(data_range) is not None:
-        parameters["data_range"] = data_range
-    if config is not None:
-        try:
-            tuned = read_config(config)
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
-        given = options.given_parameters(context)
-        parameters |= {k: v for k, v in tuned.items() if k not in given}
+    parameters = options.estimator_parameters(context)
     if resume and overwrite:
         raise typer.BadParameter(
             "--resume keeps results that are finished, --overwrite replaces them; give "
@@ -137,18 +117,20 @@ def denoise(
         raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
     if model is not None:
         _refuse_with_model(context, config)
+    from n2d.files._targets import PlanError, expand_inputs, plan_outputs
+
     try:
         into_folder = len(inputs) > 1 or any(map(_is_folder_of_images, inputs))
         inputs = expand_inputs(inputs)
         if into_folder and len(inputs) == 1:
-            output = output.rstrip("/") + "/"
+            output = output.rstrip(f"/{os.sep}") + "/"
         pairs = plan_outputs(inputs, output, overwrite=overwrite)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--output") from error
 
     from n2d.cli.batch import Batch
-    from n2d.cli.one_file import Job
     from n2d.cli.progress import is_terminal
+    from n2d.files._jobs import Job
 
     job = Job(
         parameters=parameters | {"verbose": 0},

@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.config import ConfigError, read_config
-from n2d.cli.planning import PlanError, expand_inputs
 from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
 
 
@@ -51,26 +49,8 @@ def fit(
     what was measured, and writes a file that holds no pixels and runs no code. Large
     files are read in parts.
     """
-    parameters = options.estimator_parameters(
-        solver=solver,
-        init=init,
-        max_iter=max_iter,
-        detail_max_iter=detail_max_iter,
-        factors=factors,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=device,
-        quiet=quiet,
-    )
-    if options.checked_data_range(data_range) is not None:
-        parameters["data_range"] = data_range
-    if config is not None:
-        try:
-            tuned = read_config(config)
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
-        given = options.given_parameters(context)
-        parameters |= {k: v for k, v in tuned.items() if k not in given}
+    parameters = options.estimator_parameters(context)
+    from n2d.files._targets import PlanError, expand_inputs
 
     try:
         images = expand_inputs(images)
@@ -78,13 +58,13 @@ def fit(
         raise typer.BadParameter(f"{error}.", param_hint="IMAGES") from error
 
     with clean_ending(debug=debug), warnings_in_one_line():
-        from n2d.cli.model_report import report
+        from n2d.cli.info import report
         from n2d.io import check_target
 
         start = time.perf_counter()
         check_target(output, overwrite=overwrite)
-        layout = {"channels": channels, "channel_axis": channel_axis}
-        planes, axis = _planes(images, axes, layout, quiet=quiet)
+        how = {"axes": axes, "channels": channels, "channel_axis": channel_axis}
+        planes, axis = _planes(images, how, quiet=quiet)
 
         # The heaviest import, and not needed for files that cannot be read.
         from n2d import Noise2DetailDenoiser
@@ -97,37 +77,23 @@ def fit(
             typer.echo(f"{output}: written in {seconds:.1f} s", err=True)
 
 
-def _planes(paths, axes, layout, *, quiet):
-    """List the images of all files, which have to be of one kind.
-
-    Returns
-    -------
-    planes : list of FilePlane
-        Each (H, W), or with an axis of channels, whose place the first file says.
-    channel_axis : int or None
-        Of every image.
-    """
-    from n2d.cli.layout import describe_file, lay_out, settle_axes
-    from n2d.cli.planes import FilePlane
+def _planes(paths, how, *, quiet):
+    """List the images of all files, of one kind, and the axis of their channels."""
+    from n2d.files._plan import plan_of
+    from n2d.files._planes import FilePlane
+    from n2d.files._words import describe_file
     from n2d.io import open_image
 
     planes, first = [], None
     for path in paths:
         with open_image(path) as image:
-            letters = settle_axes(image.axes, image.data.shape, axes)
-            plan = lay_out(
-                letters,
-                image.data.shape,
-                alpha=image.alpha and "S" in letters,
-                fit_per=options.FitPer.file,
-                **layout,
-            )
+            plan = plan_of(image, fit_per="file", **how)
             found = [
                 FilePlane(path, image.data, plane.key)
                 for planes_of_fit in plan.fits
                 for plane in planes_of_fit
             ]
-            tell([f"{path}: {describe_file(image, letters)}"], quiet=quiet)
+            tell([f"{path}: {describe_file(image, plan.axes)}"], quiet=quiet)
             tell([f"note: {path}: {note}" for note in image.notes])
         axis = plan.channel_axis
         kind = axis, None if axis is None else found[0].shape[axis]

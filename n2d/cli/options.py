@@ -6,20 +6,7 @@ from typing import Annotated
 
 import typer
 
-
-class Solver(StrEnum):
-    """What `--solver` may be."""
-
-    fast = "fast"
-    paper = "paper"
-
-
-class Init(StrEnum):
-    """What `--init` may be."""
-
-    auto = "auto"
-    random = "random"
-    synthetic = "synthetic"
+from n2d.cli.config import ConfigError, Init, Solver, are_factors, read_config
 
 
 class Channels(StrEnum):
@@ -163,126 +150,60 @@ DebugOption = Annotated[
 ]
 
 
-def checked_data_range(data_range):
-    """Return the two numbers of `--data-range`, or None.
-
-    Parameters
-    ----------
-    data_range : tuple of two floats or None
-        As given.
-
-    Returns
-    -------
-    tuple of two floats or None
-        As given.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the first is not below the second.
-    """
+def check_data_range(data_range):
+    """Refuse a range whose first number is not below the second."""
     if data_range is not None and not data_range[0] < data_range[1]:
         raise typer.BadParameter(
             f"{data_range[0]:g} is not below {data_range[1]:g}.",
             param_hint="--data-range",
         )
-    return data_range
 
 
-def given_parameters(context):
-    """Name the estimator's parameters that the command line sets itself.
+# Options that are called otherwise than the estimator's parameters.
+_PARAMETERS = {"factors": "downsampling_factors", "seed": "random_state"}
 
-    Parameters
-    ----------
-    context : typer.Context
-        Of a command that has the options of this module.
 
-    Returns
-    -------
-    set of str
-        Names of parameters of `n2d.Noise2DetailDenoiser`.
+def estimator_parameters(context):
+    """Turn the options of a command into arguments of `n2d.Noise2DetailDenoiser`.
+
+    Those that were given go before those of --config, and these before the defaults.
+    What is left to the estimator is not among them.
     """
-    names = {"factors": "downsampling_factors", "seed": "random_state"}
-    return {
-        names.get(name, name)
-        for name in context.params
-        if context.get_parameter_source(name).name == "COMMANDLINE"
-    }
-
-
-def estimator_parameters(
-    *,
-    solver,
-    init,
-    max_iter,
-    detail_max_iter,
-    factors,
-    learning_rate,
-    seed,
-    device,
-    quiet,
-):
-    """Turn options into keyword arguments of `n2d.Noise2DetailDenoiser`.
-
-    Parameters
-    ----------
-    solver, init : Solver, Init
-        As chosen.
-    max_iter, detail_max_iter, factors, learning_rate : int, int, str, float or None
-        As given; None leaves the choice to the estimator.
-    seed : int
-        The estimator's `random_state`.
-    device : str
-        As given.
-    quiet : bool
-        Whether to go without progress bars.
-
-    Returns
-    -------
-    dict
-        Keyword arguments; without what is left to the estimator.
-
-    Raises
-    ------
-    typer.BadParameter
-        If `factors` or `learning_rate` makes no sense.
-    """
-    if learning_rate is not None and not learning_rate > 0:
+    found = context.params
+    rate = found.get("learning_rate")
+    if rate is not None and not rate > 0:
         raise typer.BadParameter(
-            f"{learning_rate} is not above 0.", param_hint="--learning-rate"
+            f"{rate} is not above 0.", param_hint="--learning-rate"
         )
+    check_data_range(found.get("data_range"))
+    factors = found.get("factors")
     chosen = {
-        "max_iter": max_iter,
-        "detail_max_iter": detail_max_iter,
+        "max_iter": found.get("max_iter"),
+        "detail_max_iter": found.get("detail_max_iter"),
         "downsampling_factors": None if factors is None else _parse_factors(factors),
-        "learning_rate": learning_rate,
+        "learning_rate": rate,
+        "data_range": found.get("data_range"),
     }
-    return {
-        "solver": str(solver),
-        "init": str(init),
+    parameters = {
+        "solver": str(found["solver"]),
+        "init": str(found["init"]),
         **{name: value for name, value in chosen.items() if value is not None},
-        "random_state": seed,
-        "device": device,
-        "verbose": int(not quiet),
+        "random_state": found["seed"],
+        "device": found["device"],
+        "verbose": int(not found["quiet"]),
     }
-
-
-def are_factors(values):
-    """Whether values are downsampling factors: different whole numbers of 2 or more.
-
-    Parameters
-    ----------
-    values : sequence
-        Of anything; empty will do.
-
-    Returns
-    -------
-    bool
-        Whether stage 2 can take them.
-    """
-    return all(type(v) is int and v >= 2 for v in values) and (
-        len(set(values)) == len(values)
-    )
+    if found.get("config") is not None:
+        try:
+            tuned = read_config(Path(found["config"]))
+        except ConfigError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
+        given = {
+            _PARAMETERS.get(name, name)
+            for name in found
+            if context.get_parameter_source(name).name == "COMMANDLINE"
+        }
+        parameters |= {k: v for k, v in tuned.items() if k not in given}
+    return parameters
 
 
 def _parse_factors(text):

@@ -3,89 +3,69 @@
 import contextlib
 import sys
 
+import typer
+
+from n2d._progress import progress_bars
+
 
 class RunProgress:
-    """Bars for all files and for the one that is under way; a context manager.
-
-    Parameters
-    ----------
-    n_files : int
-        How many files there are.
-    visible : bool
-        Whether to draw anything.
-    """
+    """Bars for all files and for the one that is under way; a context manager."""
 
     def __init__(self, n_files, visible):
+        self._bars = self._all = None
         self._n_files, self._visible = n_files, visible
-        self._bar = None
 
     def __enter__(self):
-        if self._visible and self._n_files > 1:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=self._n_files, desc="all files", unit="file")
+        if self._visible:
+            self._bars = _bars(on_any=not is_terminal())
+            self._bars.start()
+            if self._n_files > 1:
+                text = f"0/{self._n_files} files"
+                self._all = self._bars.add_task(
+                    "all files", total=self._n_files, text=text
+                )
         return self
 
     def __exit__(self, *exception):
-        if self._bar is not None:
-            self._bar.close()
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
 
     @contextlib.contextmanager
     def file(self, name):
-        """Follow one file.
-
-        Parameters
-        ----------
-        name : str
-            How to call it.
-
-        Yields
-        ------
-        FileProgress
-            To be told what happens.
-        """
-        progress = FileProgress(
-            name, self._visible, position=int(self._bar is not None)
-        )
+        """Give a `FileProgress` for one file."""
+        progress = FileProgress(name, self._bars)
         try:
             yield progress
         finally:
-            progress.close()
-            if self._bar is not None:
-                self._bar.update()
+            progress.close(remove=self._all is not None)
+            if self._all is not None:
+                self._bars.advance(self._all)
+                done = int(self._bars.tasks[0].completed)
+                self._bars.update(self._all, text=f"{done}/{self._n_files} files")
+
+    def write_line(self, text):
+        """Print a line to stderr, above the bars if there are any."""
+        if self._bars is None:
+            typer.echo(text, err=True)
+        else:
+            self._bars.console.print(
+                text, markup=False, highlight=False, emoji=False, soft_wrap=True
+            )
 
 
 class FileProgress:
-    """The bar of one file, in planes.
+    """The bar of one file, in planes."""
 
-    Parameters
-    ----------
-    name : str
-        How to call the file.
-    visible : bool
-        Whether to draw anything.
-    position : int, default=0
-        The line to draw in.
-    """
-
-    def __init__(self, name, visible, position=0):
-        self._name, self._visible, self._position = name, visible, position
-        self._bar, self._done, self._at_once = None, 0, 0
+    def __init__(self, name, bars):
+        self._name, self._bars = name, bars
+        self._task, self._total, self._done, self._at_once = None, 0, 0, 0
 
     def begin(self, n_planes):
         """Start, with so many planes to go."""
-        if self._visible:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=n_planes,
-                desc=self._name,
-                unit="plane",
-                position=self._position,
-                leave=self._position == 0,
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} planes "
-                "[{elapsed}<{remaining}{postfix}]",
-            )
+        self._total = n_planes
+        if self._bars is not None:
+            self._task = self._bars.add_task(self._name, total=n_planes, text="")
 
     def skip(self, n_planes):
         """Count planes that an earlier run has finished."""
@@ -102,55 +82,57 @@ class FileProgress:
 
     def fitting(self, progress):
         """Show a step of `fit`: its callback; never cancels."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(
-                f"{progress.stage} {progress.step}/{progress.total}, "
-                f"loss={progress.loss:.3g}",
-                refresh=False,
-            )
-            self._bar.update(0)
+        self._show(
+            0.0,
+            f"{progress.stage} {progress.step}/{progress.total}, "
+            f"loss={progress.loss:.3g}",
+        )
 
     def transforming(self, progress):
         """Show a step of `transform`: its callback; never cancels."""
-        if self._bar is not None:
-            self._bar.set_postfix_str("denoising", refresh=False)
-            self._show(self._at_once * progress.step / max(progress.total, 1))
+        share = self._at_once * progress.step / max(progress.total, 1)
+        self._show(share, "denoising")
 
-    def _show(self, share):
-        if self._bar is not None:
-            self._bar.update(min(self._done + share, self._bar.total) - self._bar.n)
+    def _show(self, share, text=""):
+        if self._task is not None:
+            done = min(self._done + share, self._total)
+            text = f"{done:.1f}/{self._total} planes  {text}"
+            self._bars.update(self._task, completed=done, text=text)
 
-    def close(self):
-        """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def close(self, *, remove):
+        """Stop the bar, and take it away where others follow."""
+        if self._task is not None:
+            self._bars.stop_task(self._task)
+            if remove:
+                self._bars.remove_task(self._task)
+            self._task = None
 
 
 def is_terminal():
-    """Whether stderr is a terminal, where bars can move.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-    """
+    """Whether stderr is a terminal, where bars can move."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def write_line(text):
-    """Print a line to stderr, above the bars if there are any.
+@contextlib.contextmanager
+def counting(total, unit, *, visible):
+    """Give a function that counts one more: by a bar, or by lines where none moves."""
+    done = 0
 
-    Parameters
-    ----------
-    text : str
-        The line.
-    """
-    if "tqdm" in sys.modules:
-        from tqdm import tqdm
+    def step():
+        nonlocal done
+        done += 1
+        if bars is not None:
+            bars.update(task, completed=done, text=f"{done}/{total}")
+        elif visible:
+            typer.echo(f"{done}/{total} {unit}", err=True)
 
-        tqdm.write(text, file=sys.stderr)
-    else:
-        import typer
+    bars = _bars() if visible and is_terminal() else None
+    with bars or contextlib.nullcontext():
+        task = bars and bars.add_task(unit, total=total, text=f"0/{total}")
+        yield step
 
-        typer.echo(text, err=True)
+
+def _bars(*, on_any=False):
+    from rich.progress import TextColumn
+
+    return progress_bars(TextColumn("{task.fields[text]}", markup=False), on_any=on_any)

@@ -90,3 +90,15 @@ def warnings_in_one_line():
         finally:
             for text in dict.fromkeys(" ".join(str(w.message).split()) for w in caught):
                 typer.echo(f"warning: {text}", err=True)
+
+
+def aligned(lines):
+    """Lay out lines of cells in columns, the first to the left, numbers right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

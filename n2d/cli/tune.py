@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
-from n2d.cli.tables import aligned
+from n2d.cli.progress import counting
+from n2d.cli.reporting import aligned, clean_ending, tell, warnings_in_one_line
 
 
 def tune(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="A TIFF, PNG or JPEG file.")
+        Path, typer.Argument(metavar="IMAGE", help="A file that n2d denoise takes.")
     ],
     output: Annotated[
         Path | None,
@@ -45,6 +45,8 @@ def tune(
         ),
     ] = None,
     clean: options.CleanOption = None,
+    axes: options.AxesOption = None,
+    channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
     data_range: options.PixelRangeOption = None,
     seed: options.SeedOption = 0,
@@ -60,19 +62,25 @@ def tune(
     --config FILE` takes. A clean image, if there is one, adds PSNR to the table, and
     takes no part in the choice.
     """
-    options.checked_data_range(data_range)
+    options.check_data_range(data_range)
     name = method.partition(":")[0].strip()
     searched = _checked_grid(method, name, grid)
     target = Path(f"{image.stem}.n2d.json") if output is None else output
 
     with clean_ending(debug=debug), warnings_in_one_line():
         from n2d.cli.config import write_config
-        from n2d.cli.inputs import read_case
+        from n2d.files._cases import read_cases
         from n2d.io import check_target
 
         check_target(target, overwrite=overwrite)
-        case, limits, notes = read_case(
-            image.stem, image, clean, channel_axis=channel_axis, data_range=data_range
+        cases, limits, notes = read_cases(
+            image.stem,
+            image,
+            clean,
+            data_range=data_range,
+            axes=axes,
+            channels=channels,
+            channel_axis=channel_axis,
         )
         tell(notes, quiet=quiet)
         denoiser = _make(
@@ -80,9 +88,9 @@ def tune(
             data_range=limits,
             random_state=seed,
             device=device,
-            channel_axis=case.channel_axis,
+            channel_axis=cases[0].channel_axis,
         )
-        results = _search(denoiser, searched, case, quiet=quiet)
+        results = _search(denoiser, searched, cases, quiet=quiet)
         typer.echo(aligned(_table(results)))
         parameters = _changed_parameters(
             name, denoiser.set_params(**results[0]["parameters"])
@@ -114,7 +122,7 @@ def _make(text, **settings):
 
 def _checked_grid(method, name, texts):
     """Return the grid, or end with a word on the option that makes no sense."""
-    from n2d.cli.grids import default_grid, parse_grid
+    from n2d.cli.config import default_grid, parse_grid
 
     try:
         known = _make(method).get_params()
@@ -126,69 +134,61 @@ def _checked_grid(method, name, texts):
         raise typer.BadParameter(f"{error}.", param_hint="--grid") from error
 
 
-def _search(denoiser, grid, case, *, quiet):
-    """Fit every setting of a grid, and return what came of each, the best first.
+def _search(denoiser, grid, cases, *, quiet):
+    """Fit every setting of a grid to every case; means over cases, the best first."""
+    from sklearn.model_selection import ParameterGrid
 
-    Parameters
-    ----------
-    denoiser : denoiser
-        Cloned for every setting.
-    grid : dict of str to list
-        Values by parameter.
-    case : Case
-        The image.
-    quiet : bool
-        Whether to go without a progress bar.
+    settings = list(ParameterGrid(grid))
+    with counting(len(settings) * len(cases), "settings", visible=not quiet) as step:
+        tables = [_search_one(denoiser, grid, case, step) for case in cases]
+    results = []
+    for parameters, *found in zip(settings, *tables, strict=True):
+        means = {key: sum(one[key] for one in found) / len(found) for key in found[0]}
+        seconds = round(means["seconds"] * len(found), 3)
+        means = {"psnr": None, **means, "seconds": seconds}
+        results.append(
+            {"parameters": parameters}
+            | {key: means[key] for key in ("score", "psnr", "seconds")}
+        )
+    if not all(math.isfinite(result["score"]) for result in results):
+        raise ValueError("the self-supervised score is not finite on this image")
+    # Of equal scores, that of the setting named first.
+    return sorted(results, key=lambda result: -result["score"])
 
-    Returns
-    -------
-    list of dict
-        "parameters", "score", "psnr" (None without a clean image) and "seconds" of
-        fitting.
-    """
-    from sklearn.model_selection import GridSearchCV, ParameterGrid
-    from tqdm import tqdm
+
+def _search_one(denoiser, grid, case, step):
+    """Fit every setting of a grid to a case; its numbers, in the order of the grid."""
+    from sklearn.model_selection import GridSearchCV
 
     from n2d.metrics import psnr
     from n2d.model_selection import SingleImageSplit
 
-    with tqdm(total=len(ParameterGrid(grid)), unit="setting", disable=quiet) as bar:
+    def judge(fitted, X, y=None):
+        numbers = {"score": fitted.score(X)}
+        if case.clean is not None:
+            numbers["psnr"] = psnr(case.clean, fitted.transform(X), case.data_range)
+        step()
+        return numbers
 
-        def judge(fitted, X, y=None):
-            numbers = {"score": fitted.score(X)}
-            if case.clean is not None:
-                numbers["psnr"] = psnr(case.clean, fitted.transform(X), case.data_range)
-            bar.update()
-            return numbers
-
-        search = GridSearchCV(
+    table = (
+        GridSearchCV(
             denoiser,
             grid,
             scoring=judge,
             cv=SingleImageSplit(),
             refit=False,
             error_score="raise",
-        ).fit(case.noisy)
-    table = search.cv_results_
-    results = [
-        {
-            "parameters": parameters,
-            "score": float(score),
-            "psnr": None if decibels is None else float(decibels),
-            "seconds": round(float(seconds), 3),
-        }
-        for parameters, score, decibels, seconds in zip(
-            table["params"],
-            table["mean_test_score"],
-            table.get("mean_test_psnr", [None] * len(table["params"])),
-            table["mean_fit_time"],
-            strict=True,
         )
+        .fit(case.noisy)
+        .cv_results_
+    )
+    columns = {"score": "mean_test_score", "seconds": "mean_fit_time"}
+    if case.clean is not None:
+        columns["psnr"] = "mean_test_psnr"
+    return [
+        {key: float(table[column][number]) for key, column in columns.items()}
+        for number in range(len(table["params"]))
     ]
-    if not all(math.isfinite(result["score"]) for result in results):
-        raise ValueError("the self-supervised score is not finite on this image")
-    # Of equal scores, that of the setting named first.
-    return sorted(results, key=lambda result: -result["score"])
 
 
 def _table(results):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from n2d.io import name_in, read_image
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -118,11 +120,12 @@ def folder_cases(folder, *, data_range, channel_axis=None, group=None):
     for name, (path, clean_path) in files.items():
         about = {"group": group(name) if group else ""}
         try:
-            noisy, declared = read_image(path)
+            file = read_image(path)
+            declared = file.channel_axis
             case = Case(
                 name,
-                noisy,
-                read_image(clean_path)[0],
+                file.data,
+                read_image(clean_path).data,
                 data_range=data_range,
                 channel_axis=declared if channel_axis is None else channel_axis,
                 **about,
@@ -132,7 +135,7 @@ def folder_cases(folder, *, data_range, channel_axis=None, group=None):
         yield case
 
 
-def paired_files(noisy_folder, clean_folder=None, *, suffixes=None):
+def paired_files(noisy_folder, clean_folder=None, *, accepts=None):
     """Find the images of a folder, and their clean versions in another.
 
     Parameters
@@ -141,9 +144,8 @@ def paired_files(noisy_folder, clean_folder=None, *, suffixes=None):
         Holds the images; hidden files and folders in it are passed over.
     clean_folder : path-like, optional
         Holds a file of the same name, apart from the extension, for each.
-    suffixes : tuple of str, optional
-        Extensions, in lower case and with their dot, of the files that count; by
-        default all files do.
+    accepts : callable, optional
+        Takes a path and says whether it counts; by default all files do.
 
     Returns
     -------
@@ -157,10 +159,10 @@ def paired_files(noisy_folder, clean_folder=None, *, suffixes=None):
     ValueError
         If two images of a folder differ in their extension only.
     """
-    noisy_files = _files_by_stem(Path(noisy_folder), suffixes)
+    noisy_files = _files_by_name(Path(noisy_folder), accepts)
     if clean_folder is None:
         return {name: (path, None) for name, path in noisy_files.items()}
-    clean_files = _files_by_stem(Path(clean_folder), suffixes)
+    clean_files = _files_by_name(Path(clean_folder), accepts)
     missing = sorted(noisy_files.keys() - clean_files.keys())
     if missing:
         raise FileNotFoundError(
@@ -188,41 +190,17 @@ def why_unread(error, path):
     return f"{type(error).__name__}: {message}"
 
 
-def read_image(path):
-    """Read an image file as it is, without scaling.
-
-    Parameters
-    ----------
-    path : path-like
-        NPY, or what `n2d.io.read_image` reads.
-
-    Returns
-    -------
-    image : ndarray
-        The pixels, in the file's own dtype.
-    channel_axis : int or None
-        The axis of the channels where the file declares one.
-    """
-    path = Path(path)
-    if path.suffix.lower() == ".npy":
-        return np.load(path), None
-    from n2d import io
-
-    file = io.read_image(path)
-    return file.data, file.channel_axis
-
-
-def _files_by_stem(folder, suffixes):
+def _files_by_name(folder, accepts):
+    """The files of a folder by their name without the suffix of their format."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     paths = sorted(
         path
         for path in folder.iterdir()
-        if path.is_file()
-        and path.name[0] != "."
-        and (suffixes is None or path.suffix.lower() in suffixes)
+        if path.name[0] != "."
+        and (path.is_file() if accepts is None else accepts(path))
     )
-    files = {path.stem: path for path in paths}
+    files = {name_in(path)[0]: path for path in paths}
     if len(files) < len(paths):
         raise ValueError(f"{folder} has two images of one name, differing in extension")
     return files

@@ -157,9 +157,7 @@ class PriorNetwork(nn.Module):
             made = self.condition(told)
         return made[:, :, None, None].split(self._sections, dim=1)
 
-    def forward(
-        self, noisy, level, correlation, rim=(0, 0, 0, 0), return_error=False
-    ):
+    def forward(self, noisy, level, correlation, rim=(0, 0, 0, 0), return_error=False):
         """Denoise images whose sides `alignment` divides.
 
         Parameters

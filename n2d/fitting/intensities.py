@@ -1,13 +1,22 @@
 """From pixel values to what the networks see, and back. NumPy only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from n2d.noise import stabilize, unstabilize
+from n2d.noise import (
+    channel_correlation,
+    stabilize,
+    undo_correlation,
+    unstabilize,
+)
 
 # Channels that are less correlated than this are left alone.
 _LEAST_CORRELATION = 0.3
+
+# Noise that channels share is undone where its level is known to this share, and where
+# they are as good as copies of each other.
+_MOST_SPREAD, _COPIES = 0.03, 0.98
 
 
 @dataclass(frozen=True)
@@ -25,15 +34,21 @@ class Intensities:
     noise : tuple of NoiseModel, optional
         The noise of every channel, in units of the scaled image.
     rotation : ndarray of shape (C, C), optional
-        Orthonormal; its rows are the channels that the network sees.
+        Its rows are the channels that the network sees; orthonormal where the noise of
+        the channels is independent.
     shift : ndarray of shape (C,), optional
         Added to the pixel values on the way back.
+    places : tuple of Places, optional
+        What is known of the places of one image, for every channel, in units of the
+        scaled image: stripes and waves, which are no noise and come back as they are,
+        and how much noise there is where.
     """
 
     data_range: tuple
     noise: tuple | None = None
     rotation: np.ndarray | None = None
     shift: np.ndarray | None = None
+    places: tuple | None = None
 
     @property
     def span(self):
@@ -41,9 +56,21 @@ class Intensities:
         low, high = self.data_range
         return (high - low) or 1.0
 
-    def forward(self, values):
-        """Map pixel values (C, h, w) to what the networks see, as float32."""
+    def of_shape(self, shape):
+        """Intensities for an image of a shape (h, w): places are of one shape only."""
+        if self.places is None or self.places[0].shape == tuple(shape):
+            return self
+        return replace(self, places=None)
+
+    def forward(self, values, top=0, left=0):
+        """Map pixel values (C, h, w) to what the networks see, as float32.
+
+        `top` and `left` say where in the image they are.
+        """
         values = (values - self.data_range[0]) / self.span
+        if self.places is not None:
+            part = (top, left, *values.shape[1:])
+            values = values - np.stack([p.pattern(*part) for p in self.places])
         if self.noise is not None:
             values = np.stack(
                 [
@@ -51,28 +78,27 @@ class Intensities:
                     for x, noise in zip(values, self.noise, strict=True)
                 ]
             )
+        if self.places is not None:
+            values = values / np.stack([p.levels(*part) for p in self.places])
         if self.rotation is not None:
             values = np.tensordot(self.rotation, values, axes=1)
         return values.astype(np.float32)
 
-    def backward(self, values):
+    def backward(self, values, top=0, left=0):
         """Map denoised values (C, h, w) back to pixel values, as float64.
 
         Stabilized values are taken for expectations, so that the mean intensity is
         kept (the exact unbiased inverse).
         """
         values = self.unrotate(values.astype(np.float64))
-        if self.noise is not None:
-            values = np.stack(
-                [
-                    unstabilize(x, noise)
-                    for x, noise in zip(values, self.noise, strict=True)
-                ]
-            )
+        values = self._scaled(values, top, left)
+        if self.places is not None:
+            part = (top, left, *values.shape[1:])
+            values = values + np.stack([p.pattern(*part) for p in self.places])
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
 
-    def backward_error(self, error, values):
+    def backward_error(self, error, values, top=0, left=0):
         """Map standard errors of denoised values (C, h, w) to those of pixel values.
 
         The errors of decorrelated channels are taken as independent. Where the way
@@ -80,39 +106,69 @@ class Intensities:
         """
         values, error = values.astype(np.float64), error.astype(np.float64)
         if self.rotation is not None:
-            error = np.sqrt(np.tensordot(self.rotation.T**2, error**2, axes=1))
+            error = np.sqrt(np.tensordot(self._back**2, error**2, axes=1))
             values = self.unrotate(values)
-        if self.noise is not None:
-            channels = zip(values, error, self.noise, strict=True)
-            error = np.stack(
-                [
-                    (unstabilize(x + e, n) - unstabilize(x - e, n)) / 2
-                    for x, e, n in channels
-                ]
-            )
-        return self.span * error
+        above, below = (
+            self._scaled(values + sign * error, top, left) for sign in (1, -1)
+        )
+        return self.span / 2 * (above - below)
+
+    def _scaled(self, values, top, left):
+        """Stabilised channels (C, h, w) of the image to values in the scaled one."""
+        if self.places is not None:
+            part = (top, left, *values.shape[1:])
+            values = values * np.stack([p.levels(*part) for p in self.places])
+        if self.noise is None:
+            return values
+        channels = zip(values, self.noise, strict=True)
+        return np.stack([unstabilize(x, noise) for x, noise in channels])
 
     def unrotate(self, values):
         """Turn decorrelated channels (C, h, w) back to those of the image."""
         if self.rotation is None:
             return values
-        return np.tensordot(self.rotation.T, values, axes=1)
+        return np.tensordot(self._back, values, axes=1)
+
+    @property
+    def _back(self):
+        """The inverse of the rotation."""
+        back = self.rotation.T
+        if not np.allclose(back @ self.rotation, np.eye(len(back))):
+            back = np.linalg.inv(self.rotation)
+        return back
 
 
-def decorrelating_rotation(windows):
+def decorrelating_rotation(windows, spread=0.0):
     """Find the rotation of the channels to their principal components.
+
+    Noise that the channels share is undone first: the network sees channels whose
+    noise is independent.
 
     Parameters
     ----------
     windows : sequence of ndarray of shape (C, h, w)
         Images with noise of deviation 1 in every channel.
+    spread : float, default=0.0
+        By what share that deviation may be off: where it may be much, what the channels
+        share is texture.
 
     Returns
     -------
     ndarray of shape (C, C), or None
-        Orthonormal, its rows by falling variance; None where there is one channel or
-        the channels show different things.
+        Invertible, its rows by falling variance, orthonormal where the noise of the
+        channels is independent; None where there is one channel or the channels show
+        different things.
     """
+    shared = channel_correlation(windows)
+    if shared is None or (spread > _MOST_SPREAD and np.abs(shared).min() < _COPIES):
+        return _principal_components(windows)
+    apart = undo_correlation(shared)
+    rotation = _principal_components([np.tensordot(apart, w, axes=1) for w in windows])
+    return apart if rotation is None else np.ascontiguousarray(rotation @ apart)
+
+
+def _principal_components(windows):
+    """Orthonormal rotation of channels (C, h, w) with independent noise, or None."""
     pixels = np.concatenate([w.reshape(len(w), -1) for w in windows], axis=1)
     if len(pixels) == 1:
         return None

@@ -7,6 +7,7 @@ Only where stage 3 is asked for, a network is trained on top of it.
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,6 @@ from n2d.core.network import Correction, random_network
 from n2d.core.prior import PRIOR_ALIGNMENT, load_prior
 from n2d.core.prior_stages import PriorStages
 from n2d.core.progress import Progress, report
-from n2d.core.sampling import random_crops
 from n2d.core.stages import PARTIAL_DENOISING
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.plan import Fitted, settled_scale
@@ -29,6 +29,8 @@ from n2d.noise import (
     discount_texture,
     doubt_noise,
     estimate_noise,
+    find_places,
+    is_sure,
     refine_noise,
 )
 
@@ -40,6 +42,13 @@ _SETTLED = 0.02
 _ENOUGH_PIXELS = 2**15
 _SAMPLE_SIDE = 96
 _PROBE = 0.1
+
+# Second thoughts take away no more of a level that was surely measured: a denoiser that
+# has never seen such noise, or stripes and lattices beside it, removes less than it is.
+_SURE_KEPT = 0.9
+
+# Neighbours more correlated than this, for sure, are not so by texture.
+_SURELY_BLURRED = 0.2
 
 # Noise below this share of the intensity range is none.
 _NO_NOISE = 1e-6
@@ -63,6 +72,8 @@ class PriorPlan:
         The highest learning rate of stage 3.
     strength : float
         Noise level that the network is conditioned on, in units of the measured one.
+    shape : tuple of two int, optional
+        Of the image, where one has been read whole: its places are known.
     """
 
     hidden_channels: int
@@ -71,6 +82,7 @@ class PriorPlan:
     detail_steps: int = 0
     detail_learning_rate: float = 3e-3
     strength: float = 1.0
+    shape: tuple | None = None
 
     @property
     def alignment(self):
@@ -112,7 +124,25 @@ def fit_from_prior(windows, data_range, plan, resources):
     generator = resources.generator()
     sample = _sample(windows, generator)
 
-    noise = _measured(prior, sample, scaled, data_range, resources)
+    channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
+    measured = [estimate_noise(list(c)) for c in channels]
+    places = None
+    if plan.shape is not None:
+        whole = [c[0][: plan.shape[0], : plan.shape[1]] for c in channels]
+        places, measured = zip(*map(find_places, whole, measured), strict=True)
+        places = places if any(places) else None
+    sure = [is_sure(m, list(c)) for m, c in zip(measured, channels, strict=True)]
+    noise = tuple(
+        m if certain and m.correlation.max() > _SURELY_BLURRED else discount_texture(m)
+        for m, certain in zip(measured, sure, strict=True)
+    )
+    least = [
+        _SURE_KEPT * model.level if certain else 0.0
+        for model, certain in zip(noise, sure, strict=True)
+    ]
+    if not all(sure):
+        doubted = _doubted(prior, noise, sample, scaled, data_range, places, resources)
+        noise = _unless(sure, noise, doubted)
     losses, stopped = [], "max_iter reached"
     for step in range(plan.n_rounds):
         if all(model.level < _NO_NOISE for model in noise):
@@ -120,10 +150,11 @@ def fit_from_prior(windows, data_range, plan, resources):
             return Fitted(
                 None, (prior,), unit, losses, noise, "no noise found", {1: 1.0}
             )
-        intensities = _stabilizing(data_range, noise, scaled)
+        intensities = _stabilizing(data_range, noise, scaled, places)
         found = _conditioned(prior, intensities, resources)
         parts = _parts(found, sample, intensities, resources, generator)
         refined = tuple(map(refine_noise, noise, *parts))
+        refined = tuple(map(_no_weaker_than, refined, least))
         losses.append(max(map(_difference, noise, refined)))
         noise = refined
         report(
@@ -134,10 +165,8 @@ def fit_from_prior(windows, data_range, plan, resources):
             stopped = "noise settled"
             break
 
-    intensities = _stabilizing(data_range, noise, scaled)
-    found = replace(
-        _conditioned(prior, intensities, resources), strength=plan.strength
-    )
+    intensities = _stabilizing(data_range, noise, scaled, places)
+    found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
     intensities = _keeping_the_mean(found, windows, intensities, resources)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
@@ -150,83 +179,126 @@ def fit_from_prior(windows, data_range, plan, resources):
     return Fitted(found, found.networks, intensities, losses, noise, stopped, mixture)
 
 
-def _measured(prior, sample, scaled, data_range, resources):
-    """Measure the noise of every channel, as far as the network bears it out."""
-    channels = zip(*scaled, strict=True)  # windows (h, w), channel by channel
-    noise = tuple(discount_texture(estimate_noise(list(c))) for c in channels)
+def _no_weaker_than(noise, level):
+    """Keep second thoughts about a channel from going below a level."""
+    return noise.louder(level / noise.level) if 0 < noise.level < level else noise
+
+
+def _unless(sure, noise, thought_twice):
+    """Second thoughts about the channels that are not sure."""
+    return tuple(
+        first if certain else second
+        for certain, first, second in zip(sure, noise, thought_twice, strict=True)
+    )
+
+
+def _doubted(prior, noise, sample, scaled, data_range, places, resources):
+    """Conditioned on less noise than measured, does it take away more than that?"""
     if all(model.level < _NO_NOISE for model in noise):
         return noise
-    # Conditioned on less noise than measured, does it take away more than that?
     less = [model.louder(UNDERSTATED) for model in noise]
-    intensities = _stabilizing(data_range, less, scaled)
+    intensities = _stabilizing(data_range, less, scaled, places)
     found = _conditioned(prior, intensities, resources)
     parts = _parts(found, sample, intensities, resources, resources.generator())
     return tuple(map(doubt_noise, noise, *parts))
 
 
+class _Part(NamedTuple):
+    """Pixel values (C, h, w), and where in their window they are from."""
+
+    values: np.ndarray
+    top: int
+    left: int
+
+
 def _sample(windows, generator):
-    """Take parts of the windows, which say enough about the noise."""
-    if sum(window[0].size for window in windows) <= _ENOUGH_PIXELS:
-        return windows
+    """Parts of the windows, which say enough about the noise."""
+    sizes = [window[0].size for window in windows]
+    if sum(sizes) <= _ENOUGH_PIXELS:
+        return [_Part(window, 0, 0) for window in windows]
     side = min(_SAMPLE_SIDE, *(n for window in windows for n in window.shape[1:]))
     side -= side % PRIOR_ALIGNMENT
-    tensors = [torch.from_numpy(window) for window in windows]
-    # Not turned: the noise may be correlated along one axis alone.
-    crops = random_crops(
-        tensors, side, _ENOUGH_PIXELS // side**2, generator, turned=False
+    count = max(1, _ENOUGH_PIXELS // side**2)
+    numbers = torch.multinomial(
+        torch.tensor(sizes, dtype=torch.float64), count, True, generator=generator
     )
-    return list(crops.numpy())
+    parts = []
+    for number in numbers.tolist():
+        window = windows[number]
+        top, left = (
+            int(torch.randint(n - side + 1, (), generator=generator))
+            for n in window.shape[1:]
+        )
+        values = window[:, top : top + side, left : left + side]
+        parts.append(_Part(values, top, left))
+    return parts
 
 
-def _parts(found, windows, intensities, resources, generator):
-    """What the network does to the windows, as `refine_noise` takes it.
+def _parts(found, sample, intensities, resources, generator):
+    """What the network does to the sample, as `refine_noise` takes it.
 
     Returns
     -------
     denoised, removed, probe, response : list of list of ndarray of shape (h, w)
-        For every channel, the values of every window.
+        For every channel, the values of every part.
     """
     unit = replace(intensities, data_range=(0.0, 1.0))
     parts = [[], [], [], []]
     with torch.no_grad():
-        for noisy, probe in _probes(found, windows, intensities, resources, generator):
+        probes = _probes(found, sample, intensities, resources, generator)
+        for part, (noisy, probe) in zip(sample, probes, strict=True):
             estimate = found.partial_denoising(noisy)
             probed = found.partial_denoising(noisy + _PROBE * probe)
             response = (probed - estimate) / _PROBE
-            parts[0].append(unit.backward(estimate[0].cpu().numpy()))
-            for part, seen in zip(
+            place = part.top, part.left
+            parts[0].append(unit.backward(estimate[0].cpu().numpy(), *place))
+            for kind, seen in zip(
                 parts[1:], (noisy - estimate, probe, response), strict=True
             ):
-                part.append(unit.unrotate(seen[0].cpu().numpy()))
-    return [[[w[c] for w in part] for c in range(len(windows[0]))] for part in parts]
+                kind.append(unit.unrotate(seen[0].cpu().numpy()))
+    return [
+        [[w[c] for w in part] for c in range(len(sample[0].values))] for part in parts
+    ]
 
 
-def _stabilizing(data_range, noise, scaled):
+def _stabilizing(data_range, noise, scaled, places):
     """Intensities in which the noise of every channel has deviation 1."""
     noise = tuple(map(_at_least_a_little, noise))
-    intensities = Intensities((0.0, 1.0), noise)
+    intensities = Intensities((0.0, 1.0), noise, places=places)
     stabilized = [intensities.forward(window) for window in scaled]
-    return Intensities(data_range, noise, decorrelating_rotation(stabilized))
+    # Small images tell too little, and where there is no noise it does not matter.
+    spread = max(1.0 if model.spread is None else model.spread for model in noise)
+    rotation = decorrelating_rotation(stabilized, spread)
+    return Intensities(data_range, noise, rotation, places=places)
 
 
 def _at_least_a_little(noise):
     """Keep a channel without noise from being divided by nothing."""
-    if noise.gain > 0 or noise.read_noise >= _NO_NOISE:
+    if noise.curve is not None or noise.gain > 0 or noise.read_noise >= _NO_NOISE:
         return noise
     return NoiseModel(level=_NO_NOISE, offset=noise.offset)
 
 
 def _conditioned(prior, intensities, resources):
     """The stages of the prior network for the noise of stabilised intensities."""
-    correlation = np.stack([model.correlation for model in intensities.noise])
+    correlation = np.stack([_four_directions(model) for model in intensities.noise])
     if intensities.rotation is not None:
         # The noise of a mixture of independent channels.
-        correlation = np.tensordot(intensities.rotation**2, correlation, axes=1)
-    # Along the diagonals as if y and x had nothing to do with each other.
-    diagonals = np.repeat(correlation.prod(axis=1, keepdims=True), 2, axis=1)
-    correlation = np.concatenate([correlation, diagonals], axis=1)
+        shares = intensities.rotation**2
+        shares = shares / shares.sum(axis=1, keepdims=True)
+        correlation = np.tensordot(shares, correlation, axes=1)
     correlation = resources.tensor(correlation.astype(np.float32))
     return PriorStages((prior,), correlation, {})
+
+
+def _four_directions(noise):
+    """Correlation (4, n_lags) along y, x and both diagonals, as far as it is known."""
+    axes = noise.correlation
+    known = noise.autocorrelation()[2:, 1:]
+    diagonals = np.zeros_like(axes)
+    n_lags = min(axes.shape[1], known.shape[1])
+    diagonals[:, :n_lags] = known[:, :n_lags]
+    return np.concatenate([axes, diagonals])
 
 
 def _estimates(stage, windows, intensities, resources):
@@ -315,9 +387,9 @@ def _detail(found, windows, intensities, plan, resources):
     return detail.requires_grad_(False), losses
 
 
-def _probes(found, windows, intensities, resources, generator):
-    """Yield what the networks see of each window, (1, C, h, w), and noise like its."""
-    for window in windows:
-        noisy = resources.tensor(intensities.forward(window))[None]
+def _probes(found, sample, intensities, resources, generator):
+    """Yield what the networks see of each part, (1, C, h, w), and noise like its."""
+    for part in sample:
+        noisy = resources.tensor(intensities.forward(*part))[None]
         probe = correlated_noise(noisy.shape[1:], found.correlation, generator)
         yield noisy, probe.to(resources.device)[None]

@@ -109,6 +109,15 @@ def whole_images(images, multiple):
     return [image.read(0, 0, height, width) for image in images]
 
 
+def shape_of_whole(images, windows):
+    """Tell the shape (h, w) of the one image that has been read whole, or None."""
+    if len(images) != 1 or len(windows) != 1:
+        return None
+    shape = tuple(images[0].shape[1:])
+    whole = all(n >= m for n, m in zip(windows[0].shape[1:], shape, strict=True))
+    return shape if whole else None
+
+
 def _without_fill(windows, multiple):
     """Leave out what is no image: an area of one value that was put around it.
 

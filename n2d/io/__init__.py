@@ -5,16 +5,15 @@ The format follows from the suffix: ``.tif`` and ``.tiff`` (TIFF, ImageJ and OME
 ``.npy``, ``.mrc``, ``.nii`` and ``.nii.gz`` (NIfTI) and ``.dcm`` (DICOM).
 """
 
-from n2d.io._atomic import atomic_write, check_target
-from n2d.io._formats import FOLDER_FORMATS, SUFFIXES, suffix_of
+from n2d.io._atomic import atomic_write, check_target, remove_leftovers
+from n2d.io._formats import SUFFIXES, format_of, name_in, suffix_of
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import View
-from n2d.io._limits import format_bytes
-from n2d.io.reading import is_image, open_image, read_image
-from n2d.io.writing import check_output, create_image, is_result_of, write_image
+from n2d.io._ledger import fingerprint
+from n2d.io._reading import is_image, open_image, read_image
+from n2d.io._writing import check_output, create_image, is_result_of, write_image
 
 __all__ = [
-    "FOLDER_FORMATS",
     "SUFFIXES",
     "ImageFile",
     "ImageFileError",
@@ -23,11 +22,14 @@ __all__ = [
     "check_output",
     "check_target",
     "create_image",
-    "format_bytes",
+    "fingerprint",
+    "format_of",
     "is_image",
     "is_result_of",
+    "name_in",
     "open_image",
     "read_image",
+    "remove_leftovers",
     "suffix_of",
     "write_image",
 ]

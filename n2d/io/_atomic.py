@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from pathlib import Path
@@ -114,3 +115,32 @@ def check_target(path, *, overwrite=False, folder=False):
         )
     if not os.access(parent, os.W_OK):
         raise PermissionError(errno.EACCES, "its folder is not writable", str(path))
+
+
+def remove_leftovers(target):
+    """Remove what a run that was killed has left beside a file it did not finish.
+
+    Parameters
+    ----------
+    target : Path
+        The file that it was to become.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from n2d.io import remove_leftovers
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     left = pathlib.Path(folder, ".a.tif.0123abcd.part")
+    ...     left.touch()
+    ...     remove_leftovers(pathlib.Path(folder, "a.tif"))
+    ...     left.exists()
+    False
+    """
+    target = Path(os.path.realpath(target))
+    pattern = re.compile(
+        rf"\.{re.escape(target.name)}(\.[0-9a-f]{{8}}\.part)+|"
+        rf"\.{re.escape(target.name.strip('.'))}(\.[0-9a-f]{{8}}\.part)+"
+    )
+    for path in target.parent.iterdir():
+        if pattern.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)

@@ -1,27 +1,119 @@
-"""Which module is for which suffix; each is loaded when it is needed."""
+"""What a format is, and which one is for which suffix; libraries are loaded late."""
 
+import contextlib
 import importlib
+import math
 from pathlib import Path
+from typing import Protocol
 
+from n2d.io._atomic import atomic_write
 from n2d.io._image import ImageFileError
+from n2d.io._ledger import FinishedFiles
+from n2d.io._scratch import check_disk, scratch_array
+from n2d.io._target import Target
+from n2d.io.ome_zarr import OMEZarr
 
-_MODULES = {
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".png": "raster",
-    ".jpg": "raster",
-    ".jpeg": "raster",
-    ".zarr": "ome_zarr",
-    ".npy": "npy",
-    ".mrc": "mrc",
-    ".nii": "nifti",
-    ".nii.gz": "nifti",
-    ".dcm": "dicom",
-}
-SUFFIXES = tuple(_MODULES)
-# Formats whose images are folders.
-FOLDER_FORMATS = (".zarr",)
-_MARKS_OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+
+class Format(Protocol):
+    """What there has to be for files of a kind; see "How to add a file format".
+
+    Attributes
+    ----------
+    suffixes : tuple of str
+        In small letters; files called so are of the format.
+    marks : tuple of str
+        Names of files in a folder that make it an image of the format.
+    is_folder : bool
+        Whether an image is a folder.
+    resumable : bool
+        Whether a result that was cut off is gone on with in the middle.
+    """
+
+    suffixes: tuple
+    marks: tuple
+    is_folder: bool
+    resumable: bool
+
+    def read(self, path):
+        """Return an `ImageFile`, whose data may be read when it is asked for."""
+
+    def cannot_hold(self, dtype, axes, shape, *, suffix):
+        """Say why a file cannot hold such an image, or return None."""
+
+    def create(self, path, shape, dtype, axes, **options):
+        """Give a `Target` that becomes a file; a context manager."""
+
+    def write(self, path, array, axes, *, like, overwrite):
+        """Write an array that is there already."""
+
+    def is_result_of(self, path, run_key):
+        """Whether a file is the whole result of a run."""
+
+
+class WholeFile:
+    """A format whose files are written in one go, by a module for its library.
+
+    Parameters
+    ----------
+    module : str
+        In `n2d.io`, with functions ``read``, ``cannot_hold`` and ``write``.
+    suffixes : str
+        In small letters.
+    """
+
+    marks = ()
+    is_folder = resumable = False
+
+    def __init__(self, module, *suffixes):
+        self._name, self.suffixes = module, suffixes
+
+    def _module(self):
+        return importlib.import_module(f"n2d.io.{self._name}")
+
+    def read(self, path):
+        """Return an `ImageFile`; see `Format`."""
+        return self._module().read(path)
+
+    def cannot_hold(self, dtype, axes, shape, *, suffix):
+        """Say why a file cannot hold an image, or return None; see `Format`."""
+        return self._module().cannot_hold(dtype, axes, shape, suffix=suffix)
+
+    @contextlib.contextmanager
+    def create(self, path, shape, dtype, axes, *, like, overwrite, run_key, resume):
+        """Give a `Target` in memory or on the disk, written at the end."""
+        del resume  # what is cut off begins anew
+        check_disk(path, math.prod(shape) * dtype.itemsize // 20)
+        with scratch_array(path, shape, dtype) as array:
+            yield Target(array)
+            self._write(path, array, axes, like, overwrite, run_key)
+
+    def write(self, path, array, axes, *, like, overwrite):
+        """Write an array that is there already; see `Format`."""
+        self._write(path, array, axes, like, overwrite, None)
+
+    def _write(self, path, array, axes, like, overwrite, run_key):
+        with atomic_write(path, overwrite=overwrite) as temporary:
+            self._module().write(temporary, array, axes, like, target=Path(path))
+            if run_key is not None:
+                FinishedFiles(path).add(temporary, run_key)
+
+    def is_result_of(self, path, run_key):
+        """Whether the list beside a file says it is the result of a run."""
+        return FinishedFiles(path).has(run_key)
+
+
+FORMATS = (
+    WholeFile("tiff", ".tif", ".tiff"),
+    WholeFile("_raster", ".png"),
+    WholeFile("_raster", ".jpg", ".jpeg"),
+    OMEZarr(),
+    WholeFile("_npy", ".npy"),
+    WholeFile("_mrc", ".mrc"),
+    WholeFile("_nifti", ".nii", ".nii.gz"),
+    WholeFile("_dicom", ".dcm"),
+)
+_BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
+SUFFIXES = tuple(_BY_SUFFIX)
 
 
 def suffix_of(path):
@@ -45,35 +137,69 @@ def suffix_of(path):
     """
     path = Path(path)
     name = path.name.lower()
-    if name.endswith(".nii.gz"):
-        return ".nii.gz"
+    for suffix in SUFFIXES:
+        if suffix.count(".") > 1 and name.endswith(suffix):
+            return suffix
     suffix = path.suffix.lower()
-    if suffix not in _MODULES and any((path / m).is_file() for m in _MARKS_OF_ZARR):
-        return ".zarr"
+    if suffix not in _BY_SUFFIX:
+        for one in FORMATS:
+            if any((path / mark).is_file() for mark in one.marks):
+                return one.suffixes[0]
     return suffix
 
 
-def format_module(path):
-    """Return the module that reads and writes files called like this.
+def name_in(path):
+    """Return the name of an image without its suffix, and the suffix it has or lacks.
 
     Parameters
     ----------
     path : path-like
-        A file.
+        A file, or a folder that is an image.
 
     Returns
     -------
-    module
-        Of `n2d.io`.
+    name, suffix : str
+        As written; a folder that is an image by what is in it gets its format's suffix.
+
+    Examples
+    --------
+    >>> from n2d.io import name_in
+    >>> name_in("scans/brain.nii.gz"), name_in("cell.ome.tif")
+    (('brain', '.nii.gz'), ('cell.ome', '.tif'))
+    """
+    name, suffix = Path(path).name, suffix_of(path)
+    if name.lower().endswith(suffix):
+        return name[: len(name) - len(suffix)], name[len(name) - len(suffix) :]
+    return Path(path).resolve().name, suffix
+
+
+def format_of(path):
+    """Return the format of a file, or a folder, that is called like this.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, or a folder.
+
+    Returns
+    -------
+    Format
+        With ``is_folder``, ``resumable`` and the ways to read and to write.
 
     Raises
     ------
     ImageFileError
         If there is none.
+
+    Examples
+    --------
+    >>> from n2d.io import format_of
+    >>> format_of("a.zarr").resumable, format_of("a.jpg") is format_of("b.JPEG")
+    (True, True)
     """
     suffix = suffix_of(path)
-    if suffix not in _MODULES:
+    if suffix not in _BY_SUFFIX:
         raise ImageFileError(
-            f"{path}: unsupported file type {suffix!r}; use {', '.join(_MODULES)}"
+            f"{path}: unsupported file type {suffix!r}; use {', '.join(SUFFIXES)}"
         )
-    return importlib.import_module(f"n2d.io.{_MODULES[suffix]}")
+    return _BY_SUFFIX[suffix]

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from n2d._memory import available_memory, in_words
 from n2d.io._image import ImageFileError
 
 # Up to this size nothing is suspected: constant images shrink to almost nothing.
@@ -40,25 +41,22 @@ def check_size(path, shape, dtype, *, stored=None, whole=True):
     >>> check_size("a.tif", (10**6, 10**6), "u1", stored=300)
     Traceback (most recent call last):
     ...
-    n2d.io._image.ImageFileError: a.tif: declares 1000000 x 1000000 pixels (1.0 TB), \
+    n2d.io._image.ImageFileError: a.tif: declares 1000000 x 1000000 pixels (1 TB), \
 but holds 300 bytes: it is damaged or empty
     """
     if any(n < 1 for n in shape):
         raise ImageFileError(f"{path}: has no pixels (shape {format_shape(shape)})")
     n_bytes = math.prod(map(int, shape)) * np.dtype(dtype).itemsize
-    declared = f"declares {format_shape(shape)} pixels ({format_bytes(n_bytes)})"
+    declared = f"declares {format_shape(shape)} pixels ({in_words(n_bytes)})"
     if stored is not None and n_bytes > max(_HARMLESS, _MOST_PER_BYTE * stored):
         raise ImageFileError(
-            f"{path}: {declared}, but holds {format_bytes(stored)}: it is damaged or "
-            "empty"
+            f"{path}: {declared}, but holds {in_words(stored)}: it is damaged or empty"
         )
     if whole and n_bytes > _HARMLESS:
-        from n2d._memory import available_memory
-
         free = available_memory()
         if n_bytes > free:
             raise ImageFileError(
-                f"{path}: {declared}, but {format_bytes(free)} of memory are free, and "
+                f"{path}: {declared}, but {in_words(free)} of memory are free, and "
                 "such a file cannot be read in parts; save it as OME-Zarr or as TIFF "
                 "of one page a plane"
             )
@@ -67,14 +65,3 @@ but holds 300 bytes: it is damaged or empty
 def format_shape(shape):
     """Return a shape as text, such as "2 x 64 x 64"."""
     return " x ".join(map(str, shape))
-
-
-def format_bytes(n_bytes):
-    """Return a number of bytes as text, such as "3.1 GB"."""
-    if n_bytes < 1000:
-        return f"{n_bytes} bytes"
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        n_bytes /= 1000
-        if n_bytes < 1000 or unit == "PB":
-            break
-    return f"{n_bytes:.1f} {unit}"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from n2d._memory import in_words
 from n2d.io._lazy import RawFile
-from n2d.io._limits import format_bytes
 
 # Results beyond this are put together on the disk.
 IN_MEMORY = 2**27
@@ -59,7 +59,7 @@ def scratch_array(beside, shape, dtype):
             path.unlink()
 
 
-def check_room(path, n_bytes):
+def check_disk(path, n_bytes):
     """Raise if the disk cannot hold so many more bytes.
 
     Parameters
@@ -78,15 +78,15 @@ def check_room(path, n_bytes):
     if n_bytes > free:
         raise OSError(
             errno.ENOSPC,
-            f"needs {format_bytes(n_bytes)} on the disk, where "
-            f"{format_bytes(free)} are free; nothing was written",
+            f"needs {in_words(n_bytes)} on the disk, where "
+            f"{in_words(free)} are free; nothing was written",
             str(path),
         )
 
 
 def _reserve(file, n_bytes, beside):
     """Take the room now, so that it does not run out halfway."""
-    check_room(beside, n_bytes)
+    check_disk(beside, n_bytes)
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, n_bytes)
     else:

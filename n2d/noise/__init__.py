@@ -1,8 +1,18 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
+from n2d.noise.channels import channel_correlation, undo_correlation
+from n2d.noise.check import NoiseWarning, Verdict, check_result
+from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
-from n2d.noise.refine import UNDERSTATED, discount_texture, doubt_noise, refine_noise
+from n2d.noise.place import Places, find_places
+from n2d.noise.refine import (
+    UNDERSTATED,
+    discount_texture,
+    doubt_noise,
+    is_sure,
+    refine_noise,
+)
 from n2d.noise.simulate import (
     add_correlated_noise,
     add_gaussian_noise,
@@ -14,16 +24,25 @@ from n2d.noise.stabilize import stabilize, unstabilize
 
 __all__ = [
     "UNDERSTATED",
+    "Defects",
     "NoiseModel",
+    "NoiseWarning",
+    "Places",
+    "Verdict",
     "add_correlated_noise",
     "add_gaussian_noise",
     "add_poisson_gaussian_noise",
     "add_poisson_noise",
     "add_rician_noise",
+    "channel_correlation",
+    "check_result",
     "discount_texture",
     "doubt_noise",
     "estimate_noise",
+    "find_places",
+    "is_sure",
     "refine_noise",
     "stabilize",
+    "undo_correlation",
     "unstabilize",
 ]

@@ -19,7 +19,7 @@ def group_by_intensity(mean: np.ndarray) -> list[np.ndarray]:
     """
     order = np.argsort(mean, kind="stable")
     by_count = len(mean) * np.arange(1, _N_CLASSES) // _N_CLASSES
-    cuts = np.union1d(by_count, np.searchsorted(mean[order], _classes(mean)))
+    cuts = np.union1d(by_count, np.searchsorted(mean[order], classes(mean)))
     kept = [0]
     for cut in cuts:
         if min(cut - kept[-1], len(mean) - cut) >= _FEWEST_BLOCKS:
@@ -56,8 +56,8 @@ def fit_variance(mean, variance, trust) -> tuple[float, float]:
     return float(slope), float(intercept)
 
 
-def _classes(mean: np.ndarray) -> np.ndarray:
-    """Edges of `_N_CLASSES` classes of equal width that hold 99 % of `mean`."""
+def classes(mean: np.ndarray) -> np.ndarray:
+    """Give edges of `_N_CLASSES` classes of equal width that hold 99 % of `mean`."""
     return np.linspace(*np.quantile(mean, [0.005, 0.995]), _N_CLASSES + 1)[1:-1]
 
 
@@ -68,7 +68,7 @@ def _rarity(mean: np.ndarray) -> np.ndarray:
     blocks in it: with the number itself a dark background decides alone, with no
     number at all a handful of bright blocks, seldom flat, has too much to say.
     """
-    place = np.searchsorted(_classes(mean), mean)
+    place = np.searchsorted(classes(mean), mean)
     return np.bincount(place)[place] ** (-1 / 3)
 
 

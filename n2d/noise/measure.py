@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft
 
+from n2d.noise import reader
 from n2d.noise.blocks import as_windows, sample_blocks
+from n2d.noise.defects import without_defects
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
-
-# Lags the noise may be correlated at. Longer ones cannot be told from texture: with
-# three, the level of wide-field images and dense scenes is off twice as often.
-_REACH = 2
-
-# How strongly correlations are drawn to 0, the more so the longer the lag.
-_DAMPING = 0.045
+from n2d.noise.spectrum import REACH, block_basis, cosine_power, fit_spectrum
+from n2d.noise.variance import fit_curve
 
 # Of the blocks of one intensity, the share that is taken for flat at least, and how
 # much rougher than the flattest twentieth another block may be to count as flat too:
@@ -48,45 +44,24 @@ _DARKEST_PHOTONS = 1.0
 
 _N_ITERATIONS = 4
 
+# The perceptron's word counts where it differs from the fit by more than this, in the
+# logarithm of the level or in the correlation at one or two pixels: closer than that
+# the fit is as good. It is sure of itself where it expects to be off by less than
+# `_SURE_SPREAD`.
+_NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
+_SURE_SPREAD = 0.3
 
-class _Basis(NamedTuple):
-    """Cosine transform of blocks of one size; cells are (size * size,) flat."""
+# It is believed less than sure where it sees neighbours as correlated as this, which
+# the fit cannot.
+_BLURRED = 0.5
 
-    acf: np.ndarray  # (cells, lags): power in each cell per unit of autocovariance
-    lag: np.ndarray  # (lags,) distance of each lag
-    smooth: np.ndarray  # (cells, 2) power of smooth images
-    used: np.ndarray  # (cells,) all but the mean and the gradients
-    even: np.ndarray  # (cells,) one colour of the checkerboard
-    fine: np.ndarray  # (cells,) high frequencies
+# Where it is not sure and speaks of a level below this share of the contrast, it has
+# most likely seen texture.
+_WEAK_SHARE = 0.02
 
-
-@lru_cache(maxsize=4)
-def _basis(size: int) -> _Basis:
-    dct = fft.dct(np.eye(size), axis=0, norm="ortho")
-    # E[(sum_n dct[k, n] noise[n])**2] = sum_d acf[d] * along[d, k]
-    along = [
-        (2 if d else 1) * np.sum(dct[:, : size - d] * dct[:, d:], axis=1)
-        for d in range(_REACH + 1)
-    ]
-    lags = [(d, e) for d in range(_REACH + 1) for e in range(_REACH + 1)]
-    acf = np.stack([np.outer(along[d], along[e]).ravel() for d, e in lags], axis=1)
-    row, column = (index.ravel() for index in np.indices((size, size)))
-    return _Basis(
-        acf=acf,
-        lag=np.array([np.hypot(d, e) for d, e in lags]),
-        # The cosine series of a smooth function falls off with the square of the
-        # frequency: it is not periodic in the block.
-        smooth=np.stack(
-            [
-                1 / np.maximum(np.hypot(row, column), 1) ** 4,
-                1 / (np.maximum(row, 1) * np.maximum(column, 1)) ** 4.0,
-            ],
-            axis=1,
-        ),
-        used=row + column >= 2,
-        even=(row + column) % 2 == 0,
-        fine=np.hypot(row, column) >= 0.6 * size,
-    )
+# A line gives way to a curve only where the perceptron expects to be off by less than
+# this, and the level is this share of the contrast: texture differs by intensity too.
+_SURE_CURVE, _CURVE_SHARE = 0.12, 0.03
 
 
 def estimate_noise(image) -> NoiseModel:
@@ -165,13 +140,18 @@ def estimate_noise(image) -> NoiseModel:
         )
     if low == high:
         return NoiseModel(level=0.0, offset=low)
+    windows, defects = without_defects(windows)
+    low = min(float(window.min()) for window in windows)
+    high = max(float(window.max()) for window in windows)
+    if low == high:
+        return NoiseModel(level=0.0, offset=low, defects=defects)
     blocks = sample_blocks(windows)
     if blocks is None:
         return NoiseModel(level=_level_of_differences(windows), offset=low)
     # The fit works on an image of unit range around zero: no unit is special.
     scale = high - low
     blocks = (blocks - low) / scale
-    return _measure(blocks).rescaled(scale, low)
+    return replace(_measure(blocks).rescaled(scale, low), defects=defects)
 
 
 def _level_of_differences(windows: list[np.ndarray]) -> float:
@@ -194,61 +174,154 @@ class _Fit(NamedTuple):
     intercept: float
     spectrum: np.ndarray  # (cells,) power of noise of variance 1
     covariance: np.ndarray  # (lags,) autocovariance of noise of variance 1
+    curve: np.ndarray | None = None  # (2, k) variance by intensity, in place of a line
+    flat: tuple = ()  # means and variances of the blocks it was fitted to
 
     def variance(self, mean: np.ndarray) -> np.ndarray:
         """Variance at intensities `mean`, above 0 so that it can be divided by."""
+        if self.curve is not None:
+            return np.interp(mean, *self.curve)
         middle = self.slope * np.median(mean) + self.intercept
         return np.maximum(self.slope * mean + self.intercept, max(0.03 * middle, 1e-30))
 
 
 def _measure(blocks: np.ndarray) -> NoiseModel:
     """Measure the noise of blocks (n, size, size) with values from 0 to 1."""
-    basis = _basis(blocks.shape[-1])
+    basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
-    power = _cosine_power(blocks - mean[:, None, None])
+    power = cosine_power(blocks - mean[:, None, None])
     visible = _shows_its_noise(blocks, mean, power, basis)
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return NoiseModel(level=0.0)
 
-    shown, at = power[visible], mean[visible]
-    strata = group_by_intensity(at)
-    fit = _first_fit(shown, at, strata, basis)
-    for _ in range(_N_ITERATIONS):
-        fit, weights = _refine(fit, shown, at, strata, basis)
-
-    variance = np.maximum(fit.slope * mean + fit.intercept, 0)
-    # Noise that is next to nothing at high frequencies is smooth texture, not noise.
+    fit, weights = _fit(power[visible], mean[visible], basis)
+    shown = power[visible]
+    fit, reading = _second_reading(fit, shown, mean[visible], basis)
+    if reading is not None:
+        weights = np.exp(2 * reading.log_factor) * weights
+    if fit.curve is None:
+        variance = np.maximum(fit.slope * mean + fit.intercept, 0)
+    else:
+        variance = fit.variance(mean)
+    # Noise that is next to nothing at high frequencies is smooth texture, not noise,
+    # unless it is surely seen at low ones.
     white = np.median(shown[:, basis.fine]) / _MEDIAN
-    if variance.mean() > white / _LEAST_FINE:
+    seen = reading is not None and reading.spread < _SURE_SPREAD
+    if variance.mean() > white / _LEAST_FINE and not seen:
         return NoiseModel(
             level=np.sqrt(white), offset=_dark_end(fit, blocks, visible)[1]
         )
     # Clipping takes noise away: there the model says what it would have been.
     hidden = power[~visible] @ weights
     variance[~visible] = np.minimum(variance[~visible], hidden)
-    lags = np.clip(fit.covariance.reshape(_REACH + 1, _REACH + 1), -1, 1)
     correlation = np.zeros((2, N_LAGS))
-    correlation[:, :_REACH] = lags[1:, 0], lags[0, 1:]
+    if reading is not None and reading.surprising:
+        correlation[:, : reader.N_LAGS] = reading.autocorrelation[:2]
+    else:
+        lags = np.clip(fit.covariance.reshape(REACH + 1, REACH + 1), -1, 1)
+        correlation[:, :REACH] = lags[1:, 0], lags[0, 1:]
     gain, offset, floor = _dark_end(fit, blocks, visible)
+    if fit.curve is not None:
+        gain, floor = 0.0, variance.mean()
     return NoiseModel(
+        curve=fit.curve,
         level=np.sqrt(variance.mean()),
         gain=gain,
         offset=offset,
         read_noise=np.sqrt(floor),
         correlation=correlation,
+        diagonals=None if reading is None else reading.autocorrelation[2:],
+        spread=None if reading is None else reading.spread,
     )
 
 
-def _cosine_power(blocks: np.ndarray) -> np.ndarray:
-    """Squared cosine transforms (n, cells) of blocks (n, size, size) of mean 0."""
-    coefficients = fft.dctn(blocks, axes=(1, 2), norm="ortho")
-    # A gradient shows in every second cell along its axis. The first of them says how
-    # much to take from the others; it takes 1 % of the noise along.
-    size = blocks.shape[-1]
-    ramp = fft.dct(np.arange(size) - (size - 1) / 2, norm="ortho")
-    coefficients[:, 2:, 0] -= coefficients[:, 1:2, 0] * (ramp[2:] / ramp[1])
-    coefficients[:, 0, 2:] -= coefficients[:, 0, 1:2] * (ramp[2:] / ramp[1])
-    return (coefficients**2).reshape(len(blocks), -1)
+def _second_reading(fit, power, mean, basis) -> tuple[_Fit, reader.Reading | None]:
+    """Ask the perceptron, and give up the line where it surely is none.
+
+    Returns
+    -------
+    fit : _Fit
+        Of the level that the perceptron says, where that is surprising.
+    reading : Reading or None
+        What it says; None of small blocks.
+    """
+    if len(basis.used) != reader.SIZE**2:
+        return fit, None
+    reading = _read(fit, power, mean)
+    curve = fit_curve(*fit.flat, line=fit.variance(fit.flat[0]))
+    if curve is not None:
+        bent = fit._replace(curve=curve)
+        another = _read(bent, power, mean)
+        contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
+        level = np.exp(another.log_factor) * np.sqrt(bent.variance(mean).mean())
+        if another.spread < _SURE_CURVE and level > _CURVE_SHARE * contrast:
+            fit, reading = bent, another
+    lags = fit.covariance.reshape(REACH + 1, REACH + 1)
+    fitted = np.stack([lags[1:, 0], lags[0, 1:]])
+    apart = np.abs(reading.autocorrelation[:2, :REACH] - fitted).max()
+    # That there is less noise than was fitted, of the same kind, is for others to say.
+    blurred = reading.autocorrelation[:2, 0].max() > _BLURRED
+    surprising = (
+        reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
+        or apart > _NO_SURPRISE_LAG
+    ) and (reading.spread < _SURE_SPREAD / 2 or blurred)
+    told = np.exp(reading.log_factor) * np.sqrt(fit.variance(mean).mean())
+    contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
+    nothing = reading.spread > _SURE_SPREAD and told < _WEAK_SHARE * contrast
+    if not surprising or nothing:
+        return fit, reading._replace(log_factor=0.0)
+    factor = np.exp(2 * reading.log_factor)
+    if fit.curve is not None:
+        curve = np.stack([fit.curve[0], factor * fit.curve[1]])
+        fit = fit._replace(curve=curve)
+    fit = fit._replace(slope=factor * fit.slope, intercept=factor * fit.intercept)
+    return fit, reading._replace(surprising=True)
+
+
+def _read(fit, power, mean) -> reader.Reading:
+    """What the perceptron says of blocks of these powers and means."""
+    ratio = power / fit.variance(mean)[:, None]
+    return reader.read(reader.describe(ratio, fit.covariance))
+
+
+def _fit(power, mean, basis) -> tuple[_Fit, np.ndarray]:
+    """Fit the power of blocks (n, cells) of given means; see `_refine`."""
+    strata = group_by_intensity(mean)
+    fit = _first_fit(power, mean, strata, basis)
+    for _ in range(_N_ITERATIONS):
+        fit, weights = _refine(fit, power, mean, strata, basis)
+    return fit, weights
+
+
+def first_reading(image) -> tuple[float, np.ndarray] | None:
+    """What the perceptron of `n2d.noise.reader` is trained on.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W)
+        Noisy image.
+
+    Returns
+    -------
+    level : float
+        As fitted, before the perceptron has its say, in the units of `image`.
+    features : ndarray
+        What it sees; None instead of both where the blocks say nothing.
+    """
+    blocks = sample_blocks(as_windows(image))
+    low, scale = blocks.min(), np.ptp(blocks)
+    blocks = (blocks - low) / scale
+    basis = block_basis(blocks.shape[-1])
+    mean = blocks.mean(axis=(1, 2))
+    power = cosine_power(blocks - mean[:, None, None])
+    visible = _shows_its_noise(blocks, mean, power, basis)
+    if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
+        return None
+    fit, _ = _fit(power[visible], mean[visible], basis)
+    features = reader.describe(
+        power[visible] / fit.variance(mean[visible])[:, None], fit.covariance
+    )
+    return scale * float(np.sqrt(fit.variance(mean).mean())), features
 
 
 def _dark_end(
@@ -313,7 +386,7 @@ def _is_a_wall(values: np.ndarray, level: float) -> bool:
     """
     steps = np.diff(values[:20])
     return len(steps) > 0 and (
-        steps[0] < 0.3 * level or steps[0] > 3 * np.median(steps)
+        steps[0] < 0.3 * level or steps[0] > 3 * np.median(steps[:5])
     )
 
 
@@ -367,7 +440,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
             ratio.partition(kept - 1, axis=0)
             result[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
     texture = np.maximum(rough_power - flat_power, 0)
-    spectrum, covariance = _fit_spectrum(flat_power, texture, basis)
+    spectrum, covariance = fit_spectrum(flat_power, texture, basis)
 
     # The variance by intensity, at frequencies with much noise and little texture.
     total = flat_power[basis.used].mean()
@@ -386,7 +459,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
     # all blocks there score high, and must stay able to lift it.
     trust = 1 / np.sqrt(np.maximum(score / max(np.quantile(score, 0.3), 1e-12), 1))
     slope, intercept = fit_variance(at, seen, trust)
-    refined = _Fit(slope, intercept, spectrum, covariance)
+    refined = _Fit(slope, intercept, spectrum, covariance, flat=(at, seen))
     return refined, weights / spectrum / weights.sum()
 
 
@@ -398,46 +471,3 @@ def _average(cells: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
 def _thin(indices: np.ndarray, most: int) -> np.ndarray:
     """Take evenly spread indices, so that a median over them costs no more."""
     return indices[:: -(-len(indices) // most)]
-
-
-def _fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
-    """Explain power (cells,) by noise of short reach plus what texture adds.
-
-    Returns
-    -------
-    spectrum : ndarray, shape (cells,)
-        Power of the noise, of variance 1.
-    covariance : ndarray, shape (lags,)
-        Its autocovariance, 1 at lag (0, 0).
-    """
-    used, n_lags = basis.used, basis.acf.shape[1]
-    seen = flat_power[used]
-    floor = max(0.02 * np.median(seen), 1e-6 * seen.mean(), 1e-30)
-    stains = np.column_stack([texture, basis.smooth])[used]
-    stains /= np.maximum(stains.mean(axis=0), 1e-12)
-    columns = np.column_stack([basis.acf[used], stains])
-    damping = np.append(_DAMPING * basis.lag, np.zeros(stains.shape[1]))
-    noise, stain = seen, np.zeros_like(seen)
-    for _ in range(6):
-        # The error of a power is proportional to it; the stain's also to the stain.
-        level = np.maximum(noise, floor)
-        weight = 1 / (level + stain) / (1 + 2 * stain / level)
-        pull = damping * np.sqrt(len(seen)) / level.mean()
-        kept = np.arange(len(damping))
-        while True:  # texture only adds: terms that would take away are dropped
-            solution = np.linalg.lstsq(
-                np.concatenate(
-                    [columns[:, kept] * weight[:, None], np.diag(pull[kept])]
-                ),
-                np.append(seen * weight, np.zeros(len(kept))),
-                rcond=None,
-            )[0]
-            if len(kept) == n_lags or solution[n_lags:].min() >= 0:
-                break
-            kept = np.delete(kept, n_lags + np.argmin(solution[n_lags:]))
-        covariance = solution[:n_lags]
-        stain = columns[:, kept[n_lags:]] @ solution[n_lags:]
-        noise = columns[:, :n_lags] @ covariance
-    unit = max(covariance[0], floor)
-    noise = np.maximum(basis.acf @ covariance, 0.5 * floor)
-    return np.maximum(noise / unit, 0.02), covariance / unit

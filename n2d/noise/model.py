@@ -6,12 +6,21 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from n2d.noise.defects import Defects
+
 #: Distances, in pixels, at which the correlation of the noise is kept.
 N_LAGS = 4
 
 
 def _no_correlation() -> np.ndarray:
     return np.zeros((2, N_LAGS))
+
+
+def _same(one, other) -> bool:
+    """Tell whether two arrays, or nothing, are equal."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +48,24 @@ class NoiseModel:
     correlation : array_like of float, shape (2, n_lags), default=None
         Correlation between the noise of two pixels 1, 2, ... apart, along y in row 0
         and along x in row 1. None means that pixels are independent, with 4 lags.
+
+    diagonals : array_like of float, shape (2, n_lags), default=None
+        Correlation along the main diagonal (down and right) in row 0 and along the
+        other in row 1, at 1, 2, ... steps. None: the product of those along y and x.
+    place : array_like of float, shape (rows, columns), default=None
+        Deviation of the noise from place to place, relative to the rest of this model,
+        on a coarse grid that spans the image; above 0. None: the same everywhere.
+    shared : array_like of float, shape (C, C), default=None
+        Correlation of the noise between the channels that this one belongs to. None:
+        every channel has noise of its own.
+    defects : Defects, default=None
+        Hot pixels, stripes and patterns found beside the noise.
+    spread : float, default=None
+        By what share `level` may be off, as a rule. None: not known.
+    curve : array_like of float, shape (2, n), default=None
+        Rising intensities and the variance there, where gain and read noise do not
+        describe it: noise that falls with intensity, or saturates. Between them it is
+        interpolated, beyond them constant. `gain` is 0 then.
 
     Raises
     ------
@@ -71,6 +98,12 @@ class NoiseModel:
     offset: float = 0.0
     read_noise: float | None = None
     correlation: np.ndarray = field(default=None)
+    diagonals: np.ndarray | None = None
+    place: np.ndarray | None = None
+    shared: np.ndarray | None = None
+    defects: Defects | None = None
+    spread: float | None = None
+    curve: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.read_noise is None:
@@ -99,19 +132,93 @@ class NoiseModel:
             raise ValueError("correlation must be finite and within [-1, 1]")
         correlation.flags.writeable = False
         object.__setattr__(self, "correlation", correlation)
+        for name in ("diagonals", "place", "shared", "curve"):
+            self._settle_array(name)
+
+    def _settle_array(self, name: str) -> None:
+        """Check an optional array and keep a copy that cannot be changed."""
+        array = getattr(self, name)
+        if array is None:
+            return
+        array = np.array(array, dtype=np.float64)
+        if array.ndim != 2 or not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite and have two axes")
+        if name == "place" and not (array > 0).all():
+            raise ValueError("place must be above 0 everywhere")
+        if name == "curve" and not (
+            len(array) == 2
+            and array.shape[1] >= 2
+            and (np.diff(array[0]) > 0).all()
+            and (array[1] > 0).all()
+        ):
+            raise ValueError(
+                "curve must be rising intensities and their variances, above 0"
+            )
+        if name in ("diagonals", "shared") and not (np.abs(array) <= 1 + 1e-9).all():
+            raise ValueError(f"{name} must be within [-1, 1]")
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
 
     def __eq__(self, other) -> bool:
         if not isinstance(other, NoiseModel):
             return NotImplemented
-        return self._scalars() == other._scalars() and np.array_equal(
-            self.correlation, other.correlation
+        arrays = zip(self._arrays(), other._arrays(), strict=True)
+        return (
+            self._scalars() == other._scalars()
+            and self.defects == other.defects
+            and all(_same(one, another) for one, another in arrays)
         )
 
     def __hash__(self) -> int:
         return hash((self._scalars(), self.correlation.tobytes()))
 
+    def _curve(self, scale, shift, of_variance):
+        """The curve with other intensities and variances, where there is one."""
+        if self.curve is None:
+            return None
+        return np.stack([scale * self.curve[0] + shift, of_variance * self.curve[1]])
+
     def _scalars(self) -> tuple[float, ...]:
         return self.level, self.gain, self.offset, self.read_noise
+
+    def _arrays(self) -> tuple:
+        return self.correlation, self.diagonals, self.place, self.shared, self.curve
+
+    @classmethod
+    def from_frames(cls, frames=None, *, dark=None, flat=None) -> NoiseModel:
+        """Calibrate the noise of a camera, or of a scene that was captured repeatedly.
+
+        Parameters
+        ----------
+        frames : array_like of real numbers, shape (n, H, W), optional
+            Two or more captures of the same scene, which does not change.
+        dark, flat : array_like of real numbers, shape (n, H, W), optional
+            Instead: two or more captures without light, and of an evenly lit field.
+
+        Returns
+        -------
+        noise : NoiseModel
+            Level, gain, offset, read noise and correlation. The level is that of
+            `frames`, or of `flat`.
+
+        Raises
+        ------
+        ValueError
+            If neither `frames` nor both of `dark` and `flat` are given, or one of them
+            has not two or more frames of finite numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d.noise import NoiseModel, add_poisson_gaussian_noise
+        >>> scene = np.linspace(100, 300, 128) * np.ones((8, 128, 1))
+        >>> frames = add_poisson_gaussian_noise(scene, 2.0, 3.0, offset=100.0, rng=0)
+        >>> bool(abs(NoiseModel.from_frames(frames).gain - 2) < 0.1)
+        True
+        """
+        from n2d.noise.frames import model_of_frames
+
+        return model_of_frames(cls, frames, dark, flat)
 
     def variance(self, intensity) -> np.ndarray:
         """Give the variance of the noise at given noise-free intensities.
@@ -132,6 +239,8 @@ class NoiseModel:
         >>> NoiseModel(level=2.0).variance([0, 50]).tolist()
         [4.0, 4.0]
         """
+        if self.curve is not None:
+            return np.interp(np.asarray(intensity, np.float64), *self.curve)
         above = np.maximum(np.asarray(intensity, np.float64) - self.offset, 0)
         return self.gain * above + self.read_noise**2
 
@@ -164,12 +273,19 @@ class NoiseModel:
         """
         if not scale > 0:
             raise ValueError(f"scale must be above 0, got {scale!r}")
-        return NoiseModel(
+        defects = self.defects
+        if defects is not None:
+            defects = replace(
+                defects, rows=scale * defects.rows, columns=scale * defects.columns
+            )
+        return replace(
+            self,
             level=scale * self.level,
             gain=scale * self.gain,
             offset=scale * self.offset + shift,
             read_noise=scale * self.read_noise,
-            correlation=self.correlation,
+            defects=defects,
+            curve=self._curve(scale, shift, scale**2),
         )
 
     def louder(self, factor) -> NoiseModel:
@@ -197,7 +313,33 @@ class NoiseModel:
             level=factor * self.level,
             gain=factor**2 * self.gain,
             read_noise=factor * self.read_noise,
+            curve=self._curve(1.0, 0.0, factor**2) if factor else None,
         )
+
+    def autocorrelation(self) -> np.ndarray:
+        """Give the autocorrelation along four directions.
+
+        Returns
+        -------
+        autocorrelation : ndarray of float64, shape (4, 4)
+            Along y, x, the main diagonal and the other one, at lags 0 to 3; lag 0 is 1.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> noise = NoiseModel(1.0, correlation=[[0.5, 0.1, 0], [0.4, 0, 0]])
+        >>> noise.autocorrelation()[:3, :2].tolist()
+        [[1.0, 0.5], [1.0, 0.4], [1.0, 0.2]]
+        """
+        found = np.zeros((4, 4))
+        found[:, 0] = 1
+        axes = self.correlation[:, :3]
+        found[:2, 1 : 1 + axes.shape[1]] = axes
+        found[2:, 1:] = found[0, 1:] * found[1, 1:]
+        if self.diagonals is not None:
+            lags = self.diagonals[:, :3]
+            found[2:, 1 : 1 + lags.shape[1]] = lags
+        return found
 
     def reach(self, threshold=0.1) -> tuple[int, int]:
         """Tell how far apart pixels must be taken for their noise to be independent.

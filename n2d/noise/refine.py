@@ -18,6 +18,10 @@ _MOST_CORRELATED = 0.9
 # Neighbours as correlated as this are so by blur: texture alone does not get there.
 _SURELY_NOISE = 0.45
 
+# A level is beyond doubt where it is known to this share, and this share of the
+# contrast: below it lie the photographs without noise, whose texture passes for it.
+_SURE_SPREAD, _SURE_SHARE = 0.05, 0.03
+
 #: Share of the measured level that a denoiser is told to find out what it thinks.
 UNDERSTATED = 0.7
 
@@ -26,6 +30,44 @@ UNDERSTATED = 0.7
 # to 0.8, noise on rough ground by 0.15 to 0.5, texture alone by 0.1; the line is what
 # cost 8 photographs with noise of 0 to 25 grey levels least.
 _BELIEF, _BELIEF_PER_RISE, _LEAST_BELIEF = 0.2, 3.5, 0.4
+
+
+def is_sure(noise: NoiseModel, windows) -> bool:
+    """Tell whether a measurement is beyond doubt.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        As `estimate_noise` has measured it on `windows`.
+    windows : sequence of ndarray of shape (h, w)
+        The images.
+
+    Returns
+    -------
+    sure : bool
+        True where the level is strong for the contrast of the images and known closely.
+        Second thoughts would do harm then: a denoiser that has never seen such noise,
+        or stripes and lattices beside it, takes away less than there is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.noise import estimate_noise, is_sure
+    >>> noisy = np.random.default_rng(0).normal(size=(128, 128))
+    >>> is_sure(estimate_noise(noisy), [noisy])
+    True
+    """
+    if noise.spread is None:
+        return False
+    some = np.concatenate(
+        [
+            w[:: max(1, len(w) // 128), :: max(1, w.shape[1] // 128)].ravel()
+            for w in windows
+        ]
+    )
+    contrast = np.subtract(*np.quantile(some, [0.99, 0.01]))
+    strong = noise.level > _SURE_SHARE * contrast
+    return bool(noise.spread < _SURE_SPREAD and strong)
 
 
 def discount_texture(noise: NoiseModel) -> NoiseModel:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 from scipy.interpolate import CubicSpline
 from scipy.stats import poisson
 
@@ -21,6 +22,11 @@ _TANGENT_BELOW = 0.6
 # of the read noise, and a photon's worth. Pixels that are, were not understood: they
 # are mapped as if the noise of the whole image were theirs, and stay near the others.
 _DARKEST_READ = 4.0
+
+# A variance curve is tabulated to this share of its span beyond its ends, and smoothed
+# over so many steps of the table (4,001 in all).
+_CURVE_BEYOND = 0.5
+_CURVE_BLUR = 60.0
 
 # The table of the inverse ends at this many photons; beyond, its first terms in
 # 1 / sqrt(counts) are exact to 1e-4 photons.
@@ -138,6 +144,9 @@ def stabilize(image, noise):
     """
     _check_noise(noise)
     image = _as_real(image, "image")
+    if noise.curve is not None:
+        table = _table(noise.curve[0].tobytes(), noise.curve[1].tobytes())
+        return _along(image, table.intensity, table.transform)
     shape = image.shape
     above = np.atleast_1d(image) - noise.offset
     result = _forward(above, noise.gain, noise.read_noise)
@@ -209,6 +218,10 @@ def unstabilize(stabilized, noise, *, unbiased=True):
     """
     _check_noise(noise)
     stabilized = _as_real(stabilized, "stabilized")
+    if noise.curve is not None:
+        table = _table(noise.curve[0].tobytes(), noise.curve[1].tobytes())
+        transform = table.mean if unbiased else table.transform
+        return _along(stabilized, transform, table.intensity)
     d = np.atleast_1d(stabilized)
     _, at_darkest, slope = _darkest(noise)
     explained = np.maximum(d, at_darkest)
@@ -223,6 +236,44 @@ def unstabilize(stabilized, noise, *, unbiased=True):
         result[beyond] += (d[beyond] - at_darkest) / slope
     result += noise.offset
     return result.reshape(stabilized.shape)[()]
+
+
+class _Table(NamedTuple):
+    """The transform of noise whose variance is given by a curve."""
+
+    intensity: np.ndarray
+    transform: np.ndarray  # of the intensity
+    mean: np.ndarray  # of the transform of noisy pixels of that intensity; rising
+
+
+@lru_cache(maxsize=32)
+def _table(intensity: bytes, variance: bytes) -> _Table:
+    """Integrate one over the deviation; arrays as bytes, so that it is kept."""
+    at, variance = (np.frombuffer(each) for each in (intensity, variance))
+    span = at[-1] - at[0]
+    x = np.linspace(at[0] - _CURVE_BEYOND * span, at[-1] + _CURVE_BEYOND * span, 4001)
+    deviation = np.sqrt(np.interp(x, at, variance))
+    # Corners would show in what comes back.
+    deviation = ndimage.gaussian_filter1d(deviation, _CURVE_BLUR, mode="nearest")
+    step = x[1] - x[0]
+    transform = np.concatenate(
+        [[0], np.cumsum(step / 2 * (1 / deviation[1:] + 1 / deviation[:-1]))]
+    )
+    transform -= np.interp(at[0], x, transform)
+    # E[f(y)] = f(x) + f''(x) var / 2, and f'' = -deviation' / deviation**2.
+    mean = transform - np.gradient(deviation, step) / 2
+    mean = np.maximum.accumulate(mean) + 1e-9 * np.arange(len(x))
+    return _Table(x, transform, mean)
+
+
+def _along(values, start, end):
+    """Map values from one rising axis to another, straight on beyond the ends."""
+    result = np.interp(values, start, end)
+    for edge, inner in ((0, 1), (-1, -2)):
+        slope = (end[edge] - end[inner]) / (start[edge] - start[inner])
+        beyond = values < start[0] if edge == 0 else values > start[-1]
+        result = np.where(beyond, end[edge] + (values - start[edge]) * slope, result)
+    return result[()]
 
 
 def _darkest(noise: NoiseModel) -> tuple[float, float, float]:

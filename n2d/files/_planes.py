@@ -21,7 +21,7 @@ class FilePlane:
     --------
     >>> import pathlib, tempfile
     >>> import numpy as np
-    >>> from n2d.cli.planes import FilePlane
+    >>> from n2d.files._planes import FilePlane
     >>> from n2d.io import open_image, write_image
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "stack.tif")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from n2d.io._formats import FOLDER_FORMATS, SUFFIXES, format_module, suffix_of
+from n2d.io._formats import format_of
 from n2d.io._image import ImageFileError
 from n2d.io._lazy import damaged
 from n2d.io._limits import check_size
@@ -48,12 +48,12 @@ def open_image(path):
     ('TYX', (2, 3, 4), [12, 13])
     >>> folder.cleanup()
     """
-    module = format_module(path)
-    if suffix_of(path) not in FOLDER_FORMATS or not Path(path).is_dir():
+    kind = format_of(path)
+    if not kind.is_folder or not Path(path).is_dir():
         with open(path, "rb"):
             pass  # a file that is missing or forbidden says so in its own words
     try:
-        return module.read(path)
+        return kind.read(path)
     except (ImageFileError, ImportError, MemoryError):
         raise
     # The libraries raise anything from struct.error to IndexError on damaged files.
@@ -120,7 +120,7 @@ def is_image(path):
     >>> is_image("a.tif"), is_image("a.txt")
     (True, False)
     """
-    suffix = suffix_of(path)
-    if Path(path).is_dir():
-        return suffix in FOLDER_FORMATS
-    return suffix in SUFFIXES and suffix not in FOLDER_FORMATS
+    try:
+        return format_of(path).is_folder == Path(path).is_dir()
+    except ImageFileError:
+        return False

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2d.cli.options import Channels, FitPer
-from n2d.io import format_bytes
+from n2d.files._words import count
 
 
 class AxesError(ValueError):
@@ -16,7 +15,7 @@ _KNOWN = "TCZYXSIQ"
 _NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
 
 
-def settle_axes(axes, shape, asked=None):
+def named_axes(axes, shape, asked=None):
     """Return the axes of a file: those that were asked for, or its own.
 
     Parameters
@@ -41,8 +40,8 @@ def settle_axes(axes, shape, asked=None):
 
     Examples
     --------
-    >>> from n2d.cli.layout import settle_axes
-    >>> settle_axes("QYX", (5, 64, 64), "tyx")
+    >>> from n2d.files._plan import named_axes
+    >>> named_axes("QYX", (5, 64, 64), "tyx")
     'TYX'
     """
     if asked is None:
@@ -59,6 +58,28 @@ def settle_axes(axes, shape, asked=None):
             f"{'x'.join(map(str, shape))}"
         )
     return asked
+
+
+def plan_of(image, *, axes=None, **options):
+    """Settle which planes of an open file are denoised: the one way for all commands.
+
+    Parameters
+    ----------
+    image : n2d.io.ImageFile
+        The file.
+    axes : str, optional
+        What its axes are, where it does not say so itself.
+    **options : object
+        For `plan_planes`.
+
+    Returns
+    -------
+    Plan
+        With the axes as settled.
+    """
+    letters = named_axes(image.axes, image.data.shape, axes)
+    alpha = image.alpha and "S" in letters
+    return plan_planes(letters, image.data.shape, alpha=alpha, **options)
 
 
 @dataclass(frozen=True)
@@ -78,8 +99,8 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a file is going to be denoised.
+class Plan:
+    """Which planes a file has, and which share a fit.
 
     Attributes
     ----------
@@ -89,11 +110,17 @@ class Layout:
         The axis of a plane that holds channels which are denoised together.
     description : str
         All that in one line.
+    axes : str
+        One letter for each axis of the file, as settled.
+    is_series : bool
+        Whether the file has axes besides those of a plane and the channels.
     """
 
     fits: tuple
     channel_axis: int | None
     description: str
+    axes: str = ""
+    is_series: bool = False
 
     @property
     def n_planes(self):
@@ -101,13 +128,13 @@ class Layout:
         return sum(map(len, self.fits))
 
 
-def lay_out(
+def plan_planes(
     axes,
     shape,
     *,
     alpha=False,
-    channels=Channels.independent,
-    fit_per=FitPer.channel,
+    channels="independent",
+    fit_per="channel",
     channel_axis=None,
     model=None,
 ):
@@ -121,9 +148,9 @@ def lay_out(
         The shape of the file's array.
     alpha : bool, default=False
         Whether the last sample of a pixel is its opacity.
-    channels : Channels, default=Channels.independent
+    channels : {"independent", "together"}, default="independent"
         Whether the axis C holds images of their own. Samples (S) never do.
-    fit_per : FitPer, default=FitPer.channel
+    fit_per : {"plane", "channel", "file"}, default="channel"
         What shares a fit.
     channel_axis : int, optional
         An axis whose entries are denoised together, whatever its letter.
@@ -132,7 +159,7 @@ def lay_out(
 
     Returns
     -------
-    Layout
+    Plan
         The plan.
 
     Raises
@@ -142,8 +169,8 @@ def lay_out(
 
     Examples
     --------
-    >>> from n2d.cli.layout import lay_out
-    >>> plan = lay_out("ZCYX", (61, 2, 512, 512))
+    >>> from n2d.files._plan import plan_planes
+    >>> plan = plan_planes("ZCYX", (61, 2, 512, 512))
     >>> len(plan.fits), plan.n_planes, plan.channel_axis
     (2, 122, None)
     >>> plan.description
@@ -177,16 +204,16 @@ per channel: 2 fits, 122 planes'
         [plane(channel, place) for place in np.ndindex(*(shape[i] for i in series))]
         for channel in np.ndindex(*(shape[i] for i in own))
     ]
-    if fit_per == FitPer.file or model is not None:
+    if fit_per == "file" or model is not None:
         groups = [[one for group in groups for one in group]]
-    elif fit_per == FitPer.plane:
+    elif fit_per == "plane":
         groups = [[one] for group in groups for one in group]
     axis = None if together is None or single else image_axes.index(together)
-    layout = Layout(tuple(map(tuple, groups)), axis, "")
+    plan = Plan(tuple(map(tuple, groups)), axis, "")
     text = _describe(
-        axes, shape, together, own, series, layout, fit_per, channel_axis, alpha, model
+        axes, shape, together, own, series, plan, fit_per, channel_axis, alpha, model
     )
-    return Layout(layout.fits, axis, text)
+    return Plan(plan.fits, axis, text, axes, bool(series))
 
 
 def _together(axes, shape, channels, channel_axis):
@@ -205,13 +232,13 @@ def _together(axes, shape, channels, channel_axis):
             )
         return channel_axis % n_axes
     if "S" in axes:
-        if channels == Channels.together and "C" in axes:
+        if channels == "together" and "C" in axes:
             raise AxesError(
                 "--channels together: the file has colours (S) and channels (C), and "
                 "only one of the two can be denoised together; leave the option away"
             )
         return axes.index("S")
-    if channels == Channels.together and "C" in axes:
+    if channels == "together" and "C" in axes:
         return axes.index("C")
     return None
 
@@ -227,7 +254,7 @@ def _plane_axes(axes, shape, together):
 
 
 def _describe(
-    axes, shape, together, own, series, layout, fit_per, channel_axis, alpha, model
+    axes, shape, together, own, series, plan, fit_per, channel_axis, alpha, model
 ):
     parts = []
     if together is not None:
@@ -244,103 +271,25 @@ def _describe(
     n_channels = int(np.prod([shape[i] for i in own], dtype=int))
     if own:
         parts.append(f"{count(n_channels, 'channel')} independently")
-    n_fits = len(layout.fits)
+    n_fits = len(plan.fits)
     if series:
         sizes = [f"{shape[i]} {_NAMES.get(axes[i], axes[i])}" for i in series]
         each = " each" if n_channels > 1 else ""
         text = f"{' x '.join(sizes)}{each}, denoised in 2-D with "
         if model is not None:
             text += f"the model {model}"
-        elif fit_per == FitPer.plane:
+        elif fit_per == "plane":
             text += "a fit of its own for each"
-        elif fit_per == FitPer.file or n_channels == 1:
+        elif fit_per == "file" or n_channels == 1:
             text += "one shared fit"
         else:
             text += "one shared fit per channel"
         parts.append(text)
-    elif fit_per == FitPer.file and n_channels > 1 and model is None:
+    elif fit_per == "file" and n_channels > 1 and model is None:
         parts.append("one shared fit")
     elif model is not None:
         parts.append(f"with the model {model}")
-    planes = count(layout.n_planes, "plane")
+    planes = count(plan.n_planes, "plane")
     if model is None:
         planes = f"{count(n_fits, 'fit')}, {planes}"
     return f"{'; '.join(parts)}: {planes}" if parts else planes
-
-
-def count(n, noun):
-    """Return "1 plane" or "2 planes".
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    noun : str
-        Of what, in the singular.
-
-    Returns
-    -------
-    str
-        Both, in agreement.
-    """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def describe_file(image, axes):
-    """Return what a file holds as one line: shape, type, axes, size, pixel size.
-
-    Parameters
-    ----------
-    image : n2d.io.ImageFile
-        The file.
-    axes : str
-        As settled.
-
-    Returns
-    -------
-    str
-        The line.
-    """
-    shape, dtype = image.data.shape, np.dtype(image.data.dtype)
-    text = f"{' x '.join(map(str, shape))}, {dtype}"
-    if axes != "YX":
-        text += f", axes {axes}"
-    n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    text += f", {format_bytes(n_bytes)}"
-    if size := describe_pixel_size(image.pixel_size):
-        text += f"; {size}"
-    if image.channel_names:
-        text += f"; channels {', '.join(image.channel_names)}"
-    return text
-
-
-def describe_pixel_size(pixel_size):
-    """Return a pixel size as text, such as "pixel 0.1 x 0.1 micrometer (Y x X)".
-
-    Parameters
-    ----------
-    pixel_size : dict of str to tuple of float and str
-        As in `n2d.io.ImageFile`.
-
-    Returns
-    -------
-    str
-        The text, "" where nothing is known.
-    """
-    spatial = [letter for letter in "ZYX" if letter in pixel_size]
-    parts = []
-    if spatial:
-        units = list(dict.fromkeys(pixel_size[letter][1] for letter in spatial))
-        if len(units) == 1:
-            values = " x ".join(f"{pixel_size[letter][0]:.6g}" for letter in spatial)
-            values = f"{values} {units[0]}".strip()
-        else:
-            values = " x ".join(
-                f"{pixel_size[letter][0]:.6g} {pixel_size[letter][1]}".strip()
-                for letter in spatial
-            )
-        parts.append(f"pixel {values} ({' x '.join(spatial)})")
-    if "T" in pixel_size:
-        value, unit = pixel_size["T"]
-        parts.append(f"every {value:.6g} {unit}".strip())
-    return ", ".join(parts)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from n2d.io import ome
 from n2d.io._pyramid import smaller
 from n2d.io._scratch import scratch_array
 from n2d.io._units import convert_unit
+from n2d.io.tiff import _ome_xml as ome
 
 # ImageJ's own bookkeeping, which tifffile writes anew.
 _IMAGEJ_COUNTS = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack"}

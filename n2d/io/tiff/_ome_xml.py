@@ -5,6 +5,7 @@ the layout of the pixels is brought up to date.
 """
 
 import xml.etree.ElementTree as ElementTree
+from xml.sax.saxutils import quoteattr
 
 from n2d.io._units import unit_name, unit_symbol
 
@@ -43,7 +44,7 @@ def sizes_and_names(xml):
 
     Examples
     --------
-    >>> from n2d.io.ome import sizes_and_names
+    >>> from n2d.io.tiff._ome_xml import sizes_and_names
     >>> sizes_and_names(
     ...     '<OME><Image><Pixels PhysicalSizeX="0.5" PhysicalSizeXUnit="nm">'
     ...     '<Channel Name="DAPI"/></Pixels></Image></OME>'
@@ -107,9 +108,20 @@ def adapted(xml, dtype, n_pages):
         place = len(pixels.findall("{*}Channel"))
         pixels.insert(place, data)
         first += n
-    if "}" in root.tag:
-        ElementTree.register_namespace("", root.tag[1:].partition("}")[0])
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return _as_bytes(root)
+
+
+def _as_bytes(root):
+    """Write XML with the namespace of its root as the one without a prefix."""
+    uri, brace, name = root.tag[1:].partition("}")
+    if not brace:
+        return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    # Not ElementTree.register_namespace, which is for the whole process.
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(f"{{{uri}}}")
+    xml = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    start = f"<{name}".encode()
+    return xml.replace(start, start + f" xmlns={quoteattr(uri)}".encode(), 1)
 
 
 def new_metadata(axes, pixel_size, channel_names):

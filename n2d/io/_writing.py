@@ -1,89 +1,12 @@
 """Writing an image file, whatever its format: whole, or not at all."""
 
 import contextlib
-import math
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from n2d.io._atomic import atomic_write, check_target
-from n2d.io._formats import FOLDER_FORMATS, format_module, suffix_of
+from n2d.io._atomic import check_target
+from n2d.io._formats import format_of, suffix_of
 from n2d.io._image import ImageFileError
-from n2d.io._lazy import View
-from n2d.io._scratch import check_room, scratch_array
-
-
-@dataclass
-class Target:
-    """A result that is being written, plane by plane.
-
-    Attributes
-    ----------
-    array : array-like
-        What is written to, with ``shape``, ``dtype`` and basic indexing.
-    """
-
-    array: Any
-
-    @property
-    def shape(self):
-        """The shape of the image."""
-        return self.array.shape
-
-    @property
-    def dtype(self):
-        """The data type of the file."""
-        return self.array.dtype
-
-    def is_finished(self, key):
-        """Whether a part was finished by an earlier run that was cut off.
-
-        Parameters
-        ----------
-        key : tuple of int and slice
-            The part.
-
-        Returns
-        -------
-        bool
-            Always False, for files that are written in one go at the end.
-        """
-        del key
-        return False
-
-    def band_rows(self, axis):
-        """How many neighbours along an axis can be finished by themselves.
-
-        Parameters
-        ----------
-        axis : int
-            An axis of the image.
-
-        Returns
-        -------
-        int or None
-            Always None, for files that are written in one go at the end.
-        """
-        del axis
-        return None
-
-    @contextlib.contextmanager
-    def writing(self, key):
-        """Give a part to write to, which is finished when all went well.
-
-        Parameters
-        ----------
-        key : tuple of int and slice
-            The part: one entry for each axis.
-
-        Yields
-        ------
-        array-like
-            With the shape of the part.
-        """
-        yield View(self.array, key)
 
 
 @contextlib.contextmanager
@@ -97,7 +20,6 @@ def create_image(
     overwrite=False,
     run_key=None,
     resume=False,
-    before_rename=None,
 ):
     """Give an image to write to, which becomes a file when all went well.
 
@@ -117,13 +39,12 @@ def create_image(
     overwrite : bool, default=False
         Whether an existing file may be replaced.
     run_key : dict, optional
-        What the result depends on: input, parameters, version. A run that was cut off
-        is resumed only if it had the same.
+        What the result depends on: input, parameters, version. It is noted, in the
+        result or in a list beside it, for `is_result_of`; a run that was cut off is
+        resumed only if it had the same.
     resume : bool, default=False
         Whether to go on with what an earlier run left, where the format can do that
         (OME-Zarr).
-    before_rename : callable, optional
-        Called with the path of the complete file, just before it gets its name.
 
     Yields
     ------
@@ -156,28 +77,21 @@ def create_image(
     dtype = np.dtype(dtype).newbyteorder("=")
     shape = tuple(map(int, shape))
     check_output(path, dtype, axes, shape=shape, overwrite=overwrite)
-    if suffix_of(path) in FOLDER_FORMATS:
-        with format_module(path).create(
-            path,
-            shape,
-            dtype,
-            axes,
-            like=like,
-            overwrite=overwrite,
-            run_key=run_key,
-            resume=resume,
-            before_rename=before_rename,
-        ) as target:
-            yield target
-        return
-    check_room(path, math.prod(shape) * dtype.itemsize // 20)
-    with scratch_array(path, shape, dtype) as array:
-        yield Target(array)
-        _write_file(path, array, axes, like, overwrite, before_rename)
+    with format_of(path).create(
+        path,
+        shape,
+        dtype,
+        axes,
+        like=like,
+        overwrite=overwrite,
+        run_key=run_key,
+        resume=resume,
+    ) as target:
+        yield target
 
 
 def is_result_of(path, run_key):
-    """Whether a result says of itself that it is that of a run.
+    """Whether a file is the whole result of a run, as the run has noted.
 
     Parameters
     ----------
@@ -189,13 +103,9 @@ def is_result_of(path, run_key):
     Returns
     -------
     bool
-        True for an OME-Zarr that was made with the same key; False for other formats,
-        which say nothing.
+        True if it was made by `create_image` with the same key, and is as it was then.
     """
-    if suffix_of(path) not in FOLDER_FORMATS:
-        return False
-    module = format_module(path)
-    return module.made_by(path) == module.run_sum(run_key)
+    return format_of(path).is_result_of(path, run_key)
 
 
 def write_image(path, array, *, like=None, axes=None, overwrite=False):
@@ -247,46 +157,8 @@ def write_image(path, array, *, like=None, axes=None, overwrite=False):
         )
     dtype = array.dtype.newbyteorder("=")
     check_output(path, dtype, axes, shape=array.shape, overwrite=overwrite)
-    if suffix_of(path) in FOLDER_FORMATS:
-        options = {"like": like, "overwrite": overwrite}
-        with create_image(path, array.shape, dtype, axes, **options) as target:
-            for key in plane_keys(axes, array.shape):
-                with target.writing(key) as plane:
-                    plane[...] = array[key]
-        return
-    _write_file(path, array.astype(dtype, copy=False), axes, like, overwrite, None)
-
-
-def _write_file(path, array, axes, like, overwrite, before_rename):
-    with atomic_write(path, overwrite=overwrite) as temporary:
-        format_module(path).write(temporary, array, axes, like, target=Path(path))
-        if before_rename is not None:
-            before_rename(temporary)
-
-
-def plane_keys(axes, shape):
-    """Yield the index of every plane of an image.
-
-    Parameters
-    ----------
-    axes : str
-        One letter per axis.
-    shape : tuple of int
-        Its shape.
-
-    Yields
-    ------
-    tuple of int and slice
-        Slices for the axes Y, X and S, numbers for the others.
-    """
-    numbers = [
-        range(n) if a not in "YXS" else [None] for a, n in zip(axes, shape, strict=True)
-    ]
-    for index in np.ndindex(*map(len, numbers)):
-        yield tuple(
-            slice(None) if part[0] is None else i
-            for part, i in zip(numbers, index, strict=True)
-        )
+    array = array.astype(dtype, copy=False)
+    format_of(path).write(path, array, axes, like=like, overwrite=overwrite)
 
 
 def check_output(path, dtype, axes, *, shape=None, overwrite=False):
@@ -316,11 +188,10 @@ def check_output(path, dtype, axes, *, shape=None, overwrite=False):
     OSError
         If its folder does not exist or is not writable.
     """
-    module = format_module(path)
-    suffix = suffix_of(path)
-    check_target(path, overwrite=overwrite, folder=suffix in FOLDER_FORMATS)
+    kind = format_of(path)
+    check_target(path, overwrite=overwrite, folder=kind.is_folder)
     # Byte order is the writer's business, not a reason to refuse.
     dtype = np.dtype(dtype).newbyteorder("=")
-    reason = module.cannot_hold(dtype, axes, shape, suffix=suffix)
+    reason = kind.cannot_hold(dtype, axes, shape, suffix=suffix_of(path))
     if reason:
         raise ImageFileError(f"{path}: {reason}")

@@ -1,10 +1,12 @@
 """Which images a command takes up: one, or those of a folder, with or without truth."""
 
-from n2d.cli.data_range import settle_data_range
-from n2d.cli.loading import load_image
+import numpy as np
+
 from n2d.comparison import Case
 from n2d.comparison.cases import paired_files, why_unread
-from n2d.io import SUFFIXES, is_image
+from n2d.files._plan import plan_of
+from n2d.files._words import count, describe_file
+from n2d.io import SUFFIXES, is_image, name_in, read_image
 
 
 class InputError(ValueError):
@@ -56,14 +58,14 @@ def find_images(image, clean=None):
             "--clean",
         )
     if not _is_folder(image):
-        return {image.stem: (image, clean)}
+        return {name_in(image)[0]: (image, clean)}
     folder = image
     if (image / "noisy").is_dir():
         folder = image / "noisy"
         if clean is None and (image / "clean").is_dir():
             clean = image / "clean"
     try:
-        files = paired_files(folder, clean, suffixes=SUFFIXES)
+        files = paired_files(folder, clean, accepts=is_image)
     except FileNotFoundError as error:
         raise InputError(str(error), "--clean") from error
     except ValueError as error:
@@ -78,26 +80,27 @@ def _is_folder(path):
     return path.is_dir() and not is_image(path)
 
 
-def read_case(name, path, clean_path, *, channel_axis, data_range):
-    """Read an image, with its clean version if there is one, as a case to compare on.
+def read_cases(name, path, clean_path, *, data_range, **options):
+    """Read an image, with its clean version if there is one, as cases to compare on.
 
     Parameters
     ----------
     name : str
-        Name of the case.
+        Name of the case; where the file takes several fits, each is a case, NAME-c0,
+        NAME-c1 and so on.
     path : Path
         The noisy image.
     clean_path : Path or None
         Its clean version.
-    channel_axis : int or None
-        The axis of the files' arrays that holds channels; None: what they say.
     data_range : tuple of two floats or None
         The (low, high) values that the data could have; None: those of an integer type.
+    **options : object
+        For `n2d.files._plan.plan_of`: axes, channels, channel_axis.
 
     Returns
     -------
-    case : Case
-        What is to be denoised.
+    cases : list of Case
+        What is to be denoised, one for each fit.
     data_range : tuple of two floats or None
         As settled.
     notes : list of str
@@ -108,26 +111,48 @@ def read_case(name, path, clean_path, *, channel_axis, data_range):
     OSError, ValueError
         If a file cannot be read, or they do not fit together.
     """
-    loaded = load_image(path, channel_axis)
-    notes = [f"{path}: {loaded.description}"]
-    notes += [f"note: {path}: {note}" for note in loaded.file.notes]
-    data_range, origin = settle_data_range(loaded.X.dtype, data_range)
-    truth = None
+    image = read_image(path)
+    plan = plan_of(image, **options)
+    notes = [f"{path}: {describe_file(image, plan.axes)}"]
+    notes += [f"{path}: {plan.description}"]
+    notes += [f"note: {path}: {note}" for note in image.notes]
+    data_range, origin = settle_data_range(image.data.dtype, data_range)
+    noisy = _images(image, plan)
+    truth = [None] * len(noisy)
     if clean_path is not None:
-        truth = load_image(clean_path, channel_axis).X
+        clean = read_image(clean_path)
+        truth = _images(clean, plan_of(clean, **options))
         if data_range is None:
             raise ValueError(f"PSNR and SSIM need a data range: {origin}")
+        if len(truth) != len(noisy):
+            raise ValueError(
+                f"{clean_path} has {count(len(truth), 'channel')}, {path} {len(noisy)}"
+            )
     if data_range is not None:
         low, high = data_range
         notes.append(f"{path}: data range {low:g} to {high:g} ({origin})")
-    case = Case(
-        name,
-        loaded.X,
-        truth,
-        data_range=None if data_range is None else data_range[1] - data_range[0],
-        channel_axis=loaded.channel_axis,
-    )
-    return case, data_range, notes
+    axis = plan.channel_axis
+    cases = [
+        Case(
+            name if len(noisy) == 1 else f"{name}-c{number}",
+            of_fit,
+            clean_of_fit,
+            data_range=None if data_range is None else data_range[1] - data_range[0],
+            channel_axis=None if axis is None else axis + plan.is_series,
+        )
+        for number, (of_fit, clean_of_fit) in enumerate(zip(noisy, truth, strict=True))
+    ]
+    return cases, data_range, notes
+
+
+def _images(image, plan):
+    """Return what each fit of a file sees: one image, or a stack along axis 0."""
+    return [
+        np.stack([image.data[plane.key] for plane in planes])
+        if plan.is_series
+        else image.data[planes[0].key]
+        for planes in plan.fits
+    ]
 
 
 def unread_case(name, path, error):
@@ -140,7 +165,7 @@ def unread_case(name, path, error):
     path : Path
         The noisy image.
     error : Exception
-        What `read_case` raised.
+        What `read_cases` raised.
 
     Returns
     -------
@@ -148,3 +173,42 @@ def unread_case(name, path, error):
         With the error as the result of every denoiser.
     """
     return Case(name, None, error=why_unread(error, path))
+
+
+def settle_data_range(dtype, given=None):
+    """Return the smallest and the largest value that data could have, where known.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the noisy image's file.
+    given : tuple of two floats, optional
+        What the user says, which goes before the type.
+
+    Returns
+    -------
+    data_range : tuple of two floats or None
+        (low, high); None for floating point, whose type says nothing.
+    origin : str
+        Where it is from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.files._cases import settle_data_range
+    >>> settle_data_range(np.uint8)
+    ((0.0, 255.0), 'all that uint8 can hold')
+    >>> settle_data_range(np.float32)
+    (None, 'float32 does not say; give --data-range')
+    >>> settle_data_range(np.float32, (0.0, 1.0))
+    ((0.0, 1.0), '--data-range')
+    """
+    dtype = np.dtype(dtype)
+    if given is not None:
+        return tuple(given), "--data-range"
+    if dtype.kind == "b":
+        return (0.0, 1.0), "all that bool can hold"
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        return (float(limits.min), float(limits.max)), f"all that {dtype} can hold"
+    return None, f"{dtype} does not say; give --data-range"

@@ -6,15 +6,13 @@ import logging
 import numpy as np
 import tifffile
 
-from n2d.io import ome
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._limits import check_size
-from n2d.io._tiff_chain import refuse_circles
-from n2d.io._tiff_source import lazy_series
 from n2d.io._units import unit_name
-from n2d.io.tiff_write import LOSSLESS, cannot_hold, write
-
-__all__ = ["cannot_hold", "read", "write"]
+from n2d.io.tiff import _ome_xml as ome
+from n2d.io.tiff._chain import refuse_circles
+from n2d.io.tiff._segments import lazy_series
+from n2d.io.tiff._write import LOSSLESS
 
 # What tifffile logs, and goes on, when it finds fewer pages than it was promised.
 _DAMAGE = ("TiffPages", "failed to reshape", "corrupted", "missing data")

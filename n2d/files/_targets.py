@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from n2d.io import SUFFIXES, format_of, is_image, name_in, suffix_of
+
 
 class PlanError(ValueError):
     """The inputs and the output do not fit together."""
@@ -37,10 +39,9 @@ def plan_outputs(inputs, output, *, overwrite=False):
         would be written to one file, if several would be written to something called
         like one image file, or if the folder is a file or cannot be made.
     """
-    from n2d.io import SUFFIXES, suffix_of  # heavy, and not needed for --help
-
     # A Zarr is a folder, and yet one image.
-    is_image = len(inputs) == 1 and Path(output).suffix.lower() == ".zarr"
+    is_image = len(inputs) == 1 and Path(output).suffix.lower() in SUFFIXES
+    is_image = is_image and format_of(output).is_folder
     is_folder = is_meant_as_folder(output) and not is_image
     if len(inputs) > 1 and not is_folder:
         if suffix_of(output) in SUFFIXES and not Path(output).exists():
@@ -74,10 +75,7 @@ def plan_outputs(inputs, output, *, overwrite=False):
 
 def _name_of_result(path):
     """Return the name of an input; an image inside a Zarr gets the suffix it lacks."""
-    from n2d.io import SUFFIXES, suffix_of
-
-    inside = suffix_of(path) == ".zarr" and path.suffix.lower() not in SUFFIXES
-    return f"{path.resolve().name}.zarr" if inside else path.name
+    return "".join(name_in(path))
 
 
 def expand_inputs(inputs):
@@ -98,11 +96,9 @@ def expand_inputs(inputs):
     PlanError
         If a folder has no image.
     """
-    from n2d.io import SUFFIXES, is_image, suffix_of
-
     found = []
     for path in inputs:
-        if not path.is_dir() or suffix_of(path) == ".zarr":
+        if not path.is_dir() or is_image(path):
             found.append(path)
             continue
         images = [p for p in sorted(path.iterdir()) if is_image(p)]
@@ -128,7 +124,7 @@ def is_meant_as_folder(output):
 
     Examples
     --------
-    >>> from n2d.cli.planning import is_meant_as_folder
+    >>> from n2d.files._targets import is_meant_as_folder
     >>> is_meant_as_folder("new/"), is_meant_as_folder("new.tif")
     (True, False)
     """

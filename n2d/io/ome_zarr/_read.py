@@ -9,15 +9,7 @@ from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import LazyArray
 from n2d.io._limits import check_size
 from n2d.io._units import unit_name
-from n2d.io.ome_zarr_write import (
-    cannot_hold,
-    create,
-    import_zarr,
-    made_by,
-    run_sum,
-)
-
-__all__ = ["cannot_hold", "create", "import_zarr", "made_by", "read", "run_sum"]
+from n2d.io.ome_zarr._write import import_zarr
 
 _LETTERS = {"time": "T", "channel": "C"}
 

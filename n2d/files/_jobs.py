@@ -1,15 +1,27 @@
 """One file denoised: opened, fitted, transformed plane by plane, written."""
 
 import contextlib
+import hashlib
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from n2d.cli.layout import Plane, describe_file, lay_out, settle_axes
+from n2d import __version__
+from n2d.files._plan import Plane, plan_of
+from n2d.files._words import describe_file
 from n2d.images import convert
-from n2d.io import View, create_image, open_image, suffix_of
+from n2d.io import (
+    View,
+    create_image,
+    fingerprint,
+    format_of,
+    is_result_of,
+    open_image,
+    remove_leftovers,
+)
 
 # Opacity is copied so many rows at a time.
 _ROWS = 1024
@@ -21,7 +33,7 @@ _LARGE = 4096**2
 _BAND = 2048
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """What is to be done with every file.
 
@@ -34,7 +46,7 @@ class Job:
     dtype : str
         "same" or "float32".
     axes, channels, fit_per, channel_axis
-        As in `n2d.cli.layout`.
+        As for `n2d.denoise_file`.
     overwrite, resume : bool
         Whether results may be replaced, and whether to go on with an earlier run.
     """
@@ -48,14 +60,12 @@ class Job:
     channel_axis: int | None = None
     overwrite: bool = False
     resume: bool = False
-    denoisers: list = field(default_factory=list, compare=False)
 
+    @cached_property
     def description(self):
-        """Return all that a result depends on, except its input, for JSON."""
+        """All that a result depends on, except its input, for JSON."""
         model = None
         if self.model is not None:
-            import hashlib
-
             with open(self.model, "rb") as file:
                 model = hashlib.file_digest(file, "sha256").hexdigest()
         left_out = {"verbose", "device"}
@@ -71,27 +81,37 @@ class Job:
             "channels": str(self.channels),
             "fit_per": str(self.fit_per),
             "channel_axis": self.channel_axis,
+            "version": __version__,
         }
+
+    @cached_property
+    def loaded(self):
+        """The fitted denoiser of `model`."""
+        from n2d import Noise2DetailDenoiser
+
+        return Noise2DetailDenoiser.load(self.model)
 
 
 @dataclass
-class Outcome:
-    """What came of a file.
+class DenoisedFile:
+    """What `n2d.denoise_file` has done.
 
     Attributes
     ----------
     shape, axes, dtype : tuple, str, str
-        Of the file.
+        Of the result.
     n_fits, n_planes : int
-        What was done.
+        How often a denoiser was fitted, and to how many planes it was applied.
     n_clipped : int
         How many values were beyond what the data type of the result can hold.
     n_values : int
         Out of how many.
     notes : list of str
-        What a user should know.
+        What a user should know, such as metadata that were not kept.
     seconds : float
         How long it took.
+    skipped : bool
+        Whether an earlier run had finished it, so that nothing was done.
     """
 
     shape: tuple = ()
@@ -103,69 +123,86 @@ class Outcome:
     n_values: int = 0
     notes: list = field(default_factory=list)
     seconds: float = 0.0
+    skipped: bool = False
 
 
-def denoise_file(
-    source, target, job, *, say, progress, run_key=None, before_rename=None
-):
-    """Denoise one file.
+class Callback:
+    """Passes progress on to a user's callback, and shows nothing.
 
     Parameters
     ----------
-    source, target : Path
-        The file to read and the file to write.
+    callback : callable or None
+        As for `n2d.Noise2DetailDenoiser.fit`.
+    """
+
+    def __init__(self, callback=None):
+        self.fitting = self.transforming = callback
+
+    def begin(self, n_planes):
+        """Start, with so many planes to go."""
+
+    def skip(self, n_planes):
+        """Count planes that an earlier run has finished."""
+
+    def planes(self, n_planes):
+        """Count planes when they are finished; a context manager."""
+        return contextlib.nullcontext(n_planes)
+
+
+def carry_out(job, source, target, *, listed, say, progress):
+    """Denoise one file, unless it is to be resumed and is finished.
+
+    Parameters
+    ----------
     job : Job
         What to do.
+    source, target : Path
+        The file to read and the file to write.
+    listed : bool
+        Whether a list beside the target keeps what is finished; where the format
+        resumes its results, they do so themselves.
     say : callable
         Takes a line for the user.
-    progress : n2d.cli.progress.FileProgress
-        Shows how far it is.
-    run_key : dict, optional
-        What the result depends on, as for `n2d.io.create_image`.
-    before_rename : callable, optional
-        As for `n2d.io.create_image`.
+    progress : Callback or n2d.cli.progress.FileProgress
+        Is told how far it is.
 
     Returns
     -------
-    Outcome
+    DenoisedFile
         What was done.
-
-    Raises
-    ------
-    FileExistsError
-        If `target` exists and may not be replaced; nothing is computed then.
-    n2d.io.ImageFileError
-        If `source` cannot be read, or `target` cannot hold the result.
-    ValueError
-        If the axes do not fit.
-    Exception
-        Whatever the estimator or the file system raises.
     """
     start = time.perf_counter()
+    run_key = None
+    if listed or job.resume or format_of(target).resumable:
+        run_key = {
+            **job.description,
+            "source": source.name,
+            "input": fingerprint(source),
+        }
+    if job.resume:
+        if is_result_of(target, run_key):
+            return DenoisedFile(skipped=True)
+        with contextlib.suppress(OSError):
+            remove_leftovers(target)
     with open_image(source) as image:
-        axes = settle_axes(image.axes, image.data.shape, job.axes)
-        alpha = image.alpha and "S" in axes
-        layout = lay_out(
-            axes,
-            image.data.shape,
-            alpha=alpha,
+        plan = plan_of(
+            image,
+            axes=job.axes,
             channels=job.channels,
             fit_per=job.fit_per,
             channel_axis=job.channel_axis,
             model=job.model,
         )
         dtype = np.dtype(image.data.dtype if job.dtype == "same" else np.float32)
-        like = replace(image, axes=axes)
-        outcome = Outcome(
+        outcome = DenoisedFile(
             shape=tuple(image.data.shape),
-            axes=axes,
+            axes=plan.axes,
             dtype=str(dtype),
-            n_fits=0 if job.model is not None else len(layout.fits),
-            n_planes=layout.n_planes,
+            n_fits=0 if job.model is not None else len(plan.fits),
+            n_planes=plan.n_planes,
             notes=[f"{source}: {note}" for note in image.notes],
         )
-        # ".tif" and ".tiff", ".nii" and ".nii.gz" are one.
-        if image.metadata and suffix_of(source)[:4] != suffix_of(target)[:4]:
+        if image.metadata and format_of(source) is not format_of(target):
             outcome.notes.append(
                 f"{target}: is of another format than its source; axes, pixel sizes "
                 "and channel names are kept where it can say them, other metadata not"
@@ -174,18 +211,18 @@ def denoise_file(
             target,
             image.data.shape,
             dtype,
-            axes,
-            like=like,
+            plan.axes,
+            like=replace(image, axes=plan.axes),
             overwrite=job.overwrite,
             run_key=run_key,
             resume=job.resume,
-            before_rename=before_rename,
         ) as result:
-            say(f"{source}: {describe_file(image, axes)}")
-            say(f"{source}: {layout.description}")
+            say(f"{source}: {describe_file(image, plan.axes)}")
+            say(f"{source}: {plan.description}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
-            _denoise(image.data, result, layout, job, progress, outcome)
+            _denoise(image.data, result, plan, job, progress, outcome)
+            image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
             f"{target}: {outcome.n_clipped:,} of {outcome.n_values:,} values were "
@@ -218,13 +255,13 @@ class _Piece:
     share: float = 1.0
 
 
-def _denoise(data, result, layout, job, progress, outcome):
-    progress.begin(layout.n_planes)
-    for planes in layout.fits:
+def _denoise(data, result, plan, job, progress, outcome):
+    progress.begin(plan.n_planes)
+    for planes in plan.fits:
         pieces = [
             piece
             for plane in planes
-            for piece in _pieces(plane, data.shape, layout.channel_axis, result)
+            for piece in _pieces(plane, data.shape, plan.channel_axis, result)
         ]
         todo = [piece for piece in pieces if not result.is_finished(piece.place)]
         progress.skip(
@@ -232,7 +269,7 @@ def _denoise(data, result, layout, job, progress, outcome):
         )
         if not todo:
             continue
-        denoiser = _fitted(data, planes, layout.channel_axis, job, progress)
+        denoiser = _fitted(data, planes, plan.channel_axis, job, progress)
         for some in _batches(todo, data):
             _denoise_some(data, some, result, denoiser, progress, outcome)
 
@@ -298,11 +335,8 @@ def _fitted(data, planes, channel_axis, job, progress):
     from n2d import Noise2DetailDenoiser
 
     if job.model is not None:
-        if not job.denoisers:
-            job.denoisers.append(Noise2DetailDenoiser.load(job.model))
-        return job.denoisers[0].set_params(channel_axis=channel_axis, verbose=0)
-    parameters = job.parameters | {"verbose": 0, "channel_axis": channel_axis}
-    denoiser = Noise2DetailDenoiser(**parameters)
+        return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
+    denoiser = Noise2DetailDenoiser(**job.parameters, channel_axis=channel_axis)
     return denoiser.fit([View(data, p.key) for p in planes], callback=progress.fitting)
 
 

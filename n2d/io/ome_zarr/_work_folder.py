@@ -8,13 +8,13 @@ finished work.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 
 from n2d.io._image import ImageFileError
+from n2d.io._ledger import Ledger
 
 try:
     import fcntl
@@ -42,8 +42,8 @@ class WorkFolder:
         self.path = target.with_name(target.name + SUFFIX)
         self.image = self.path / "image.zarr"
         self._run = json.loads(json.dumps(run, default=str))
+        self._ledger = Ledger(self.path / _LIST, with_sums=True)
         self._done = set()
-        self._file = None
 
     @contextlib.contextmanager
     def opened(self, *, resume, overwrite):
@@ -71,22 +71,16 @@ class WorkFolder:
             self._take_over(resume, overwrite)
         if not self.path.exists():
             self.path.mkdir()
-            self._file = open(self.path / _LIST, "ab")
-            self._lock()
-            self._append({"n2d_work_folder": _FORMAT, "run": self._run})
-        else:
-            self._file = open(self.path / _LIST, "ab")
-            self._lock()
-            self._file.truncate(self._good_bytes)
-        try:
+        with self._locked():
+            if self._ledger.path.stat().st_size:
+                self._ledger.trim()
+            else:
+                self._begin()
             yield self
-        except BaseException:
-            self._file.close()
-            if not any(block[0] != "made" for block in self._done):
-                shutil.rmtree(self.path, ignore_errors=True)
-            raise
-        self._file.close()
         shutil.rmtree(self.path)
+
+    def _begin(self):
+        self._ledger.append({"n2d_work_folder": _FORMAT, "run": self._run})
 
     def _take_over(self, resume, overwrite):
         listed = self.path / _LIST
@@ -96,7 +90,7 @@ class WorkFolder:
                 f"{self.path}: is in the way, and not made by n2d; move it elsewhere"
             )
         if resume:
-            self._done, self._good_bytes = self._read(listed)
+            self._done = self._read()
             if self._done is not None:
                 return
             self._done = set()  # killed before the first line was whole
@@ -107,46 +101,32 @@ class WorkFolder:
             )
         shutil.rmtree(self.path)
 
-    def _read(self, path):
-        """Return the finished blocks, or None, and the bytes of whole lines."""
-        if not path.is_file():
-            return None, 0
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.splitlines()
+    def _read(self):
+        """Return the finished blocks, or None where nothing was begun."""
+        lines = self._ledger.read()
         if not lines:
-            return None, 0
-        header = self._parsed(lines[0])
+            return None
+        if None in lines:
+            raise self._damage()
+        header = lines[0]
         if header.get("n2d_work_folder") != _FORMAT:
             raise ImageFileError(
-                f"{path}: is of another version of n2d; --overwrite starts anew"
+                f"{self._ledger.path}: is of another version of n2d; --overwrite "
+                "starts anew"
             )
         if header.get("run") != self._run:
             raise ImageFileError(
                 f"{self.path}: is of another run ({self._difference(header)} differs); "
                 "repeat the command of that run, or start anew with --overwrite"
             )
-        done = set()
-        for line in lines[1:]:
-            block = self._parsed(line).get("block")
-            if not isinstance(block, list) or not block:
-                raise self._damage()
-            done.add(_frozen(block))
-        return done, len(whole)
-
-    def _parsed(self, line):
-        try:
-            found = json.loads(line)
-            checked = {k: v for k, v in found.items() if k != "sum"}
-            if found.get("sum") != _check_sum(checked):
-                raise ValueError("check sum")
-        except (ValueError, AttributeError, RecursionError, TypeError) as error:
-            raise self._damage() from error
-        return checked
+        blocks = [line.get("block") for line in lines[1:]]
+        if not all(isinstance(block, list) and block for block in blocks):
+            raise self._damage()
+        return set(map(_frozen, blocks))
 
     def _damage(self):
         return ImageFileError(
-            f"{self.path / _LIST}: is damaged; start anew with --overwrite"
+            f"{self._ledger.path}: is damaged; start anew with --overwrite"
         )
 
     def _difference(self, header):
@@ -157,20 +137,24 @@ class WorkFolder:
         names = sorted(k for k in keys if found.get(k) != self._run.get(k))
         return ", ".join(names) or "everything"
 
-    def _lock(self):
-        if fcntl is not None:
+    @contextlib.contextmanager
+    def _locked(self):
+        """Keep other runs out; clean up where nothing was finished."""
+        with open(self._ledger.path, "ab") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    raise ImageFileError(
+                        f"{self.path}: another run is at work on it"
+                    ) from error
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                self._file.close()
-                raise ImageFileError(
-                    f"{self.path}: another run is at work on it"
-                ) from error
-
-    def _append(self, line):
-        text = json.dumps(line | {"sum": _check_sum(line)}) + "\n"
-        self._file.write(text.encode())
-        self._file.flush()
+                yield
+            except BaseException:
+                if all(block[0] == "made" for block in self._done):
+                    file.close()  # or Windows keeps the folder
+                    shutil.rmtree(self.path, ignore_errors=True)
+                raise
 
     def is_finished(self, block):
         """Whether a block is finished.
@@ -190,23 +174,18 @@ class WorkFolder:
         block : list
             Of texts, whole numbers and None.
         """
-        self._append({"block": block})
+        self._ledger.append({"block": block})
         self._done.add(_frozen(block))
 
     def start_over(self):
         """Remove what there is of the result, and every block."""
         shutil.rmtree(self.image, ignore_errors=True)
         self._done = set()
-        self._file.truncate(0)
-        self._append({"n2d_work_folder": _FORMAT, "run": self._run})
+        os.truncate(self._ledger.path, 0)
+        self._begin()
 
 
 def _frozen(block):
     return tuple(
         part if not isinstance(part, (list, dict)) else str(part) for part in block
     )
-
-
-def _check_sum(line):
-    text = json.dumps(line, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

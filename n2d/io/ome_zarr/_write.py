@@ -1,20 +1,20 @@
 """OME-Zarr 0.5: writing, with zarr, block by block and resumable."""
 
 import contextlib
-import hashlib
 import json
 import os
 from pathlib import Path
 
 import numpy as np
 
-from n2d.io import _zarr_layout as layout
-from n2d.io._bands import BandWriter
 from n2d.io._image import ImageFileError
+from n2d.io._ledger import run_digest
 from n2d.io._pyramid import smaller
-from n2d.io._work_folder import WorkFolder
+from n2d.io.ome_zarr import _layout as layout
+from n2d.io.ome_zarr._bands import BandWriter
+from n2d.io.ome_zarr._work_folder import WorkFolder
 
-_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 
 def import_zarr():
@@ -37,40 +37,12 @@ def cannot_hold(dtype, axes, shape, *, suffix):
 
 
 def made_by(path):
-    """Return the sum over what an OME-Zarr was made from, or None.
-
-    Parameters
-    ----------
-    path : path-like
-        A folder.
-
-    Returns
-    -------
-    str or None
-        What `run_sum` gave for the run that made it, where n2d did.
-    """
+    """Return the digest of the run that made an OME-Zarr, or None."""
     try:
         content = json.loads(Path(path, "zarr.json").read_text(encoding="utf-8"))
         return str(content["attributes"]["n2d"]["run"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def run_sum(run_key):
-    """Return a check sum over what a result depends on.
-
-    Parameters
-    ----------
-    run_key : dict
-        As for `n2d.io.create_image`.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
-    text = json.dumps(run_key, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -84,7 +56,6 @@ def create(
     overwrite=False,
     run_key=None,
     resume=False,
-    before_rename=None,
 ):
     """Write an OME-Zarr; see `n2d.io.create_image`."""
     zarr = import_zarr()
@@ -98,15 +69,13 @@ def create(
             attributes = dict(plan.attributes)
             if run_key is not None:
                 version = str(run_key.get("version", ""))
-                attributes["n2d"] = {"version": version, "run": run_sum(run_key)}
+                attributes["n2d"] = {"version": version, "run": run_digest(run_key)}
             _make(zarr, work.image, plan, dtype, attributes)
             work.finish(["made"])
         group = zarr.open_group(store=str(work.image), mode="r+")
         levels = [group[str(i)] for i in range(len(plan.shapes))]
         yield ZarrTarget(levels[0], plan, work, dtype)
         _make_levels(levels, plan, work)
-        if before_rename is not None:
-            before_rename(work.image)
         if os.path.lexists(target):
             if not overwrite:
                 raise FileExistsError(17, "exists already", str(path))
@@ -116,7 +85,7 @@ def create(
 
 def _refuse_other_folders(target):
     if target.is_dir() and any(target.iterdir()):
-        if not any((target / mark).is_file() for mark in _MARKS):
+        if not any((target / mark).is_file() for mark in MARKS):
             raise ImageFileError(
                 f"{target}: is a folder with something else than a Zarr in it; choose "
                 "another output"
@@ -152,7 +121,7 @@ class ZarrTarget:
     ----------
     array : zarr.Array
         Its axes in the order of OME-Zarr.
-    plan : n2d.io._zarr_layout.ZarrPlan
+    plan : n2d.io.ome_zarr._layout.ZarrPlan
         With the order of the axes.
     work : WorkFolder
         Where finished planes are noted.
@@ -244,3 +213,15 @@ def _make_levels(levels, plan, work):
                 bottom = min(top + plan.rows, level.shape[-2])
                 smaller(source, level, place, rows=range(top, bottom))
             work.finish(block)
+
+
+def plane_keys(axes, shape):
+    """Yield the index of every plane: slices for Y, X and S, numbers for the others."""
+    numbers = [
+        range(n) if a not in "YXS" else [None] for a, n in zip(axes, shape, strict=True)
+    ]
+    for index in np.ndindex(*map(len, numbers)):
+        yield tuple(
+            slice(None) if part[0] is None else i
+            for part, i in zip(numbers, index, strict=True)
+        )

@@ -1,0 +1,364 @@
+"""How well the noise of an image is measured: level and correlation, kind by kind.
+
+    python benchmarks/noise.py --data DIR [--quick] [--through fit]
+
+Noise of known level and correlation is put on clean images, real and generated, at five
+strengths (shares of the image's contrast, 1 to 99 %); `n2d.noise.estimate_noise`, or
+with ``--through fit`` what a fit has settled on, is compared with the truth. Results go
+to OUTPUT/noise.csv (every image) and OUTPUT/noise.md (every kind).
+"""
+
+import argparse
+import csv
+import io
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from machine import describe_machine
+from scipy import ndimage
+from skimage.io import imread
+from skimage.transform import iradon, resize
+
+from n2d.datasets import training_scene
+from n2d.noise import estimate_noise
+
+STRENGTHS = (0.02, 0.05, 0.12, 0.25, 0.5)
+SIDE = 256
+
+# folder of clean images, how many of them, evenly spread
+REAL = (("kodak", 5), ("histology", 3), ("mri", 3), ("fmd_dev", 3), ("sem_line", 2))
+GENERATED = ("dead leaves", "fluorescence", "tissue", "vessels")
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """An image with noise, and what is true of it."""
+
+    image: np.ndarray  # (H, W)
+    clean: np.ndarray  # (H, W)
+    level: float
+    correlation: np.ndarray  # (2, 2), lags 1 and 2 along y, then x
+
+
+def correlation_of(noise):
+    """Correlation (2, 2) of a field at lags 1 and 2 along y, then x."""
+    noise = noise - noise.mean()
+    power = np.mean(noise**2)
+    if power == 0:
+        return np.zeros((2, 2))
+    return np.array(
+        [
+            [np.mean(noise[lag:] * noise[:-lag]) / power for lag in (1, 2)],
+            [np.mean(noise[:, lag:] * noise[:, :-lag]) / power for lag in (1, 2)],
+        ]
+    )
+
+
+def unit(field):
+    """Scale a field to deviation 1."""
+    return (field - field.mean()) / field.std()
+
+
+def white(shape, rng):
+    """Draw white noise of deviation 1."""
+    return rng.standard_normal(shape)
+
+
+def blurred(sigma):
+    """Draw noise blurred by `sigma` pixels."""
+    return lambda shape, rng: unit(
+        ndimage.gaussian_filter(white(shape, rng), sigma, mode="wrap")
+    )
+
+
+def line_scan(rho):
+    """Draw a first-order autoregression along rows."""
+
+    def draw(shape, rng):
+        noise = white((shape[0], shape[1] + 64), rng)
+        for x in range(1, noise.shape[1]):
+            noise[:, x] = rho * noise[:, x - 1] + np.sqrt(1 - rho**2) * noise[:, x]
+        return noise[:, 64:]
+
+    return draw
+
+
+def back_projected(shape, rng):
+    """Draw filtered back-projection's noise, without and with a soft kernel."""
+    angles = np.linspace(0, 180, 240, endpoint=False)
+    side = int(np.ceil(np.hypot(*shape)))
+    kernel = ("ramp", "hann")[rng.integers(2)]
+    field = iradon(
+        rng.standard_normal((side, len(angles))),
+        angles,
+        filter_name=kernel,
+        circle=False,
+        output_size=max(shape),
+    )
+    return unit(field[: shape[0], : shape[1]])
+
+
+def demosaiced(shape, rng):
+    """Draw the noise of a green channel filled in between."""
+    noise = white(shape, rng)
+    green = np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 2 == 0
+    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]) / 4
+    return unit(np.where(green, noise, ndimage.convolve(noise, cross, mode="wrap")))
+
+
+STATIONARY = {
+    "white": white,
+    "blur 0.7": blurred(0.7),
+    "blur 1.5": blurred(1.5),
+    "AR 0.5": line_scan(0.5),
+    "AR 0.9": line_scan(0.9),
+    "back-projection": back_projected,
+    "demosaiced": demosaiced,
+}
+
+
+def of_field(clean, field, sigma):
+    """Add a field times `sigma`; both are stationary."""
+    noise = sigma * field
+    return Noisy(clean + noise, clean, float(noise.std()), correlation_of(field))
+
+
+def zoomed(factor):
+    """Noise on a smaller image, then both enlarged by interpolation."""
+
+    def add(clean, sigma, rng):
+        side = -(-len(clean) // factor)
+        small = resize(clean, (side, side), anti_aliasing=True)
+        order = (1, 3)[rng.integers(2)]
+        size = (side * factor, side * factor)
+        large = [
+            resize(x, size, order=order)[: len(clean), : len(clean)]
+            for x in (small, small + sigma * white(small.shape, rng))
+        ]
+        noise = large[1] - large[0]
+        return Noisy(large[1], large[0], noise.std(), correlation_of(noise))
+
+    return add
+
+
+def jpeg(clean, sigma, rng):
+    """White noise, saved as JPEG of quality 80."""
+    from PIL import Image
+
+    noisy = clean + sigma * white(clean.shape, rng)
+    low, high = noisy.min(), noisy.max()
+    buffer = io.BytesIO()
+    Image.fromarray(np.uint8(np.rint(255 * (noisy - low) / (high - low)))).save(
+        buffer, "jpeg", quality=80
+    )
+    saved = low + (high - low) * np.asarray(Image.open(buffer), float) / 255
+    noise = saved - clean
+    return Noisy(saved, clean, noise.std(), correlation_of(noise))
+
+
+def photons(peak):
+    """Counts, `peak` at the brightest; the strength is the share of background."""
+
+    def add(clean, sigma, rng):
+        background = sigma / np.ptp(clean)
+        rate = peak * (background + np.clip(unit_range(clean), 0, None))
+        counts = rng.poisson(rate).astype(float)
+        noise = counts - rate
+        return Noisy(counts, rate, np.sqrt(rate.mean()), correlation_of(noise) * 0)
+
+    return add
+
+
+def unit_range(clean):
+    """Scale to 0 at the darkest and 1 at 99.9 %."""
+    low, high = np.quantile(clean, [0, 0.999])
+    return (clean - low) / (high - low)
+
+
+def inverted_photons(clean, sigma, rng):
+    """Counts of which the strongest are black: noise that falls with intensity."""
+    # As strong at mid-grey as the strength says.
+    peak = 0.5 * (np.ptp(clean) / sigma) ** 2
+    found = photons(peak)(clean, 0.02 * np.ptp(clean), rng)
+    return Noisy(peak - found.image, peak - found.clean, found.level, found.correlation)
+
+
+def ramp(clean, sigma, rng):
+    """White noise three times as strong at the right as at the left."""
+    local = np.linspace(0.5, 1.5, clean.shape[1])
+    noise = sigma * local * white(clean.shape, rng)
+    return Noisy(clean + noise, clean, noise.std(), np.zeros((2, 2)))
+
+
+def striped(clean, sigma, rng):
+    """White noise, and row offsets as strong."""
+    field = white(clean.shape, rng)
+    found = of_field(clean, field, sigma)
+    offsets = sigma * white((len(clean), 1), rng)
+    return Noisy(found.image + offsets, clean, found.level, found.correlation)
+
+
+def hot(clean, sigma, rng):
+    """White noise, and 1 % of the pixels that mean nothing."""
+    found = of_field(clean, white(clean.shape, rng), sigma)
+    dead = rng.random(clean.shape) < 0.01
+    jump = np.ptp(clean) * rng.uniform(0.5, 2, clean.shape)
+    return Noisy(
+        np.where(dead, found.image + jump, found.image),
+        clean,
+        found.level,
+        found.correlation,
+    )
+
+
+OTHERS = {
+    "zoom x2": zoomed(2),
+    "zoom x3": zoomed(3),
+    "JPEG 80": jpeg,
+    "Poisson 2": photons(2),
+    "Poisson 20": photons(20),
+    "Poisson inverted": inverted_photons,
+    "ramp x3": ramp,
+    "row stripes": striped,
+    "hot pixels": hot,
+}
+
+KINDS = (*STATIONARY, *OTHERS)
+
+
+def make_noisy(clean, kind, strength, seed):
+    """Put noise of a kind on a clean image; `strength` is a share of its contrast."""
+    rng = np.random.default_rng(seed)
+    sigma = strength * np.subtract(*np.quantile(clean, [0.99, 0.01]))
+    if kind in STATIONARY:
+        return of_field(clean, STATIONARY[kind](clean.shape, rng), sigma)
+    return OTHERS[kind](clean, sigma, rng)
+
+
+def clean_images(data):
+    """Yield (name, image) of 256x256 pixels, grey."""
+    for folder, count in REAL:
+        paths = sorted((data / folder / "clean").iterdir())
+        for path in paths[:: max(1, len(paths) // count)][:count]:
+            image = imread(path).astype(float)
+            if image.ndim == 3:
+                image = image[..., :3] @ [0.299, 0.587, 0.114]
+            top, left = ((n - SIDE) // 2 if n > SIDE else 0 for n in image.shape)
+            crop = image[top : top + SIDE, left : left + SIDE]
+            side = min(crop.shape)
+            yield f"{folder}/{path.stem}", crop[:side, :side]
+    for seed, kind in enumerate(GENERATED):
+        scene = training_scene((SIDE, SIDE), kind=kind, rng=seed)
+        yield f"generated/{kind}", scene.astype(float)
+
+
+def settled_by_fit(image):
+    """What the default denoiser has settled on."""
+    from n2d import Noise2DetailDenoiser
+
+    return Noise2DetailDenoiser(random_state=0).fit(image).noise_
+
+
+def measure_all(data, kinds, strengths, images, measure):
+    """Yield a row (a dict) for every image, kind and strength."""
+    for name, clean in images:
+        for kind in kinds:
+            for strength in strengths:
+                seed = zlib.crc32(f"{name} {kind} {strength}".encode())
+                noisy = make_noisy(clean, kind, strength, seed)
+                noise = measure(noisy.image)
+                told = np.asarray(noise.correlation)[:, :2]
+                yield {
+                    "image": name,
+                    "kind": kind,
+                    "strength": strength,
+                    "true": noisy.level,
+                    "measured": noise.level,
+                    "ratio": noise.level / noisy.level,
+                    "correlation_error": np.abs(told - noisy.correlation)[:, 0].max(),
+                    "lag2_error": np.abs(told - noisy.correlation)[:, 1].max(),
+                    "trust": getattr(getattr(noise, "trust", None), "verdict", ""),
+                }
+
+
+def summary(rows):
+    """A Markdown table: how far off each kind is."""
+    lines = [
+        "| noise | median error of level | 9 in 10 within | bias "
+        "| off by more than 2 | median error of neighbours | of lag 2 | "
+        + " | ".join(f"bias at {s:.0%}" for s in sorted({r["strength"] for r in rows}))
+        + " |",
+    ]
+    lines.append("|" + "---|" * (lines[0].count("|") - 1))
+    groups = [(kind, [r for r in rows if r["kind"] == kind]) for kind in KINDS]
+    for kind, group in [*groups, ("all", rows)]:
+        if not group:
+            continue
+        ratio = np.array([r["ratio"] for r in group])
+        error = np.abs(ratio - 1)
+        cells = [
+            kind,
+            f"{np.median(error):.1%}",
+            f"{np.quantile(error, 0.9):.0%}",
+            f"{np.median(ratio):.2f}",
+            f"{np.mean((ratio > 2) | (ratio < 0.5)):.0%}",
+            f"{np.median([r['correlation_error'] for r in group]):.2f}",
+            f"{np.median([r['lag2_error'] for r in group]):.2f}",
+        ]
+        cells += [
+            f"{np.median([r['ratio'] for r in group if r['strength'] == s]):.2f}"
+            for s in sorted({r["strength"] for r in rows})
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    """Measure, write and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("N2D_DATA"), required=False
+    )
+    parser.add_argument("--quick", action="store_true", help="three strengths, half")
+    parser.add_argument("--through", choices=("estimate", "fit"), default="estimate")
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent / "results"
+    )
+    parser.add_argument("--name", default="noise", help="of the files written")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        raise SystemExit("name the data folder: --data DIR, or set N2D_DATA")
+    images = list(clean_images(Path(arguments.data)))
+    strengths = STRENGTHS
+    if arguments.quick:
+        images, strengths = images[::2], STRENGTHS[::2]
+    measure = {"estimate": estimate_noise, "fit": settled_by_fit}[arguments.through]
+    rows = list(
+        measure_all(arguments.data, arguments.kinds, strengths, images, measure)
+    )
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with open(arguments.output / f"{arguments.name}.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+            for row in rows
+        )
+    table = summary(rows)
+    text = (
+        "# How well the noise is measured\n\n"
+        f"`python benchmarks/noise.py --through {arguments.through}`, "
+        f"{len(images)} images, {describe_machine(1)}.\n\n{table}\n"
+    )
+    (arguments.output / f"{arguments.name}.md").write_text(text)
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

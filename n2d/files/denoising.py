@@ -1,0 +1,147 @@
+"""One file denoised, from Python."""
+
+import os
+from pathlib import Path
+
+from n2d.files._jobs import Callback, Job, carry_out
+
+_CHOICES = {
+    "channels": ("independent", "together"),
+    "fit_per": ("plane", "channel", "file"),
+    "dtype": ("same", "float32"),
+}
+
+
+def denoise_file(
+    source,
+    target,
+    *,
+    axes=None,
+    channels="independent",
+    channel_axis=None,
+    fit_per="channel",
+    model=None,
+    dtype="same",
+    overwrite=False,
+    resume=False,
+    callback=None,
+    **parameters,
+):
+    """Denoise an image file, plane by plane, into another one.
+
+    Does what the command ``n2d denoise`` does for one file. Large files are read and
+    written in parts. The result gets its name when it is complete; if anything goes
+    wrong, an existing target is untouched.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        An image file of a format that `n2d.io` reads, or an OME-Zarr folder.
+    target : str or os.PathLike
+        The file to write; its suffix decides the format. Where that is the source's,
+        metadata are kept.
+    axes : str, optional
+        One letter for each axis of the source, such as ``"TCZYX"``: T time, C channels,
+        Z depth, Y rows, X columns, S samples (RGB). By default what the file says.
+    channels : {"independent", "together"}, default="independent"
+        Whether the channels (C) are denoised each on its own, or with one network that
+        sees all. Colours (S) are always together.
+    channel_axis : int, optional
+        The axis of the file that holds channels to denoise together, whatever its
+        letter.
+    fit_per : {"plane", "channel", "file"}, default="channel"
+        What shares a fit: nothing, the planes (Z, T) of a channel, or all planes.
+    model : str or os.PathLike, optional
+        A file that `n2d.Noise2DetailDenoiser.save` or ``n2d fit`` has written, used
+        instead of a fit.
+    dtype : {"same", "float32"}, default="same"
+        Of the target: that of the source, rounded and clipped to what it can hold, or
+        floating point, untouched.
+    overwrite : bool, default=False
+        Whether an existing target may be replaced.
+    resume : bool, default=False
+        Whether to go on with a run that was cut off: a target that is finished, and was
+        made from the same input with the same parameters and version, is left as it is.
+    callback : callable, optional
+        Called with the progress of fitting and transforming, as for
+        `n2d.Noise2DetailDenoiser.fit`; returning True cancels.
+    **parameters : object
+        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``.
+
+    Returns
+    -------
+    DenoisedFile
+        What was done: ``shape``, ``axes`` and ``dtype`` of the target, ``n_fits``,
+        ``n_planes``, ``n_clipped`` of ``n_values``, ``notes`` for the user,
+        ``seconds``, and whether it was ``skipped``.
+
+    Raises
+    ------
+    FileExistsError
+        If the target exists and may not be replaced; nothing is computed then.
+    n2d.io.ImageFileError
+        If the source cannot be read, or the target cannot hold the result.
+    OSError
+        If the target cannot be written, for example because the disk is full.
+    ValueError
+        If axes or parameters make no sense.
+
+    See Also
+    --------
+    Noise2DetailDenoiser : For arrays.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from n2d import denoise_file
+    >>> from n2d.io import read_image, write_image
+    >>> noisy = np.random.default_rng(0).poisson(100, (2, 64, 64)).astype(np.uint16)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = pathlib.Path(folder, "noisy.tif")
+    ...     target = pathlib.Path(folder, "clean.tif")
+    ...     write_image(source, noisy, axes="TYX")
+    ...     done = denoise_file(source, target, random_state=0)
+    ...     clean = read_image(target).data
+    >>> done.axes, done.n_fits, done.n_planes
+    ('TYX', 1, 2)
+    >>> clean.dtype.name, bool(clean.std() < noisy.std())
+    ('uint16', True)
+    """
+    source, target = (Path(os.fspath(path)) for path in (source, target))
+    for name, value in (("channels", channels), ("fit_per", fit_per), ("dtype", dtype)):
+        if value not in _CHOICES[name]:
+            allowed = ", ".join(map(repr, _CHOICES[name]))
+            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
+    if resume and overwrite:
+        raise ValueError(
+            "resume keeps results that are finished, overwrite replaces them; give one "
+            "of the two"
+        )
+    if model is not None and parameters:
+        raise ValueError(
+            f"a model is fitted already, and {', '.join(parameters)} is about fitting"
+        )
+    job = Job(
+        parameters=parameters,
+        model=model,
+        dtype=dtype,
+        axes=axes,
+        channels=channels,
+        fit_per=fit_per,
+        channel_axis=channel_axis,
+        overwrite=overwrite,
+        resume=resume,
+    )
+    return carry_out(
+        job,
+        source,
+        target,
+        listed=False,
+        say=_say_nothing,
+        progress=Callback(callback),
+    )
+
+
+def _say_nothing(text, always=False):
+    """Print nothing: the notes are in what is returned."""

@@ -1,0 +1,250 @@
+"""What is neither image nor random noise: hot pixels, stripes, periodic patterns.
+
+They are taken out of the copy of an image that its noise is measured on. How the noise
+is measured assumes that its spectrum is smooth and that no pixel stands alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+# A pixel is hot or dead if it is so many deviations, and so many times the range of its
+# eight neighbours (without their extremes), from their median; and so many steps of
+# the image's values, where a count or two in the dark is honest noise.
+_HOT_DEVIATIONS = 9.0
+_HOT_RANGES = 3.0
+_HOT_STEPS = 10
+# Shares of the pixels between which they are defects and not the scene.
+_FEWEST_HOT, _MOST_HOT = 1e-3, 0.04
+
+# A pattern is a peak of the spectrum that is so many times the strongest of its
+# surroundings, 4 to 7 bins away, and at least so many cycles per field from 0.
+_PEAK = 12.0
+_LOWEST_BIN = 9
+_MOST_PEAKS = 60
+_NOTCH = 3  # bins: the main lobe of a Hann window, and one more
+# Where the window is weaker than this, what is left is noise divided by little.
+_WEAK_WINDOW = 0.3
+# Patterns are looked for in the middle of an image, of this many pixels at most.
+_PATTERN_SIDE = 512
+_SMALLEST_SIDE = 96
+
+# Row offsets are stripes if their deviation is so many times what noise explains.
+_STRIPES = 3.0
+_RUN = 16  # pixels
+_STRIPE_BLUR = 3.0  # pixels; slower changes are the scene
+
+
+@dataclass(frozen=True)
+class Defects:
+    """What was found beside the noise.
+
+    Attributes
+    ----------
+    hot : float
+        Share of the pixels that stand alone.
+    rows, columns : float
+        Standard deviation of row and column offsets, in the units of the image.
+    periods : list of (float, float)
+        Cycles per pixel along y and x of periodic patterns.
+    """
+
+    hot: float = 0.0
+    rows: float = 0.0
+    columns: float = 0.0
+    periods: list = field(default_factory=list)
+
+
+def without_defects(windows):
+    """Take defects and patterns out of windows (h, w).
+
+    Returns
+    -------
+    cleaned : list of ndarray
+        For measuring noise on; perhaps smaller than the windows. The windows themselves
+        where there is nothing to take out.
+    defects : Defects
+        What was found.
+    """
+    cleaned, found = [], []
+    for window in windows:
+        if min(window.shape) < _SMALLEST_SIDE or window.dtype.kind == "b":
+            cleaned.append(window)
+            continue
+        hot = hot_pixels(window)
+        kept = window
+        if hot is not None:
+            kept = replaced(window, hot)
+        kept, periods = _without_patterns(kept)
+        kept, rows = _without_stripes(kept, 0)
+        kept, columns = _without_stripes(kept, 1)
+        cleaned.append(kept)
+        share = 0.0 if hot is None else float(hot.mean())
+        found.append(Defects(share, rows, columns, periods))
+    if not found:
+        return cleaned, Defects()
+    return cleaned, Defects(
+        float(np.mean([d.hot for d in found])),
+        float(np.median([d.rows for d in found])),
+        float(np.median([d.columns for d in found])),
+        max((d.periods for d in found), key=len),
+    )
+
+
+def _neighbours(image, at):
+    """Values of the eight neighbours of pixels (n, 2), sorted, (8, n)."""
+    padded = np.pad(image, 1, mode="reflect")
+    y, x = at.T
+    around = np.stack(
+        [
+            padded[y + dy, x + dx]
+            for dy in range(3)
+            for dx in range(3)
+            if (dy, dx) != (1, 1)
+        ]
+    )
+    around.sort(axis=0)
+    return around
+
+
+def hot_pixels(image) -> np.ndarray | None:
+    """Find pixels that stand alone; None where there are none, or too many.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Noisy image.
+
+    Returns
+    -------
+    hot : ndarray of bool, shape (h, w), or None
+        Hot, dead and telegraph pixels.
+    """
+    image = np.asarray(image, np.float64)
+    away = np.abs(image - ndimage.median_filter(image, 3, mode="reflect"))
+    # The median of nine is a little nearer than that of the eight around.
+    typical = 1.4826 * np.median(away)
+    step = np.diff(np.unique(image.ravel()[:: max(1, image.size // 20000)]))
+    step = step.min() if len(step) else 0.0
+    # A count in the dark is many times a deviation of nothing.
+    least = max(_HOT_DEVIATIONS * typical, _HOT_STEPS * step)
+    at = np.argwhere(away > least)
+    if len(at) < _FEWEST_HOT * image.size or len(at) > 4 * _MOST_HOT * image.size:
+        return None
+    around = _neighbours(image, at)
+    middle = (around[3] + around[4]) / 2
+    # Of the neighbours one in eight may be hot itself.
+    spread = around[6] - around[1]
+    away = np.abs(image[tuple(at.T)] - middle)
+    alone = at[(away > least) & (away > _HOT_RANGES * spread)]
+    hot = np.zeros(image.shape, bool)
+    hot[tuple(alone.T)] = True
+    return hot if _FEWEST_HOT <= hot.mean() <= _MOST_HOT else None
+
+
+def replaced(image, hot):
+    """Put the median of its neighbours in the place of every hot pixel.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Noisy image.
+    hot : ndarray of bool, shape (h, w)
+        Which pixels mean nothing.
+
+    Returns
+    -------
+    image : ndarray of float64, shape (h, w)
+        The others as they were.
+    """
+    image = np.array(image, np.float64)
+    at = np.argwhere(hot)
+    # Sorted: what is not a number comes last.
+    around = _neighbours(np.where(hot, np.nan, image), at)
+    known = np.isfinite(around).sum(axis=0)
+    middle = 0.0
+    for index in ((known - 1) // 2, known // 2):
+        index = np.clip(index, 0, 7)[None]
+        middle = middle + np.take_along_axis(around, index, axis=0)[0] / 2
+    at, middle = at[known > 0], middle[known > 0]
+    image[tuple(at.T)] = middle
+    return image
+
+
+def _without_patterns(image):
+    """Take periodic patterns out: what is left of the middle, and their waves."""
+    sides = [min(n, _PATTERN_SIDE) for n in image.shape]
+    top, left = ((n - s) // 2 for n, s in zip(image.shape, sides, strict=True))
+    part = np.asarray(image[top : top + sides[0], left : left + sides[1]], np.float64)
+    window = np.outer(*(np.hanning(s + 2)[1:-1] for s in sides))
+    mean = np.average(part, weights=window)
+    spectrum = np.fft.fft2((part - mean) * window)
+    power = np.abs(spectrum) ** 2
+    row, column = (np.minimum(np.arange(s), s - np.arange(s)) for s in sides)
+    allowed = np.add.outer(row**2, column**2) >= _LOWEST_BIN**2
+    power_allowed = np.where(allowed, power, 0)
+    # One of each pair of conjugates is enough.
+    power_allowed[:, sides[1] // 2 + 1 :] = 0
+    notch, waves = np.zeros(power.shape, bool), []
+    strongest = np.argpartition(power_allowed.ravel(), -400)[-400:]
+    strongest = strongest[np.argsort(-power_allowed.ravel()[strongest])]
+    size = np.array(sides)
+    ring = [
+        (y, x) for y in range(-7, 8) for x in range(-7, 8) if 16 <= y * y + x * x <= 49
+    ]
+    ring = np.array(ring)
+    near = np.array(
+        [(y, x) for y in range(-_NOTCH, _NOTCH + 1) for x in range(-_NOTCH, _NOTCH + 1)]
+    )
+    for index in strongest:
+        peak = np.array(np.unravel_index(index, power.shape))
+        if notch[tuple(peak)]:
+            continue
+        around = tuple(((peak + ring) % size).T)
+        open_ring = power[around][~notch[around]]
+        if (
+            len(open_ring) < len(ring) // 3
+            or power[tuple(peak)] < _PEAK * open_ring.max()
+        ):
+            continue
+        for sign in (1, -1):
+            notch[tuple(((sign * peak + near) % size).T)] = True
+        signed = np.where(peak > size // 2, peak - size, peak) / size
+        waves.append(tuple(float(f) for f in signed))
+        if len(waves) == _MOST_PEAKS:
+            break
+    if not waves:
+        return image, []
+    spectrum[notch] = 0
+    left_over = np.fft.ifft2(spectrum).real
+    inside = [
+        slice(*np.flatnonzero(np.hanning(s + 2)[1:-1] > np.sqrt(_WEAK_WINDOW))[[0, -1]])
+        for s in sides
+    ]
+    inside = tuple(inside)
+    return left_over[inside] / window[inside] + mean, waves
+
+
+def _without_stripes(image, axis):
+    """Subtract what whole rows (`axis` 0) or columns have in common, if they do."""
+    lines = np.moveaxis(np.asarray(image, np.float64), axis, 0)
+    steps = np.median(np.diff(lines, axis=0), axis=1)
+    offsets = np.concatenate([[0], np.cumsum(steps)])
+    offsets = offsets - ndimage.gaussian_filter1d(offsets, _STRIPE_BLUR)
+    # The same with every second run of columns negative, runs longer than noise is
+    # correlated: stripes cancel, and what is left is what noise alone does.
+    signs = 1 - 2 * (np.arange(lines.shape[1]) // _RUN % 2)
+    signs = signs[: lines.shape[1] // (2 * _RUN) * (2 * _RUN)]
+    lines_in_pairs = lines[:, : len(signs)]
+    chance = np.median(np.diff(lines_in_pairs, axis=0) * signs, axis=1)
+    explained = 1.4826 * np.median(np.abs(chance))
+    seen = 1.4826 * np.median(np.abs(steps))
+    if not seen > _STRIPES * explained:
+        return image, 0.0
+    return (
+        np.moveaxis(lines - offsets[:, None], 0, axis),
+        float(np.std(offsets)),
+    )

@@ -1,0 +1,278 @@
+"""Noise that differs from place to place, and patterns that stay in their place.
+
+Both belong to one image: they are kept for its shape, and computed for any part of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import fft, ndimage
+
+from n2d.noise.defects import Defects
+from n2d.noise.measure import estimate_noise
+from n2d.noise.stabilize import stabilize
+
+# Blocks that the level is looked at in, and the grid cells they are sorted into.
+_BLOCK, _STEP, _CELL = 16, 8, 32
+# Of the blocks of a cell the share that is flat.
+_FLAT = 0.25
+# In the logarithm of the deviation: below this spread the level is the same everywhere.
+_LEAST_SPREAD = 0.12
+# A map is believed where the perceptron, without it, expects its error to fall to this
+# share, and below this, and the level changes by less than this in its logarithm.
+_CLEARER, _SURE, _SAME_LEVEL = 0.7, 0.08, 0.8
+# Cells of a row or column at least.
+_FEWEST_CELLS = 5
+
+_ITERATIONS = 4  # Gauss-Newton steps for the frequencies of patterns
+_MOST_PIXELS = 20000  # that waves are fitted to
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """What is known of the places of one image.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns of the image.
+    rows, columns : ndarray of shape (h,) and (w,)
+        Offsets of rows and columns.
+    waves : ndarray of shape (n, 4)
+        Cycles per pixel along y and x, and the amplitudes of cosine and sine.
+    level : ndarray of shape (r, c)
+        Relative deviation on a grid that spans the image; ones where it is the same
+        everywhere.
+    """
+
+    shape: tuple
+    rows: np.ndarray
+    columns: np.ndarray
+    waves: np.ndarray
+    level: np.ndarray
+
+    def __bool__(self):
+        return bool(
+            self.rows.any()
+            or self.columns.any()
+            or len(self.waves)
+            or (self.level != 1).any()
+        )
+
+    def _index(self, top, left, height, width):
+        """Rows and columns of a part, mirrored beyond the border."""
+        return [
+            _mirrored(np.arange(start, start + n), side)
+            for start, n, side in zip(
+                (top, left), (height, width), self.shape, strict=True
+            )
+        ]
+
+    def pattern(self, top, left, height, width):
+        """Stripes and waves (height, width) of a part of the image."""
+        y, x = self._index(top, left, height, width)
+        found = self.rows[y][:, None] + self.columns[x]
+        for fy, fx, cosine, sine in self.waves:
+            row, column = (np.exp(2j * np.pi * f * n) for f, n in ((fy, y), (fx, x)))
+            found = found + ((cosine - 1j * sine) * np.outer(row, column)).real
+        return found
+
+    def levels(self, top, left, height, width):
+        """Relative deviation (height, width) of the noise of a part of the image."""
+        if self.level.size == 1:
+            return np.full((height, width), self.level.flat[0])
+        at = [
+            (index + 0.5) * n / side - 0.5
+            for index, n, side in zip(
+                self._index(top, left, height, width),
+                self.level.shape,
+                self.shape,
+                strict=True,
+            )
+        ]
+        rows = np.stack(
+            [np.interp(at[0], np.arange(len(c)), c) for c in np.log(self.level).T]
+        )
+        both = np.stack([np.interp(at[1], np.arange(len(r)), r) for r in rows.T])
+        return np.exp(both)
+
+
+def _mirrored(index, side):
+    """Indices within 0 to `side` - 1 of an image that is mirrored at its borders."""
+    period = max(1, 2 * side - 2)
+    index = np.abs(index) % period
+    return np.where(index < side, index, period - index)
+
+
+def find_places(image, noise):
+    """Find what is of its place in an image: patterns, and how much noise is where.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Noisy image.
+    noise : NoiseModel
+        As `estimate_noise` has measured it.
+
+    Returns
+    -------
+    places : Places
+        False where nothing was found.
+    noise : NoiseModel
+        `noise`, or, where its level differs from place to place, measured again without
+        that.
+    """
+    places = find_pattern(image, noise.defects or Defects())
+    if noise.spread is None or not noise.level > 0:
+        return places, noise
+    part = (0, 0, *image.shape)
+    plain = image - places.pattern(*part)
+    best = (places, noise)
+    # A level that differs from place to place may pass for one that depends on the
+    # intensity: perhaps it does not.
+    same = replace(noise, gain=0.0, read_noise=noise.level, curve=None)
+    for model in (noise, same) if noise.spread > _SURE else (noise,):
+        even = stabilize(plain, model)
+        level = level_map(even)
+        if level.size == 1:
+            continue
+        found = replace(places, level=level)
+        again = estimate_noise(even / found.levels(*part))
+        # Texture does not look more like noise when it is made even.
+        if (
+            again.spread is not None
+            and again.spread < min(_CLEARER * noise.spread, best[1].spread, _SURE)
+            and abs(np.log(again.level)) < _SAME_LEVEL
+        ):
+            model = replace(
+                model.louder(again.level),
+                correlation=again.correlation,
+                diagonals=again.diagonals,
+                spread=again.spread,
+                place=level,
+            )
+            best = (found, model)
+    return best
+
+
+def find_pattern(image, defects: Defects) -> Places:
+    """Fit the stripes and waves that `defects` says are in an image.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Noisy image.
+    defects : Defects
+        What was found in it.
+
+    Returns
+    -------
+    places : Places
+        Its level the same everywhere.
+    """
+    h, w = image.shape
+    waves = _waves(image, defects.periods)
+    places = Places((h, w), np.zeros(h), np.zeros(w), waves, np.ones((1, 1)))
+    rest = image - places.pattern(0, 0, h, w)
+    lines = [np.zeros(h), np.zeros(w)]
+    for axis, found in ((0, defects.rows), (1, defects.columns)):
+        if found:
+            steps = np.median(np.diff(np.moveaxis(rest, axis, 0), axis=0), axis=1)
+            offsets = np.concatenate([[0], np.cumsum(steps)])
+            lines[axis] = offsets - ndimage.gaussian_filter1d(offsets, 3.0)
+    return Places((h, w), *lines, waves, np.ones((1, 1)))
+
+
+def _waves(image, frequencies):
+    """Amplitudes (n, 4) of waves near given frequencies, which are settled too."""
+    if not len(frequencies):
+        return np.zeros((0, 4))
+    h, w = image.shape
+    frequencies = np.array(frequencies, float)
+    every = max(1, image.size // _MOST_PIXELS)
+    # Not every n-th pixel: that would be a lattice itself.
+    chosen = np.random.default_rng(0).permutation(image.size)[: image.size // every]
+    y, x = np.divmod(chosen, w)
+    window = np.outer(np.hanning(h + 2)[1:-1], np.hanning(w + 2)[1:-1]).ravel()[chosen]
+    window = np.sqrt(window)
+    values = image.ravel()[chosen]
+    values = (values - np.average(values, weights=window)) * window
+    yc, xc = y - (h - 1) / 2, x - (w - 1) / 2
+    for step in range(_ITERATIONS + 1):
+        phase = (
+            2
+            * np.pi
+            * (np.outer(y, frequencies[:, 0]) + np.outer(x, frequencies[:, 1]))
+        )
+        cosine, sine = np.cos(phase), np.sin(phase)
+        plain = np.hstack([cosine, sine]) * window[:, None]
+        amplitude = np.linalg.lstsq(plain, values, rcond=None)[0]
+        a, b = np.split(amplitude, 2)
+        if step == _ITERATIONS:
+            return np.column_stack([frequencies, a, b])
+        # How the waves change with their frequencies, about the middle.
+        turn = 2 * np.pi * (b * cosine - a * sine) * window[:, None]
+        slopes = np.hstack([turn * yc[:, None], turn * xc[:, None]])
+        change = np.linalg.lstsq(np.hstack([plain, slopes]), values, rcond=1e-9)[0]
+        dy, dx = np.split(change[len(amplitude) :], 2)
+        most = 0.5 / np.array([h, w])
+        frequencies = frequencies + np.clip(np.column_stack([dy, dx]), -most, most)
+
+
+def level_map(stabilized) -> np.ndarray:
+    """Measure how the level of the noise differs from place to place.
+
+    Parameters
+    ----------
+    stabilized : ndarray, shape (h, w)
+        Image whose noise depends on intensity no more.
+
+    Returns
+    -------
+    level : ndarray, shape (r, c)
+        Relative deviation on a grid that spans the image, of mean square 1; a single
+        one where it is the same everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.noise.place import level_map
+    >>> noise = np.random.default_rng(0).normal(size=(256, 256))
+    >>> level_map(noise).shape, level_map(noise * np.linspace(1, 3, 256)).shape
+    ((1, 1), (8, 8))
+    """
+    cells = [n // _CELL for n in stabilized.shape]
+    if min(cells) < _FEWEST_CELLS:
+        return np.ones((1, 1))
+    view = np.lib.stride_tricks.sliding_window_view(stabilized, (_BLOCK, _BLOCK))
+    blocks = view[::_STEP, ::_STEP]
+    power = fft.dctn(
+        blocks - blocks.mean((2, 3), keepdims=True), axes=(2, 3), norm="ortho"
+    )
+    row, column = np.indices((_BLOCK, _BLOCK))
+    fine = np.hypot(row, column) >= 0.5 * _BLOCK
+    power = (power**2)[:, :, fine].mean(axis=2)
+    place = [
+        np.minimum((_STEP * np.arange(n) + _BLOCK // 2) * k // side, k - 1)
+        for n, k, side in zip(power.shape, cells, stabilized.shape, strict=True)
+    ]
+    logs = np.empty(cells)
+    for i in range(cells[0]):
+        for j in range(cells[1]):
+            here = power[place[0] == i][:, place[1] == j].ravel()
+            n_flat = max(3, int(_FLAT * here.size))
+            logs[i, j] = np.log(
+                max(np.partition(here, n_flat - 1)[:n_flat].mean(), 1e-12)
+            )
+    logs = (
+        ndimage.gaussian_filter(
+            ndimage.median_filter(logs, 3, mode="nearest"), 0.5, mode="nearest"
+        )
+        / 2
+    )
+    if logs.std() < _LEAST_SPREAD:
+        return np.ones((1, 1))
+    level = np.exp(np.clip(logs - np.median(logs), -1.5, 1.5))
+    return level / np.sqrt(np.mean(level**2))

@@ -1,0 +1,98 @@
+"""A small perceptron that reads level and correlation off the spectra of blocks.
+
+Noise that reaches over many pixels is mostly at low frequencies, where texture is, and
+no rule of thumb tells the two apart. The perceptron has seen generated scenes with
+noise of many kinds (`n2d.pretraining.noise_reader`), no real image, and says how sure
+it is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import safetensors.numpy
+
+# Edges of the bands along either axis of a 16x16 cosine transform.
+_EDGES = (0, 1, 2, 3, 5, 8, 12, 16)
+SIZE = _EDGES[-1]
+
+# Groups of blocks, from the flattest to the roughest, as shares of their number.
+_GROUPS = (0.0, 0.04, 0.12, 0.3, 0.6, 0.95)
+
+# Smallest power, in units of the first fit's variance, that is looked at.
+_LEAST_POWER = 1e-7
+
+#: Directions and lags of the correlation it gives.
+N_DIRECTIONS, N_LAGS = 4, 3
+
+
+class Reading(NamedTuple):
+    """What was read."""
+
+    log_factor: float  # logarithm of true over fitted level
+    spread: float  # expected absolute error of `log_factor`
+    autocorrelation: np.ndarray  # (4, 3): along y, x, both diagonals; lags 1, 2, 3
+    surprising: bool = False  # whether it differs from the first fit
+
+
+@lru_cache(maxsize=1)
+def _bands() -> np.ndarray:
+    """Matrix (cells, bands) that averages the cells of each band."""
+    place = np.searchsorted(_EDGES, np.arange(SIZE), side="right") - 1
+    n = len(_EDGES) - 1
+    band = (place[:, None] * n + place).ravel()
+    matrix = (band[:, None] == np.arange(1, n * n)).astype(float)  # not the mean
+    return matrix / matrix.sum(axis=0)
+
+
+def describe(ratio, covariance) -> np.ndarray:
+    """Describe blocks to the perceptron.
+
+    Parameters
+    ----------
+    ratio : ndarray, shape (n, 256)
+        Power of 16x16 blocks' cosine transforms, in units of the fitted variance.
+    covariance : ndarray, shape (9,)
+        The autocovariance that was fitted, lags 0 to 2 along y times lags along x.
+
+    Returns
+    -------
+    features : ndarray of float64
+        Logarithms of the mean power in every band, in groups of blocks from the
+        flattest to the roughest; and `covariance`.
+    """
+    power = np.maximum(ratio @ _bands(), _LEAST_POWER)  # (n, bands)
+    logs = np.log(power)
+    order = np.argsort(logs.mean(axis=1), kind="stable")
+    cuts = (np.array(_GROUPS) * len(order)).astype(int)
+    groups = [
+        np.log(power[order[a : max(b, a + 1)]].mean(axis=0)) for a, b in pairwise(cuts)
+    ]
+    return np.concatenate(
+        [*groups, np.clip(covariance, -1, 1), [np.log(len(ratio)) - 6]]
+    )
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict:
+    file = resources.files("n2d.noise").joinpath("weights/reader.safetensors")
+    return safetensors.numpy.load(file.read_bytes())
+
+
+def read(features) -> Reading:
+    """Read level and correlation off what `describe` gives."""
+    weights = _weights()
+    x = (features - weights["mean"]) / weights["deviation"]
+    x = np.clip(x, -5, 5)
+    for layer in "01":
+        x = np.maximum(weights[f"{layer}.weight"] @ x + weights[f"{layer}.bias"], 0)
+    out = weights["2.weight"] @ x + weights["2.bias"]
+    return Reading(
+        float(out[0]),
+        float(np.exp(np.clip(out[1], -6, 3))),
+        np.tanh(out[2:]).reshape(N_DIRECTIONS, N_LAGS),
+    )
