@@ -105,22 +105,22 @@ class TileDenoiser:
             found = self.stages.estimates(noisy, tile.halo, return_error=True)
         else:
             found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
+        return [self._in_units(found, name, tile) for name in names]
+
+    def _in_units(self, found, name, tile):
+        """One of the stages' estimates of a window, cropped and brought back."""
         named = {**vars(found), **found.stage2_factors}
 
-        def seen(name):
-            return tile.crop(named[name][0]).cpu().numpy()
+        def seen(key):
+            return tile.crop(named[key][0]).cpu().numpy()
 
-        def in_units(name):
-            place = (tile.top, tile.left)
-            if name != STANDARD_ERROR:
-                return self.intensities.backward(seen(name), *place)
-            if self.stages is None:  # nothing is done to the image
-                return np.zeros((len(values), tile.height, tile.width))
-            return self.intensities.backward_error(
-                seen("error"), seen("stage3"), *place
-            )
-
-        return [in_units(name) for name in names]
+        if name != STANDARD_ERROR:
+            return self.intensities.backward(seen(name), tile.top, tile.left)
+        if self.stages is None:  # the image is left alone
+            return np.zeros((found.stage3.shape[1], tile.height, tile.width))
+        return self.intensities.backward_error(
+            seen("error"), seen("stage3"), tile.top, tile.left
+        )
 
     def check_knows_error(self):
         """Raise where the stages do not say how far off their result is.
