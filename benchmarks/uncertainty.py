@@ -188,6 +188,27 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def write(rows, output, threads):
+    """Write the rows and the table of their means."""
+    with output.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    text = (
+        "# Are the standard errors true?\n\n"
+        "Made with `benchmarks/uncertainty.py`, which says what the columns are, on: "
+        f"{describe_machine(threads)}. Means over the images of a set.\n\n"
+        f"{table_of(rows)}\n"
+    )
+    if any(row["set"] == "generated" for row in rows):
+        text += (
+            "\nOf the generated scenes, if all standard errors were multiplied by a "
+            f"factor:\n\n{table_of_factors(rows)}\n"
+        )
+    output.with_suffix(".md").write_text(text)
+    print(text)
+
+
 def main():
     """Run the sets that the command line names, and write the tables."""
     arguments = parse_arguments()
@@ -202,24 +223,8 @@ def main():
             found = judge(case, denoiser)
             figures = {key: f"{value:.5f}" for key, value in found.items()}
             rows.append({"set": name, "case": case.name, **figures})
-            print(*rows[-1].values(), flush=True)
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    text = (
-        "# Are the standard errors true?\n\n"
-        "Made with `benchmarks/uncertainty.py`, which says what the columns are, on: "
-        f"{describe_machine(arguments.threads)}. Means over the images of a set.\n\n"
-        f"{table_of(rows)}\n"
-    )
-    if any(row["set"] == "generated" for row in rows):
-        text += (
-            "\nOf the generated scenes, if all standard errors were multiplied by a "
-            f"factor:\n\n{table_of_factors(rows)}\n"
-        )
-    arguments.output.with_suffix(".md").write_text(text)
-    print(text)
+            print(*list(rows[-1].values())[:8], flush=True)
+        write(rows, arguments.output, arguments.threads)
 
 
 if __name__ == "__main__":

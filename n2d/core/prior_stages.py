@@ -14,9 +14,6 @@ from n2d.core.prior_network import N_LAGS
 from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
 from n2d.core.stages import ACTIVATIONS, Estimates, detail_recovery
 
-# What the errors that the network expects are multiplied by.
-ERROR_FACTOR = 1.0
-
 
 @dataclass
 class EstimatesWithError(Estimates):
@@ -168,6 +165,5 @@ class PriorStages:
         told = (images, self.strength, correlation.repeat(n, 1, 1), rim)
         if return_error:
             estimate, error = self.networks[0](*told, return_error=True)
-            error = ERROR_FACTOR * error
             return estimate.reshape(n, c, h, w), error.reshape(n, c, h, w)
         return self.networks[0](*told).reshape(n, c, h, w)
