@@ -135,6 +135,8 @@ def _paper_runs(folder):
 
 DATA_SETS = {
     "fmd_dev": DataSet("fmd_dev", _fmd, data_range=(0, 255)),
+    # The 48 single captures of the published test mix, in noisy/ and clean/.
+    "fmd_test": DataSet("fmd_test", _fmd, data_range=(0, 255)),
     "sem_line": DataSet("sem_line", _sem, data_range=(0, 255)),
     "ct": DataSet("ct_lcd_phantom", _ct, data_range=None),
     "kodak": DataSet("kodak", _kodak, noises=("gaussian25", "poisson30")),
