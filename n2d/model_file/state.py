@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from pydantic import ValidationError
+from sklearn.utils import Bunch
 
 from n2d._parameters import Parameters, complaint_about
 from n2d.core.network import Correction, DenoisingNetwork
@@ -15,11 +16,12 @@ from n2d.fitting.intensities import Intensities
 from n2d.model_file.container import ModelFileError, writer
 from n2d.model_file.fields import Fields, is_number
 from n2d.model_file.networks import build_network, describe_network
-from n2d.noise import Defects, NoiseModel, Places
+from n2d.noise import VERDICTS, Defects, NoiseModel, Places
 
 _MOST_CHANNELS = 2**14
 _MOST_LAGS = 64
 _MOST_WAVES = 1024
+_MOST_VERDICTS = 2**18
 _LARGEST_ALIGNMENT = 2**14
 
 # What noise models, defects and places are made of, besides plain numbers.
@@ -79,6 +81,11 @@ def describe(estimator):
         "noise": noise,
         "mixture": _pairs(estimator.mixture_),
         "stop_reason": estimator.stop_reason_,
+        "trust": {
+            **_describe_verdict(estimator.trust_),
+            "images": [_describe_verdict(image) for image in estimator.trust_.images],
+            "whole": estimator.trust_.whole,
+        },
         "intensities": {
             "data_range": _floats(intensities.data_range),
             "noise": told,
@@ -151,6 +158,14 @@ def _describe_places(places, tensors):
     return {"shape": [int(n) for n in places[0].shape]}
 
 
+def _describe_verdict(found):
+    return {
+        "verdict": found.verdict,
+        "reasons": list(found.reasons),
+        "figures": dict(found.figures),
+    }
+
+
 def _describe_stages(stages):
     if stages is None:
         return None
@@ -210,6 +225,7 @@ def restore(make, document, tensors):
         raise fields.wrong("mixture", "the weights of 1 and of small factors")
     state["downsampling_factors_"] = factors
     state["stop_reason_"] = fields.text("stop_reason")
+    state["trust_"] = _trust(Fields(fields.take("trust"), "trust"))
 
     intensities = Fields(fields.take("intensities"), "intensities")
     state["_intensities"] = _intensities(intensities, tensors, n_channels)
@@ -294,6 +310,33 @@ def _features(fields):
             raise fields.wrong("feature_names_in", f"a list of {n_features} texts")
         state["feature_names_in_"] = np.array(names, dtype=object)
     return state
+
+
+def _trust(fields):
+    """Return how far the result could be trusted when it was fitted."""
+    images = [
+        _verdict(Fields(item, f"trust.images.{i}"))
+        for i, item in enumerate(fields.each("images", 1, _MOST_VERDICTS))
+    ]
+    whole = fields.choice("whole", (True, False))
+    return Bunch(**_verdict(fields), images=images, whole=whole)
+
+
+def _verdict(fields):
+    """Take the three members of a verdict, and nothing else may be left."""
+    verdict = fields.choice("verdict", (*VERDICTS, None))
+    reasons = fields.each("reasons", 0, 64)
+    if not all(isinstance(r, str) and len(r) <= 1000 for r in reasons):
+        raise fields.wrong("reasons", "short texts")
+    figures = fields.take("figures")
+    if (
+        not isinstance(figures, dict)
+        or len(figures) > 64
+        or not all(map(is_number, figures.values()))
+    ):
+        raise fields.wrong("figures", "numbers")
+    fields.end()
+    return Bunch(verdict=verdict, reasons=tuple(reasons), figures=figures)
 
 
 def _models(fields, member, n_channels, tensors):
