@@ -12,6 +12,7 @@ from n2d._base import ImageDenoiser
 from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
+from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
 from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
 from n2d.core.device import usable_device
@@ -19,7 +20,7 @@ from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.prior_start import PriorPlan, fit_from_prior
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
-from n2d.fitting.windows import shape_of_whole
+from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
 
@@ -94,6 +95,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     noise_ : NoiseModel, tuple of NoiseModel or None
         The measured noise in the units of X (level, gain, offset, correlation), for
         every channel if there are several; None with random weights.
+    trust_ : Bunch
+        How far the result can be trusted, judged by what was removed from what `fit`
+        read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
+        with random weights, where no noise was found, and below 64 x 64 pixels.
+        ``reasons``: why, with what to do. ``figures``: what that is based on, see
+        `n2d.noise.Verdict`. Of several images, the worst; ``images`` has one Bunch for
+        each if ``whole`` is True. If not, there were too many pixels to read them all:
+        ``images`` has one Bunch for every window that was read, and the verdict is
+        what at least a quarter of them says.
     n_iter_ : int
         Steps that `fit` took in all.
     loss_curve_ : list of float
@@ -215,6 +225,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             If `callback` returned True. The estimator stays as it was.
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
+
+        Warns
+        -----
+        n2d.NoiseWarning
+            If the result is doubtful or bad, see `trust_`.
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
@@ -232,7 +247,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             )
             with torch.inference_mode(False), torch.enable_grad():
                 if isinstance(plan, PriorPlan):
-                    plan = replace(plan, shape=shape_of_whole(images, windows))
+                    plan = replace(
+                        plan,
+                        shape=shape_of_whole(images, windows),
+                        one_image=len(images) == 1,
+                    )
                     fitted = fit_from_prior(windows, data_range, plan, resources)
                 else:
                     fitted = fit_from_random(windows, data_range, plan, resources)
@@ -252,6 +271,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
+        whole = len(images) == 1 or are_whole(images, windows)
+        self.trust_ = trust_of(fitted.verdicts, whole)
+        warn_unless_trusted(self.trust_)
         return self
 
     def _plan(self):

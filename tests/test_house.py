@@ -50,6 +50,7 @@ MAY_IMPORT = {
     ),
     "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
+    "_trust": ({"noise"}, {"sklearn"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
@@ -57,8 +58,8 @@ MAY_IMPORT = {
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "applying"}
-        | {"core", "fitting", "images", "model_file"},
+        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_trust"}
+        | {"applying", "core", "fitting", "images", "model_file"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
@@ -77,7 +78,7 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "images", "comparison", "denoiser", "files", "io"},
+        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily
