@@ -121,7 +121,7 @@ def denoise(
 
     try:
         into_folder = len(inputs) > 1 or any(map(_is_folder_of_images, inputs))
-        inputs = expand_inputs(inputs)
+        inputs = expand_inputs(inputs, say=_note)
         if into_folder and len(inputs) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
         pairs = plan_outputs(inputs, output, overwrite=overwrite)
@@ -183,3 +183,8 @@ def _refuse_with_model(context, config):
             f"a model is fitted already, and {names} is about fitting.",
             param_hint="--model",
         )
+
+
+def _note(text):
+    """Say what becomes of an input, before anything is done."""
+    typer.echo(f"note: {text}", err=True)

@@ -193,6 +193,10 @@ def carry_out(job, source, target, *, listed, say, progress):
             channel_axis=job.channel_axis,
             model=job.model,
         )
+        own_axes = image.axes
+        # What is known of an axis that goes by another name now is of no use.
+        sizes = {k: v for k, v in image.pixel_size.items() if k in plan.axes}
+        image = replace(image, axes=plan.axes, pixel_size=sizes)
         dtype = np.dtype(image.data.dtype if job.dtype == "same" else np.float32)
         outcome = DenoisedFile(
             shape=tuple(image.data.shape),
@@ -202,6 +206,11 @@ def carry_out(job, source, target, *, listed, say, progress):
             n_planes=plan.n_planes,
             notes=[f"{source}: {note}" for note in image.notes],
         )
+        if plan.axes != own_axes and "ome" in image.metadata:
+            outcome.notes.append(
+                f"{source}: the axes are {plan.axes}, as asked for, and {own_axes} in "
+                "the file; what it says of the renamed ones is not kept"
+            )
         if image.metadata and format_of(source) is not format_of(target):
             outcome.notes.append(
                 f"{target}: is of another format than its source; axes, pixel sizes "
@@ -212,7 +221,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             image.data.shape,
             dtype,
             plan.axes,
-            like=replace(image, axes=plan.axes),
+            like=image,
             overwrite=job.overwrite,
             run_key=run_key,
             resume=job.resume,

@@ -15,7 +15,13 @@ from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
 
 # What tifffile logs, and goes on, when it finds fewer pages than it was promised.
-_DAMAGE = ("TiffPages", "failed to reshape", "corrupted", "missing data")
+_DAMAGE = (
+    "TiffPages",
+    "failed to reshape",
+    "corrupted",
+    "missing data",
+    "Missing data",
+)
 # Tags of a page that are kept as they are, beside those that have a place of their own.
 _TAGS = (271, 272, 274, 285, 286, 287, 305, 306, 315, 316, 33432)
 _ICC_PROFILE = 34675
@@ -30,6 +36,18 @@ def read(path):
             tif = resources.enter_context(tifffile.TiffFile(path))
             image = _read(path, tif, messages, resources)
         return ImageFile(**image, resources=resources.pop_all())
+
+
+def files_of(path):
+    """Return the files that the image of an OME-TIFF is spread over, `path` first."""
+    names = [path]
+    with _logged(), tifffile.TiffFile(path) as tif:
+        if tif.is_ome and tif.ome_metadata.count("FileName=") > 1:
+            for series in tif.series:
+                for page in series.pages:
+                    if page is not None and page.parent is not tif:
+                        names.append(page.parent.filehandle.path)
+    return list(dict.fromkeys(names))
 
 
 def _read(path, tif, messages, resources):
@@ -56,6 +74,7 @@ def _read(path, tif, messages, resources):
     check_size(path, shape, first.dtype, stored=stored, whole=False)
     # tifffile says here what it could not make out, so that comes before the pixels.
     n_pages = len(tif.pages)
+    _refuse_missing(path, series)
     _refuse_damage(path, messages)
     data = None if appended else lazy_series(path, tif, first, resources)
     if data is None:
@@ -65,7 +84,10 @@ def _read(path, tif, messages, resources):
     if data.shape != tuple(shape):
         raise ImageFileError(f"{path}: is damaged, pages are missing")
     axes = "I" + first.axes if appended else first.axes
+    if "I" not in axes:  # positions of a stage are images of their own
+        axes = axes.replace("R", "I")
     metadata = _metadata(tif, first, page)
+    metadata["axes"] = axes
     if metadata["compression"] not in LOSSLESS:
         messages.append(
             f"its {metadata['compression']} compression loses detail, so the result is "
@@ -106,6 +128,18 @@ def _whole(path, series, page):
         ) from error
     data = np.stack(parts) if len(parts) > 1 else parts[0]
     return data.astype(data.dtype.newbyteorder("="), copy=False)
+
+
+def _refuse_missing(path, series):
+    """Raise where planes are promised that are in no file: they would be zeros."""
+    pages = [page for one in series for page in one.pages]
+    missing = sum(page is None for page in pages)
+    if missing:
+        raise ImageFileError(
+            f"{path}: {missing} of its {len(pages)} planes are missing, because the "
+            "acquisition was stopped, or because the other files of the set are not "
+            "beside it; put the files together, or save the planes there are anew"
+        )
 
 
 def _refuse_damage(path, messages):

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import math
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +90,9 @@ def _kind(array, axes, like, kept, target):
     name = Path(target).name.lower()
     wants_ome = name.endswith((".ome.tif", ".ome.tiff"))
     if "ome" in kept and ome.can_hold(array.dtype):
-        xml = ome.adapted(kept["ome"], array.dtype, _n_pages(array, axes))
+        xml = ome.adapted(
+            kept["ome"], array.dtype, axes, array.shape, kept.get("axes", axes)
+        )
         if xml is not None:
             options |= {"description": xml, "metadata": None}
             return options, "ome"
@@ -209,10 +210,6 @@ def _write_series(tif, array, axes, options):
 
 def _axes_of_a_page(axes):
     return 3 if axes.endswith(("YXS", "SYX")) else 2
-
-
-def _n_pages(array, axes):
-    return math.prod(array.shape[: array.ndim - _axes_of_a_page(axes)])
 
 
 def _tiles(array, lead, page, tile, axes):
