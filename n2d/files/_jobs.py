@@ -196,7 +196,10 @@ def carry_out(job, source, target, *, listed, say, progress):
         own_axes = image.axes
         # What is known of an axis that goes by another name now is of no use.
         sizes = {k: v for k, v in image.pixel_size.items() if k in plan.axes}
-        image = replace(image, axes=plan.axes, pixel_size=sizes)
+        metadata = image.metadata | (
+            {"as_values": True} if image.metadata and job.dtype != "same" else {}
+        )
+        image = replace(image, axes=plan.axes, pixel_size=sizes, metadata=metadata)
         dtype = np.dtype(image.data.dtype if job.dtype == "same" else np.float32)
         outcome = DenoisedFile(
             shape=tuple(image.data.shape),

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._lazy import stored_numbers
 from n2d.io._limits import check_size
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -121,23 +122,21 @@ def _stored(values, dataset, kept):
     """Return the numbers to store, within the bits that the file declares for them."""
     slope, intercept = kept["rescale"]
     dtype = kept["stored_dtype"]
-    numbers = values
-    if (slope, intercept) != (1.0, 0.0):
-        numbers = (values.astype(np.float64) - intercept) / slope
-    numbers = np.rint(numbers)
     bits = int(dataset.BitsStored)
     signed = int(dataset.PixelRepresentation) == 1
     low, high = (
         (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     )
-    n_beyond = int(np.count_nonzero((numbers < low) | (numbers > high)))
+    numbers, n_beyond = stored_numbers(
+        values, slope, intercept, (low, high), dtype.newbyteorder("<")
+    )
     if n_beyond:
         warnings.warn(
             f"{n_beyond:,} of {numbers.size:,} values were beyond the {bits} bits of "
             "the DICOM file and clipped",
             stacklevel=2,
         )
-    return np.clip(numbers, low, high).astype(dtype.newbyteorder("<"))
+    return numbers
 
 
 def _derive(pydicom, dataset):
