@@ -12,6 +12,14 @@ class ImageFileError(OSError):
     """
 
 
+def turned(orientation):
+    """Say in a note that viewers show a picture turned, and nothing else does."""
+    return (
+        f"its orientation tag ({orientation}) has viewers turn the picture; the pixels "
+        "stay as they are, and so does the tag where the result has room for it"
+    )
+
+
 @dataclass(frozen=True)
 class ImageFile:
     """An image as read from a file, with what is needed to write one like it.
