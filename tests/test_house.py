@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "_progress": (set(), {"rich"}),
     "_parameters": (set(), {"pydantic"}),
     "images": ({"images"}, {"numpy"}),
+    "images.filling": (set(), {"numpy", "scipy"}),
     "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
     # what is read and what it looks like to a network: arrays, no tensors
     "fitting.windows": (set(), {"numpy"}),

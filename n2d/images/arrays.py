@@ -71,7 +71,8 @@ class Image:
             raise ValueError(
                 f"Input {self._name} contains {kind}, in rows {rows.start} to "
                 f"{rows.stop - 1} and columns {columns.start} to {columns.stop - 1}"
-                f"{self._where()}. Replace such pixels before denoising"
+                f"{self._where()}. Replace such pixels before denoising, or "
+                "have files denoised around them: nan='mask' (--nan mask)"
             )
         missing = (height - values.shape[1], width - values.shape[2])
         if any(missing):

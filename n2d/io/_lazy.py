@@ -225,8 +225,8 @@ def stored_numbers(values, slope, intercept, limits, dtype):
     ----------
     values : ndarray
         What was denoised.
-    slope, intercept : float
-        What `Scaled` has applied.
+    slope, intercept : float or ndarray
+        What was applied when they were read.
     limits : tuple of int
         The smallest and the largest number that can be stored.
     dtype : dtype
@@ -240,7 +240,7 @@ def stored_numbers(values, slope, intercept, limits, dtype):
         How many were clipped.
     """
     numbers = values
-    if (slope, intercept) != (1.0, 0.0):
+    if np.ndim(slope) or (slope, intercept) != (1.0, 0.0):
         numbers = (values.astype(np.float64) - intercept) / slope
     numbers = np.rint(numbers)
     low, high = limits

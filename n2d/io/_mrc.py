@@ -125,7 +125,11 @@ def write(path, array, axes, like, *, target):
     mrcfile = _import_mrcfile()
     kept = like.metadata if like is not None and like.format == "mrc" else {}
     check_size(path, array.shape, array.dtype)
-    with mrcfile.new(path, overwrite=True) as mrc:
+    with (
+        # mrcfile warns of NaN, which are there because the source has them.
+        warnings.catch_warnings(action="ignore", category=RuntimeWarning),
+        mrcfile.new(path, overwrite=True) as mrc,
+    ):
         data = np.asarray(array[...])
         unsigned = data.dtype == np.uint8 and bool(kept)
         # Without IMOD's mark bytes have a sign, and mrcfile takes 16 bits.

@@ -117,7 +117,7 @@ def _kind(array, axes, like, kept, target):
 
 
 def _options(array, axes, kept, like):
-    options = {"photometric": _photometric(array, axes, kept), "metadata": None}
+    options = {"photometric": _photometric(array, axes, kept, like), "metadata": None}
     if "S" in axes:
         options["planarconfig"] = "contig" if axes[-1] == "S" else "separate"
         options["extrasamples"] = _extrasamples(array, axes, kept, options)
@@ -250,9 +250,11 @@ def _level(stack, path, array, axes, shape):
     return level
 
 
-def _photometric(array, axes, kept):
+def _photometric(array, axes, kept, like):
     if "S" in axes and array.shape[axes.index("S")] >= 3:
         return kept.get("photometric", "rgb")
+    if like is not None and like.metadata.get("white_is_zero"):
+        return "miniswhite"
     return kept.get("photometric", "minisblack")
 
 
