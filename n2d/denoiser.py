@@ -13,6 +13,7 @@ from n2d._memory import check_room
 from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
+from n2d._surroundings import undisturbed
 from n2d.applying.tiled import TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
@@ -183,6 +184,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     # -- fitting -------------------------------------------------------------------
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Settle all that depends on the data: scale, noise and weights.
@@ -338,6 +340,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
+    @undisturbed
     def transform(self, X, *, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
@@ -398,6 +401,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             outputs[i].let_go()
         return outputs.result
 
+    @undisturbed
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.
 

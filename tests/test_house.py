@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_progress": (set(), {"rich"}),
+    "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
     "images": ({"images"}, {"numpy"}),
     "images.filling": (set(), {"numpy", "scipy"}),
@@ -58,7 +59,8 @@ MAY_IMPORT = {
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "applying"}
+        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_surroundings"}
+        | {"applying"}
         | {"core", "fitting", "images", "model_file"},
         None,
     ),

@@ -202,7 +202,7 @@ class Images:
     @property
     def are_lazy(self):
         """Whether there are Dask arrays among the arrays."""
-        return any(hasattr(array, "__dask_graph__") for array in self.arrays)
+        return any(map(_is_dask, self.arrays))
 
     def cropped(self, region):
         """Return what a region of every image is, without reading it.
@@ -327,7 +327,7 @@ def _check_writable(array, source, shape):
             "out must be an array that can be written to, such as a NumPy array, a "
             f"memory map or a Zarr array, got {type(array).__name__}"
         )
-    if hasattr(array, "__dask_graph__"):
+    if _is_dask(array):
         raise TypeError(
             "out must not be a Dask array: transform a Dask array, and write the lazy "
             "result with its own to_zarr or store"
@@ -368,7 +368,14 @@ def _place_on_disk(array):
 
 
 def _is_array(item):
-    return hasattr(item, "shape") and getattr(item, "ndim", 0) > 0
+    if hasattr(item, "shape"):
+        return getattr(item, "ndim", 0) > 0
+    return hasattr(item, "__array_interface__")  # as pictures of Pillow have
+
+
+def _is_dask(array):
+    """Whether an array is computed by Dask; xarray's may be, and are asked."""
+    return hasattr(array, "__dask_graph__") and array.__dask_graph__() is not None
 
 
 def _reads_lazily(X):
@@ -384,6 +391,10 @@ def _reads_lazily(X):
 
 def _as_array(X, name):
     """Return X as something with shape, dtype and windows, or say what is wrong."""
+    if isinstance(X, np.ma.MaskedArray) and not np.any(X.mask):
+        X = X.data
+    if hasattr(X, "detach") and hasattr(X, "numpy"):
+        X = _from_tensor(X)
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array; fill the masked pixels first, for example by "
@@ -413,6 +424,15 @@ def _as_array(X, name):
     if isinstance(array, np.ndarray):
         array = array.view(np.ndarray)  # a np.matrix would keep two axes
     return array
+
+
+def _from_tensor(tensor):
+    """Return a tensor of Torch as an array, whatever is attached to it."""
+    tensor = tensor.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:  # of 16 bits in a way that NumPy has not
+        return tensor.float().numpy()
 
 
 def _numbers(array, name):
