@@ -12,6 +12,7 @@ from n2d._base import ImageDenoiser
 from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
+from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
 from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
@@ -193,6 +194,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     # -- fitting -------------------------------------------------------------------
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Settle all that depends on the data: scale, noise and weights.
@@ -360,6 +362,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
+    @undisturbed
     def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
@@ -451,6 +454,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             results = self._results(images, names, region, out, callback)
         return tuple(results) if return_std else results[0]
 
+    @undisturbed
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.
 

@@ -92,7 +92,7 @@ def denoise_noise2detail(
 
     if isinstance(rng, np.random.Generator):
         rng = int(rng.integers(2**31))
-    return Noise2DetailDenoiser(
+    denoiser = Noise2DetailDenoiser(
         solver=solver,
         init=init,
         strength=strength,
@@ -105,4 +105,6 @@ def denoise_noise2detail(
         data_range=data_range,
         device=device,
         random_state=rng,
-    ).fit_transform(image)
+    )
+    # Arrays, whatever the global configuration of scikit-learn is.
+    return denoiser.set_output(transform="default").fit_transform(image)

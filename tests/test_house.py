@@ -27,8 +27,10 @@ MAY_IMPORT = {
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_progress": (set(), {"rich"}),
+    "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
     "images": ({"images"}, {"numpy"}),
+    "images.filling": (set(), {"numpy", "scipy"}),
     "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
     # what is read and what it looks like to a network: arrays, no tensors
     "fitting.windows": (set(), {"numpy"}),
@@ -58,8 +60,8 @@ MAY_IMPORT = {
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_trust"}
-        | {"applying", "core", "fitting", "images", "model_file"},
+        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_surroundings"}
+        | {"_trust", "applying", "core", "fitting", "images", "model_file"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),

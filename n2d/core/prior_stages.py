@@ -27,6 +27,7 @@ class EstimatesWithError(Estimates):
 
     error: torch.Tensor
 
+
 # The network is conditioned on more noise than was measured where neighbours are
 # correlated by as much as this: what is left of such noise is seen as structure, and
 # costs more than what is lost of structure. Set on the development sets with factors
