@@ -58,7 +58,7 @@ MAY_IMPORT = {
     ),
     "denoiser": (
         {"_base", "_memory", "_parameters", "_progress", "_sklearn", "applying"}
-        | {"core", "fitting", "images", "model_file"},
+        | {"core", "fitting", "images", "model_file", "noise"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
