@@ -77,7 +77,7 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "images", "comparison", "denoiser", "files", "io"},
+        {"_memory", "images", "comparison", "denoiser", "files", "io", "noise"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily
@@ -85,7 +85,15 @@ MAY_IMPORT = {
     "__main__": ({"cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
-        {"_progress", "baselines", "cli", "comparison", "datasets", "denoiser"}
+        {
+            "_parameters",
+            "_progress",
+            "baselines",
+            "cli",
+            "comparison",
+            "datasets",
+            "denoiser",
+        }
         | {"files", "io", "metrics", "model_file", "model_selection", "noise"},
         {"click", "matplotlib", "numpy", "PIL", "rich", "sklearn", "torch", "typer"},
     ),

@@ -11,7 +11,7 @@ import numpy as np
 
 from n2d import __version__
 from n2d.files._plan import Plane, plan_of
-from n2d.files._words import describe_file
+from n2d.files._words import count, describe_file
 from n2d.images import convert
 from n2d.io import (
     View,
@@ -22,6 +22,7 @@ from n2d.io import (
     open_image,
     remove_leftovers,
 )
+from n2d.noise import noise_to_json
 
 # Opacity is copied so many rows at a time.
 _ROWS = 1024
@@ -69,10 +70,13 @@ class Job:
             with open(self.model, "rb") as file:
                 model = hashlib.file_digest(file, "sha256").hexdigest()
         left_out = {"verbose", "device"}
+        told = {}
+        if "noise" in self.parameters:
+            told["noise"] = noise_to_json(self.parameters["noise"])
         return {
             "parameters": {
                 k: list(v) if isinstance(v, tuple) else v
-                for k, v in sorted(self.parameters.items())
+                for k, v in sorted((self.parameters | told).items())
                 if k not in left_out
             },
             "model": model,
@@ -83,6 +87,24 @@ class Job:
             "channel_axis": self.channel_axis,
             "version": __version__,
         }
+
+    @property
+    def told(self):
+        """What is told about the noise, in words that follow those of the plan."""
+        noise = self.parameters.get("noise", "auto")
+        if isinstance(noise, str):
+            return ""
+        if isinstance(noise, (tuple, list)):
+            return f"; the noise of {count(len(noise), 'channel')} is told"
+        return f"; the noise is told: {getattr(noise, 'level', noise):.6g}"
+
+    def parameters_of(self, number, n_fits, channel_axis):
+        """Parameters of a fit; of noise for every channel a single one gets its own."""
+        noise = self.parameters.get("noise")
+        is_list = isinstance(noise, (tuple, list))
+        if is_list and channel_axis is None and len(noise) == n_fits:
+            return self.parameters | {"noise": noise[number]}
+        return self.parameters
 
     @cached_property
     def loaded(self):
@@ -218,7 +240,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             resume=job.resume,
         ) as result:
             say(f"{source}: {describe_file(image, plan.axes)}")
-            say(f"{source}: {plan.description}")
+            say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
             _denoise(image.data, result, plan, job, progress, outcome)
@@ -257,7 +279,7 @@ class _Piece:
 
 def _denoise(data, result, plan, job, progress, outcome):
     progress.begin(plan.n_planes)
-    for planes in plan.fits:
+    for number, planes in enumerate(plan.fits):
         pieces = [
             piece
             for plane in planes
@@ -269,7 +291,8 @@ def _denoise(data, result, plan, job, progress, outcome):
         )
         if not todo:
             continue
-        denoiser = _fitted(data, planes, plan.channel_axis, job, progress)
+        parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
+        denoiser = _fitted(data, planes, plan.channel_axis, job, parameters, progress)
         for some in _batches(todo, data):
             _denoise_some(data, some, result, denoiser, progress, outcome)
 
@@ -329,14 +352,14 @@ def _denoise_some(data, pieces, result, denoiser, progress, outcome):
         outcome.n_clipped += sum(target.n_clipped for target in targets)
 
 
-def _fitted(data, planes, channel_axis, job, progress):
+def _fitted(data, planes, channel_axis, job, parameters, progress):
     """Return the denoiser for some planes: fitted to them, or loaded."""
     # The heaviest import, and not needed for files that cannot be read.
     from n2d import Noise2DetailDenoiser
 
     if job.model is not None:
         return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
-    denoiser = Noise2DetailDenoiser(**job.parameters, channel_axis=channel_axis)
+    denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
     return denoiser.fit([View(data, p.key) for p in planes], callback=progress.fitting)
 
 
