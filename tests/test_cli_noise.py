@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from typer.testing import CliRunner
 
 from n2d import Noise2DetailDenoiser, denoise_file
@@ -120,3 +121,58 @@ def test_a_file_that_is_no_noise_is_named(tmp_path, image, content, word):
     text = " ".join(result.stderr.split())
     assert word in text
     assert "wrong.json" in text
+
+
+# -- n2d noise -------------------------------------------------------------------------
+
+
+def test_what_was_measured_is_printed_and_can_be_told(tmp_path):
+    rng = np.random.default_rng(3)
+    scene = np.tile(np.linspace(20, 200, 160), (128, 1))
+    path, found = tmp_path / "photons.tif", tmp_path / "found.json"
+    noisy = (2 * rng.poisson(scene / 2)).astype(np.uint16)
+    tifffile.imwrite(path, noisy)
+    picture = tmp_path / "found.png"
+    result = run("noise", path, "--json", found, "--picture", picture)
+    assert result.exit_code == 0, result.output
+    model = NoiseModel.from_json(found.read_text())
+    assert model == Noise2DetailDenoiser(random_state=0).fit(noisy).noise_
+    assert model.gain == pytest.approx(2, rel=0.15)
+    words = " ".join(result.stdout.split())
+    assert f"level {model.level:.4g}, a standard deviation in units" in words
+    assert f"gain {model.gain:.4g}" in words
+    assert "pixels are independent" in words
+    assert "the same everywhere" in words
+    with Image.open(picture) as drawn:
+        assert drawn.size[0] > 1000
+        assert len(drawn.convert("L").getcolors()) > 50
+    again = run("noise", path, "--json", found)
+    assert again.exit_code == 1
+    assert "--overwrite" in again.stderr
+    target = tmp_path / "out.tif"
+    assert run("denoise", path, "-o", target, "--noise", found).exit_code == 0
+
+
+def test_every_channel_has_its_own_noise(tmp_path):
+    source, found = tmp_path / "two.ome.tif", tmp_path / "found.json"
+    X = np.stack([noisy(64, 64), 2 * noisy(64, 64, seed=1)])
+    tifffile.imwrite(source, X, metadata={"axes": "CYX"}, photometric="minisblack")
+    for channels in ("independent", "together"):
+        result = run(
+            *("noise", source, "--channels", channels, "--json", found, "--overwrite")
+        )
+        assert result.exit_code == 0, result.output
+        assert "channel 1" in result.stdout
+        first, second = json.loads(found.read_text())
+        assert second["level"] == pytest.approx(2 * first["level"], rel=0.2)
+        options = ("--channels", channels, "--noise", found, "--overwrite")
+        result = run("denoise", source, "-o", tmp_path / "out.tif", *options)
+        assert result.exit_code == 0, result.output
+        assert "the noise of 2 channels is told" in result.stderr
+
+
+def test_without_matplotlib_the_extra_is_named(image, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = run("noise", image, "--picture", tmp_path / "a.png")
+    assert result.exit_code == 2
+    assert "noise2detail[plot]" in " ".join(result.stderr.split())
