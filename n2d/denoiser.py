@@ -24,6 +24,7 @@ from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
 from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
+from n2d.noise import models_of_channels
 
 
 class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
@@ -52,8 +53,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
         where the package ships weights for the network asked for and the solver is
         ``"fast"``, else ``"random"``.
+    noise : "auto", float, NoiseModel or sequence of these, default="auto"
+        ``"auto"`` measures the noise. A number is the standard deviation of white noise
+        in the units of X. An `n2d.noise.NoiseModel`, such as
+        ``NoiseModel.from_frames`` makes, is believed, all of it, and nothing is
+        measured; its map of places and its patterns count where `fit` sees one image.
+        A sequence has one for every channel. For synthetic weights; anything but
+        ``"auto"`` is an error with others.
     strength : float, default=1.0
-        How much is smoothed: the measured noise level times this is what the network
+        How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
     hidden_channels : int, default=48
@@ -94,8 +102,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     networks_ : tuple of torch.nn.Module
         The networks of stage 1 and, where it is on, stage 3.
     noise_ : NoiseModel, tuple of NoiseModel or None
-        The measured noise in the units of X (level, gain, offset, correlation), for
-        every channel if there are several; None with random weights.
+        The noise in the units of X (level, gain, offset, correlation), measured or as
+        it was told, for every channel if there are several; None with random weights.
     trust_ : Bunch
         How far the result can be trusted, judged by what was removed from what `fit`
         read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
@@ -112,8 +120,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         synthetic weights, how much the round changed the measured noise.
     stop_reason_ : str
         Why `fit` stopped: "schedule ended", "held-out loss settled" (a stage stopped
-        early, started from random weights), "noise settled", "max_iter reached" or
-        "no noise found".
+        early, started from random weights), "noise settled", "max_iter reached",
+        "noise given" or "no noise found".
     data_range_ : tuple of two floats
         The (low, high) values that are mapped to 0 and 1.
     mixture_ : dict of int to float
@@ -166,6 +174,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         *,
         solver="fast",
         init="auto",
+        noise="auto",
         strength=1.0,
         hidden_channels=48,
         max_iter="auto",
@@ -180,6 +189,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     ):
         self.solver = solver
         self.init = init
+        self.noise = noise
         self.strength = strength
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
@@ -253,6 +263,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                         plan,
                         shape=shape_of_whole(images, windows),
                         one_image=len(images) == 1,
+                        noise=self._told_noise(len(windows[0])),
                     )
                     fitted = fit_from_prior(windows, data_range, plan, resources)
                 else:
@@ -303,6 +314,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 f"strength={self.strength} is for the network that was trained "
                 "beforehand; with solver='paper' or init='random' it must be 1"
             )
+        if not isinstance(self.noise, str):
+            raise ValueError(
+                "noise is for the network that was trained beforehand; with "
+                "solver='paper' or init='random' it must be 'auto'"
+            )
         plan = PaperPlan if self.solver == "paper" else CropPlan
         return plan(
             self.hidden_channels,
@@ -332,8 +348,14 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             )
         return shipped
 
+    def _told_noise(self, n_channels):
+        """What the user says about the noise: a model for every channel, or None."""
+        if isinstance(self.noise, str):
+            return None
+        return models_of_channels(self.noise, n_channels)
+
     def _noise_in_units(self, fitted):
-        """The measured noise in the units of X: one model, or one for every channel."""
+        """The noise in the units of X: one model, or one for every channel."""
         if fitted.noise is None:
             return None
         low, span = fitted.intensities.data_range[0], fitted.intensities.span

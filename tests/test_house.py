@@ -61,7 +61,7 @@ MAY_IMPORT = {
     ),
     "denoiser": (
         {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_surroundings"}
-        | {"_trust", "applying", "core", "fitting", "images", "model_file"},
+        | {"_trust", "applying", "core", "fitting", "images", "model_file", "noise"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
@@ -80,7 +80,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"},
+        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
+        | {"noise"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily
@@ -88,7 +89,15 @@ MAY_IMPORT = {
     "__main__": ({"cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
-        {"_progress", "baselines", "cli", "comparison", "datasets", "denoiser"}
+        {
+            "_parameters",
+            "_progress",
+            "baselines",
+            "cli",
+            "comparison",
+            "datasets",
+            "denoiser",
+        }
         | {"files", "io", "metrics", "model_file", "model_selection", "noise"},
         {"click", "matplotlib", "numpy", "PIL", "rich", "sklearn", "torch", "typer"},
     ),

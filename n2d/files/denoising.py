@@ -71,7 +71,9 @@ def denoise_file(
         Called with the progress of fitting and transforming, as for
         `n2d.Noise2DetailDenoiser.fit`; returning True cancels.
     **parameters : object
-        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``.
+        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``. Of
+        ``noise`` for every channel, channels that are fitted each on its own get each
+        its own.
 
     Returns
     -------

@@ -16,7 +16,15 @@ from n2d.fitting.intensities import Intensities
 from n2d.model_file.container import ModelFileError, writer
 from n2d.model_file.fields import Fields, is_number
 from n2d.model_file.networks import build_network, describe_network
-from n2d.noise import VERDICTS, Defects, NoiseModel, Places
+from n2d.noise import (
+    VERDICTS,
+    Defects,
+    NoiseModel,
+    Places,
+    models_of_channels,
+    noise_from_json,
+    noise_to_json,
+)
 
 _MOST_CHANNELS = 2**14
 _MOST_LAGS = 64
@@ -99,8 +107,11 @@ def describe(estimator):
 
 def _parameter(name, value):
     """Return a constructor parameter as JSON can hold it."""
+    value = noise_to_json(value) if name == "noise" else value
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, dict):
+        return value
     if isinstance(value, (tuple, list)):
         return [_parameter(name, item) for item in value]
     if isinstance(value, np.random.RandomState):
@@ -269,9 +280,14 @@ def _unfitted(make, fields, document):
         raise _refused(complaint_about(name, parameters[name])) from error
     except RuntimeError as error:
         raise _refused(str(error)) from error
-    return make(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
-    )
+    try:
+        noise = noise_from_json(parameters.get("noise", "auto"))
+        if isinstance(noise, tuple):
+            models_of_channels(noise, len(noise))
+    except (TypeError, ValueError) as error:
+        raise _refused(str(error)) from error
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
+    return make(**values | {"noise": noise})
 
 
 def _refused(reason):
