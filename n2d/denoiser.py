@@ -17,7 +17,8 @@ from n2d.applying.tiled import TileDenoiser, denoised_tiles
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
-from n2d.fitting.prior_start import PriorPlan, fit_from_prior
+from n2d.fitting.planes import fit_stack_from_prior, noise_in_units
+from n2d.fitting.prior_start import PriorPlan
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
 from n2d.fitting.windows import shape_of_whole
 from n2d.images import input_fingerprint
@@ -91,9 +92,10 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     ----------
     networks_ : tuple of torch.nn.Module
         The networks of stage 1 and, where it is on, stage 3.
-    noise_ : NoiseModel, tuple of NoiseModel or None
+    noise_ : NoiseModel, tuple of NoiseModel, list of these, or None
         The measured noise in the units of X (level, gain, offset, correlation), for
-        every channel if there are several; None with random weights.
+        every channel if there are several; a list over the images of X, where their
+        noise differs. None with random weights.
     n_iter_ : int
         Steps that `fit` took in all.
     loss_curve_ : list of float
@@ -125,8 +127,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     Any real dtype is accepted; the result has dtype
     ``np.result_type(X.dtype, np.float32)`` and the units of X. Boolean images count as
     0 and 1. Intensities are mapped by one affine function for all images, pixels and
-    channels, so that they stay comparable. A stack shares one fit. Where `fit` finds
-    no noise, as in images of one value, `transform` returns its input.
+    channels, so that they stay comparable. Where `fit` finds no noise, as in images of
+    one value, `transform` returns its input.
+
+    The images of a stack or list share one fit, unless their noise differs by more than
+    a sixth, given how bright they are. Then each gets its own noise: of up to 16
+    images, each is measured alone; of more, the 16 most different, and the others take
+    over the noise of the one that is most like them, at the level that four small
+    windows of them show. `transform` applies that to images of the same number and
+    shapes, by their place in X, and to others what was measured on all together.
 
     References
     ----------
@@ -149,6 +158,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     """
 
     _parameter_constraints = estimator_constraints(Parameters)
+    _planes = None  # of every image of X, where they differ
 
     def __init__(
         self,
@@ -233,7 +243,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             with torch.inference_mode(False), torch.enable_grad():
                 if isinstance(plan, PriorPlan):
                     plan = replace(plan, shape=shape_of_whole(images, windows))
-                    fitted = fit_from_prior(windows, data_range, plan, resources)
+                    fitted = fit_stack_from_prior(
+                        images, windows, data_range, plan, resources
+                    )
                 else:
                     fitted = fit_from_random(windows, data_range, plan, resources)
 
@@ -241,8 +253,10 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self._remember(X, images)
         self._intensities = fitted.intensities
         self._stages = fitted.stages
+        self._planes = fitted.planes
         self.networks_ = fitted.networks
-        if self._stages is None:  # then nothing uses them, on any device
+        used = [self._stages, *(plane.stages for plane in self._planes or () if plane)]
+        if not any(used):  # then nothing uses them, on any device
             self.networks_ = tuple(net.to("cpu") for net in fitted.networks)
         self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
@@ -309,12 +323,17 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         return shipped
 
     def _noise_in_units(self, fitted):
-        """The measured noise in the units of X: one model, or one for every channel."""
+        """The measured noise in the units of X: see `noise_`."""
         if fitted.noise is None:
             return None
-        low, span = fitted.intensities.data_range[0], fitted.intensities.span
-        models = tuple(model.rescaled(span, low) for model in fitted.noise)
-        return models[0] if self.channel_axis is None else models
+
+        def each(models):
+            return models[0] if self.channel_axis is None else models
+
+        shared = noise_in_units(fitted)
+        if fitted.planes is None:
+            return each(shared)
+        return [each(plane.noise if plane else shared) for plane in fitted.planes]
 
     # -- applying ------------------------------------------------------------------
 
@@ -425,6 +444,41 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
 
+    def for_planes(self, numbers):
+        """Give the denoiser of some of the images that `fit` has seen.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Their places in the X of `fit`.
+
+        Returns
+        -------
+        Noise2DetailDenoiser
+            One whose `transform` takes them, as many and in this order, and gives each
+            its own noise; itself where the noise of all is the same. It shares the
+            networks with this one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> stack = rng.normal(100, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> denoiser = Noise2DetailDenoiser(random_state=0)
+        >>> whole = denoiser.fit_transform(stack)
+        >>> last = denoiser.for_planes([2]).transform(stack[2:])
+        >>> bool((last == whole[2:]).all())
+        True
+        """
+        if self._planes is None:
+            return self
+        some = copy.copy(self)
+        some._planes = tuple(self._planes[i] for i in numbers)
+        if isinstance(self.noise_, list):
+            some.noise_ = [self.noise_[i] for i in numbers]
+        return some
+
     def _new_outputs(self, images, region=None, n_copies=1):
         """Make arrays for results, if there is room for them."""
         n_bytes = n_copies * images.n_result_bytes(region)
@@ -432,7 +486,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         return images.empty_like(region)
 
     def _tile_denoiser(self):
-        return TileDenoiser(self._stages, self._intensities)
+        return TileDenoiser(self._stages, self._intensities, self._planes)
 
     def _denoised_tiles(self, images, names, regions=None, callback=None):
         """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
@@ -449,9 +503,16 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     def __getstate__(self):
         state = dict(super().__getstate__())  # not the estimator's own
-        if state.get("_stages") is not None:  # on the CPU, to load anywhere
-            state["_stages"] = copy.deepcopy(self._stages).to("cpu")
-            state["networks_"] = state["_stages"].networks
+        if "_stages" in state:  # on the CPU, to load anywhere
+            # Together, as they share the networks.
+            names = ("networks_", "_stages", "_planes")
+            copies = copy.deepcopy([state[name] for name in names])
+            for network in copies[0]:
+                network.to("cpu")
+            used = [copies[1], *(plane and plane.stages for plane in copies[2] or ())]
+            for stages in filter(None, used):
+                stages.to("cpu")
+            state |= zip(names, copies, strict=True)
         return state
 
 

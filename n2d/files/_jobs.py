@@ -241,6 +241,8 @@ class _Piece:
     ----------
     plane : Plane
         The plane.
+    number : int
+        Which one it is of those that a denoiser is fitted to.
     place : tuple of int and slice
         What is written, with opacity.
     rows : slice or None
@@ -250,6 +252,7 @@ class _Piece:
     """
 
     plane: Plane
+    number: int
     place: tuple
     rows: slice | None = None
     share: float = 1.0
@@ -260,8 +263,8 @@ def _denoise(data, result, plan, job, progress, outcome):
     for planes in plan.fits:
         pieces = [
             piece
-            for plane in planes
-            for piece in _pieces(plane, data.shape, plan.channel_axis, result)
+            for number, plane in enumerate(planes)
+            for piece in _pieces(plane, number, data.shape, plan.channel_axis, result)
         ]
         todo = [piece for piece in pieces if not result.is_finished(piece.place)]
         progress.skip(
@@ -271,10 +274,10 @@ def _denoise(data, result, plan, job, progress, outcome):
             continue
         denoiser = _fitted(data, planes, plan.channel_axis, job, progress)
         for some in _batches(todo, data):
-            _denoise_some(data, some, result, denoiser, progress, outcome)
+            _denoise_some(data, some, result, denoiser, job, progress, outcome)
 
 
-def _pieces(plane, shape, channel_axis, result):
+def _pieces(plane, number, shape, channel_axis, result):
     """Split a large plane into bands of rows, where those can be finished singly."""
     place = _whole(plane, shape)
     image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
@@ -283,7 +286,7 @@ def _pieces(plane, shape, channel_axis, result):
     n_rows, n_columns = (shape[axis] for axis in image_axes)
     bands = result.band_rows(image_axes[0])
     if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
-        return [_Piece(plane, place)]
+        return [_Piece(plane, number, place)]
     height = bands * max(1, _BAND // bands)
     pieces = []
     for top in range(0, n_rows, height):
@@ -291,7 +294,7 @@ def _pieces(plane, shape, channel_axis, result):
         part = list(place)
         part[image_axes[0]] = rows
         share = (rows.stop - rows.start) / n_rows
-        pieces.append(_Piece(plane, tuple(part), rows, share))
+        pieces.append(_Piece(plane, number, tuple(part), rows, share))
     return pieces
 
 
@@ -311,7 +314,7 @@ def _batches(pieces, data):
         yield some
 
 
-def _denoise_some(data, pieces, result, denoiser, progress, outcome):
+def _denoise_some(data, pieces, result, denoiser, job, progress, outcome):
     """Denoise some planes, or a band of one, which are finished together."""
     share = sum(piece.share for piece in pieces)
     with progress.planes(share), contextlib.ExitStack() as stack:
@@ -323,6 +326,8 @@ def _denoise_some(data, pieces, result, denoiser, progress, outcome):
             outcome.n_values += int(np.prod(part.shape, dtype=int))
         rows = pieces[0].rows
         region = None if rows is None else (rows, slice(None))
+        if job.model is None:  # they belong to what it was fitted to
+            denoiser = denoiser.for_planes([piece.number for piece in pieces])
         denoiser.transform(
             sources, region=region, out=targets, callback=progress.transforming
         )

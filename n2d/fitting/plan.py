@@ -55,6 +55,8 @@ class Fitted:
         Why the steps ended.
     mixture : dict of int to float
         Weights of d1, under 1, and of the p_r in stage 2.
+    planes : tuple of n2d.fitting.planes.Plane or None, optional
+        For every image, what belongs to it alone, where their noise differs.
     """
 
     stages: object
@@ -64,6 +66,7 @@ class Fitted:
     noise: tuple | None
     stopped: str
     mixture: dict
+    planes: tuple | None = None
 
 
 def range_of(windows):
