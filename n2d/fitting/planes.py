@@ -30,6 +30,9 @@ _MOST_FITS = 16
 _SAME_LEVEL, _SPREADS, _UNKNOWN_SPREAD = 0.15, 3.0, 0.2
 _SAME_CORRELATION = 0.2
 
+# A plane is known closely where its level is known to this share.
+_SURE_SPREAD = 0.1
+
 # A plane takes over the level of another that is fitted if it is as close as this, and
 # never one that is more than so many times its own.
 _CLOSE, _FARTHEST = 0.1, 4.0
@@ -186,26 +189,32 @@ def _differing(images, looks, fitted, data_range, plan, resources):
     numbers = list(measured)
     features = np.array([_features(measured[k], looks[k], shared) for k in numbers])
     allowed = np.array([_allowed(measured[k]) for k in numbers])
-    if (np.abs(features - np.median(features, axis=0)) <= allowed).all():
+    differs = np.abs(features - np.median(features, axis=0)) > allowed
+    if not differs.any():
         return {}
 
     chosen = [numbers[i] for i in _most_different(features, _MOST_FITS)]
+    suspects = [k for k in chosen if differs[numbers.index(k)].any()]
     fits = {}
-    for n_done, k in enumerate(chosen, 1):
-        fits[k] = _own_fit(images[k], len(chosen), data_range, plan, fitted, resources)
-        report(
-            resources.callback,
-            Progress(MEASURING_PLANES, n_done, len(chosen), float("nan")),
-        )
-    if all(_agree(plane.noise, shared, looks[k]) for k, plane in fits.items()):
+
+    def fit_each(some):
+        for k in some:
+            fits[k] = _own_fit(images[k], len(chosen), data_range, plan, resources)
+            progress = Progress(MEASURING_PLANES, len(fits), len(chosen), float("nan"))
+            report(resources.callback, progress)
+
+    fit_each(suspects)
+    if all(_agrees(fits[k], shared, looks[k]) for k in suspects):
         return {}  # it was texture that differed
-    if fits.keys() == looks.keys():
-        return fits
-    of_number = dict(zip(numbers, features, strict=True))
+    fit_each(k for k in chosen if k not in fits)
     planes = {}
+    for k, own in fits.items():
+        # Where texture hides the noise, all planes know it better.
+        if _is_sure(own) or not _agrees(own, shared, looks[k]):
+            planes[k] = _plane(images[k], own, fitted)
+    of_number = dict(zip(numbers, features, strict=True))
     for k, look in looks.items():
         if k in fits:
-            planes[k] = fits[k]
             continue
         near, factor = k, np.ones(len(look.means))
         if k not in measured:
@@ -213,11 +222,13 @@ def _differing(images, looks, fitted, data_range, plan, resources):
             factor = _rougher(look, looks[near], measured[near])
         apart = [np.abs(of_number[other] - of_number[near]).max() for other in chosen]
         model = chosen[int(np.argmin(apart))]
+        if model not in planes:
+            continue
         if near != model:
             told = np.array([m.level for m in measured[near]])
             expected = np.maximum(looks[near].level(measured[model]), 1e-300)
             factor = factor * told / expected
-        planes[k] = _louder(fits[model], factor, images[k])
+        planes[k] = _louder(planes[model], factor, images[k])
     return planes
 
 
@@ -253,9 +264,12 @@ def _features(models, look, shared):
 
 def _allowed(models):
     """By how much features may differ by chance."""
-    spread = [_UNKNOWN_SPREAD if m.spread is None else m.spread for m in models]
-    level = _SAME_LEVEL + _SPREADS * np.array(spread)
+    level = _SAME_LEVEL + _SPREADS * np.array([_spread(model) for model in models])
     return np.concatenate([level, np.repeat(level, 2)])
+
+
+def _spread(model):
+    return _UNKNOWN_SPREAD if model.spread is None else model.spread
 
 
 def _most_different(features, most):
@@ -274,16 +288,19 @@ def _most_different(features, most):
     return chosen
 
 
-def _own_fit(image, n_fits, data_range, plan, fitted, resources):
-    """Measure a plane alone; what is not of the noise is that of all planes."""
+def _own_fit(image, n_fits, data_range, plan, resources):
+    """Measure a plane alone; mixture and stage 3 are those of all planes."""
     rng = np.random.default_rng(resources.seed)
     alone = replace(plan, factors=(), detail_steps=0)
     windows = plane_windows(image, rng, alone.alignment, n_fits)
     alone = replace(alone, shape=shape_of_whole([image], windows))
-    own = fit_from_prior(windows, data_range, alone, replace(resources, callback=None))
-    noise = noise_in_units(own)
-    shape = tuple(image.shape[1:])
-    return Plane(shape, _shared(own.stages, fitted), own.intensities, noise)
+    return fit_from_prior(windows, data_range, alone, replace(resources, callback=None))
+
+
+def _plane(image, own, fitted):
+    """What transforms a plane that was measured alone."""
+    stages = _shared(own.stages, fitted)
+    return Plane(image.shape[1:], stages, own.intensities, noise_in_units(own))
 
 
 def _shared(stages, fitted):
@@ -295,17 +312,23 @@ def _shared(stages, fitted):
     return replace(fitted.stages, correlation=stages.correlation)
 
 
-def _agree(noise, shared, look):
-    """Whether a plane's noise is what that of all planes says it is."""
+def _is_sure(own):
+    """Whether the noise of a plane is known closely."""
+    return max(_spread(model) for model in own.noise) <= _SURE_SPREAD
+
+
+def _agrees(own, shared, look):
+    """Whether a plane's noise is, as far as it is known, that of all planes."""
+    noise = noise_in_units(own)
     levels = look.level(noise), look.level(shared)
     least = 1e-6 * max(levels[1].max(), levels[0].max(), 1e-300)
-    own, expected = (np.maximum(level, least) for level in levels)
-    apart = [
-        np.abs(one.correlation[:, 0] - other.correlation[:, 0]).max()
+    apart = np.abs(np.log(np.maximum(levels[0], least) / np.maximum(levels[1], least)))
+    lags = [
+        np.abs(one.correlation[:, 0] - other.correlation[:, 0])
         for one, other in zip(noise, shared, strict=True)
     ]
-    close = np.abs(np.log(own / expected)).max() <= _SAME_LEVEL
-    return bool(close and max(apart) <= _SAME_CORRELATION)
+    close = apart <= _allowed(noise)[: len(noise)]
+    return bool(close.all() and np.max(lags) <= _SAME_CORRELATION)
 
 
 def _rougher(look, near, models):
