@@ -1,7 +1,6 @@
 """`Noise2DetailDenoiser`, the estimator: it orchestrates the rooms below."""
 
 import contextlib
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,23 +8,25 @@ import torch
 from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
-from n2d._memory import check_room
 from n2d._parameters import Parameters, settled_data_range, settled_factors
+from n2d._planes import PlaneByPlane
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
-from n2d.applying.tiled import TileDenoiser, denoised_tiles
+from n2d._trust import trust_of, warn_unless_trusted
+from n2d.applying.results import results_of
+from n2d.applying.tiled import STANDARD_ERROR
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
-from n2d.fitting.planes import fit_stack_from_prior, noise_in_units
+from n2d.fitting.planes import fit_stack_from_prior
 from n2d.fitting.prior_start import PriorPlan
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
-from n2d.fitting.windows import shape_of_whole
+from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
 
 
-class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
+class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     """Denoise images without training data, by Noise2Detail.
 
     By default, a small network that was trained beforehand, on generated images only,
@@ -96,6 +97,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         The measured noise in the units of X (level, gain, offset, correlation), for
         every channel if there are several; a list over the images of X, where their
         noise differs. None with random weights.
+    trust_ : Bunch
+        How far the result can be trusted, judged by what was removed from what `fit`
+        read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
+        with random weights, where no noise was found, and below 64 x 64 pixels.
+        ``reasons``: why, with what to do. ``figures``: what that is based on, see
+        `n2d.noise.Verdict`. Of several images, the worst; ``images`` has one Bunch for
+        each if ``whole`` is True. If not, there were too many pixels to read them all:
+        ``images`` has one Bunch for every window that was read, and the verdict is
+        what at least a quarter of them says.
     n_iter_ : int
         Steps that `fit` took in all.
     loss_curve_ : list of float
@@ -130,12 +140,12 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     channels, so that they stay comparable. Where `fit` finds no noise, as in images of
     one value, `transform` returns its input.
 
-    The images of a stack or list share one fit, unless their noise differs by more than
-    a sixth, given how bright they are. Then each gets its own noise: of up to 16
-    images, each is measured alone; of more, the 16 most different, and the others take
-    over the noise of the one that is most like them, at the level that four small
-    windows of them show. `transform` applies that to images of the same number and
-    shapes, by their place in X, and to others what was measured on all together.
+    The images of X share one fit, unless their noise differs by more than a sixth,
+    given how bright they are. Then each gets its own: of up to 16, each is measured
+    alone; of more, the 16 most different, and the others take over the noise of the one
+    most like them, at the level that four small windows show. `transform` applies that
+    to as many images of the same shapes, by their place in X, and to others what was
+    measured on all.
 
     References
     ----------
@@ -158,7 +168,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     """
 
     _parameter_constraints = estimator_constraints(Parameters)
-    _planes = None  # of every image of X, where they differ
 
     def __init__(
         self,
@@ -225,6 +234,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             If `callback` returned True. The estimator stays as it was.
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
+
+        Warns
+        -----
+        n2d.NoiseWarning
+            If the result is doubtful or bad, see `trust_`.
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
@@ -242,7 +256,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             )
             with torch.inference_mode(False), torch.enable_grad():
                 if isinstance(plan, PriorPlan):
-                    plan = replace(plan, shape=shape_of_whole(images, windows))
+                    plan = replace(
+                        plan,
+                        shape=shape_of_whole(images, windows),
+                        one_image=len(images) == 1,
+                    )
                     fitted = fit_stack_from_prior(
                         images, windows, data_range, plan, resources
                     )
@@ -255,8 +273,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self._stages = fitted.stages
         self._planes = fitted.planes
         self.networks_ = fitted.networks
-        used = [self._stages, *(plane.stages for plane in self._planes or () if plane)]
-        if not any(used):  # then nothing uses them, on any device
+        if not self._all_stages:  # then nothing uses them, on any device
             self.networks_ = tuple(net.to("cpu") for net in fitted.networks)
         self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
@@ -266,6 +283,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
+        whole = (
+            len(images) == 1 or fitted.planes is not None or are_whole(images, windows)
+        )
+        self.trust_ = trust_of(fitted.verdicts, whole)
+        warn_unless_trusted(self.trust_)
         return self
 
     def _plan(self):
@@ -322,19 +344,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             )
         return shipped
 
-    def _noise_in_units(self, fitted):
-        """The measured noise in the units of X: see `noise_`."""
-        if fitted.noise is None:
-            return None
-
-        def each(models):
-            return models[0] if self.channel_axis is None else models
-
-        shared = noise_in_units(fitted)
-        if fitted.planes is None:
-            return each(shared)
-        return [each(plane.noise if plane else shared) for plane in fitted.planes]
-
     # -- applying ------------------------------------------------------------------
 
     def fit_transform(self, X, y=None, *, callback=None):
@@ -357,7 +366,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
-    def transform(self, X, *, region=None, out=None, callback=None):
+    def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
         The result is a local function of the pixels and of nothing else: each image of
@@ -369,6 +378,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
             Memory maps, Zarr arrays and what else reads on indexing are read by tiles.
+        return_std : bool, default=False
+            Whether to return the standard error of every pixel, too. The denoised
+            image is the same to the bit.
         region : tuple of two slices, optional
             Which rows and columns of every image to denoise, such as
             ``np.s_[1000:2000, 500:900]``; the pixels around are taken into account.
@@ -376,46 +388,74 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             Where to write the result, tile by tile: an array of its shape that takes
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
+            With `return_std`, a pair of such: for the result, and for the errors.
         callback : callable, optional
             Called after every tile with an `n2d.core.progress.Progress` that counts
             pixels. Returning True cancels.
 
         Returns
         -------
-        ndarray, or list of ndarray
+        denoised : ndarray, or list of ndarray
             Denoised, of the shape of X, or of the region, and of dtype
             ``np.result_type(X.dtype, np.float32)``; or `out`. For a Dask array it is a
             lazy one of the same chunks, computed where and when Dask is asked to.
+        std : like `denoised`
+            Only with `return_std`: the standard error of every pixel of `denoised`, in
+            the units of X; 0 where `fit` found no noise. An array even where
+            ``set_output`` makes a data frame of `denoised`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         TypeError, ValueError
-            If X, `region` or `out` is unsuitable; the message names what is wrong.
+            If X, `region` or `out` is unsuitable; the message names what is wrong. If
+            `return_std` is asked of networks that were trained on the image.
         MemoryError
             If there is no room for the result, or not even for a small tile.
         n2d.core.progress.Cancelled
             If `callback` returned True; what is done by then is in `out`.
+
+        Notes
+        -----
+        The standard error is the network's own estimate of the root of the expected
+        squared error, which it learned on generated scenes. Where the errors are
+        Gaussian, the truth lies within one of them for 68 % of the pixels and within
+        two for 95 %. It holds for noise as it was measured (`noise_`): where that is
+        wrong, so is the error; and errors of neighbouring pixels are not independent,
+        so that the mean of a region is less sure than their number suggests. Between
+        colours, the errors of the uncorrelated channels that the network sees are
+        taken as independent. With `downsampling_factors`, it is an upper bound; with
+        `strength`, it is for noise that is so much stronger.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> clean = np.tile(np.repeat([50.0, 150.0], 48), (96, 1))
+        >>> noisy = rng.normal(clean, 10)
+        >>> denoised, std = Noise2DetailDenoiser().fit(noisy).transform(
+        ...     noisy, return_std=True
+        ... )
+        >>> bool(np.mean(abs(denoised - clean) < 2 * std) > 0.85)
+        True
         """
         images = self._images_to_transform(X)
-        regions, _ = images.cropped(region)
+        names = ["stage3"]
+        if return_std:
+            self._tile_denoiser().check_knows_error()
+            names.append(STANDARD_ERROR)
         if out is None and images.are_lazy:
             from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
-            return lazily_denoised(
-                self._tile_denoiser(), X, self.channel_axis, self.device, region
+            images.cropped(region)  # complains of it
+            results = lazily_denoised(
+                self._tile_denoiser(), X, names, self.channel_axis, self.device, region
             )
-        if out is None:
-            outputs = self._new_outputs(images, region)
         else:
-            outputs = images.outputs_in(out, region)
-        found = self._denoised_tiles(images, ["stage3"], regions, callback)
-        for i, tile, (estimate,) in found:
-            top, left, *_ = regions[i]
-            outputs[i].write(estimate, tile.top - top, tile.left - left)
-            outputs[i].let_go()
-        return outputs.result
+            results = self._results(images, names, region, out, callback)
+        return tuple(results) if return_std else results[0]
 
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.
@@ -434,86 +474,25 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             ``stage3``, which is what `transform` returns. Each like the result of
             `transform`.
         """
-        images = self._images_to_transform(X)
         names = ["stage1", "stage2", "stage3", *self.downsampling_factors_]
-        outputs = [self._new_outputs(images, n_copies=len(names)) for _ in names]
-        for i, tile, estimates in self._denoised_tiles(images, names):
-            for output, estimate in zip(outputs, estimates, strict=True):
-                output[i].write(estimate, tile.top, tile.left)
-        results = dict(zip(names, (output.result for output in outputs), strict=True))
+        found = self._results(self._images_to_transform(X), names)
+        results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
 
-    def for_planes(self, numbers):
-        """Give the denoiser of some of the images that `fit` has seen.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Their places in the X of `fit`.
-
-        Returns
-        -------
-        Noise2DetailDenoiser
-            One whose `transform` takes them, as many and in this order, and gives each
-            its own noise; itself where the noise of all is the same. It shares the
-            networks with this one.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from n2d import Noise2DetailDenoiser
-        >>> rng = np.random.default_rng(0)
-        >>> stack = rng.normal(100, [[[1]], [[1]], [[9]]], (3, 64, 64))
-        >>> denoiser = Noise2DetailDenoiser(random_state=0)
-        >>> whole = denoiser.fit_transform(stack)
-        >>> last = denoiser.for_planes([2]).transform(stack[2:])
-        >>> bool((last == whole[2:]).all())
-        True
-        """
-        if self._planes is None:
-            return self
-        some = copy.copy(self)
-        some._planes = tuple(self._planes[i] for i in numbers)
-        if isinstance(self.noise_, list):
-            some.noise_ = [self.noise_[i] for i in numbers]
-        return some
-
-    def _new_outputs(self, images, region=None, n_copies=1):
-        """Make arrays for results, if there is room for them."""
-        n_bytes = n_copies * images.n_result_bytes(region)
-        check_room(n_bytes, "the result", "pass out=, an array on disk")
-        return images.empty_like(region)
-
-    def _tile_denoiser(self):
-        return TileDenoiser(self._stages, self._intensities, self._planes)
-
-    def _denoised_tiles(self, images, names, regions=None, callback=None):
-        """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
+    def _results(self, images, names, region=None, out=None, callback=None):
+        """The estimates named, like X or in `out`; see `results_of`."""
         with contextlib.ExitStack() as stack:
-            yield from denoised_tiles(
+            return results_of(
                 self._tile_denoiser(),
                 images,
-                usable_device(self.device, fall_back=True),
+                names,
+                device=usable_device(self.device, fall_back=True),
                 n_threads=torch.get_num_threads(),
-                names=names,
-                regions=regions,
+                region=region,
+                out=out,
                 callback=reporting(callback, self.verbose, stack),
             )
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())  # not the estimator's own
-        if "_stages" in state:  # on the CPU, to load anywhere
-            # Together, as they share the networks.
-            names = ("networks_", "_stages", "_planes")
-            copies = copy.deepcopy([state[name] for name in names])
-            for network in copies[0]:
-                network.to("cpu")
-            used = [copies[1], *(plane and plane.stages for plane in copies[2] or ())]
-            for stages in filter(None, used):
-                stages.to("cpu")
-            state |= zip(names, copies, strict=True)
-        return state
 
 
 def _generator(random_state):

@@ -48,17 +48,19 @@ MAY_IMPORT = {
         {"core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
     ),
-    "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
+    "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
+    "_trust": ({"noise"}, {"sklearn"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
+    "_planes": ({"applying", "fitting"}, set()),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "applying"}
-        | {"core", "fitting", "images", "model_file"},
+        {"_base", "_parameters", "_planes", "_progress", "_sklearn", "_trust"}
+        | {"applying", "core", "fitting", "images", "model_file"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
@@ -77,7 +79,7 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "images", "comparison", "denoiser", "files", "io"},
+        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily

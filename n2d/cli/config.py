@@ -51,6 +51,14 @@ def _is_whole(value, least):
     )
 
 
+def _is_positive(value):
+    return (
+        isinstance(value, Real)
+        and not isinstance(value, bool)
+        and 0 < value < math.inf  # not NaN either
+    )
+
+
 def _is_range(value):
     return (
         isinstance(value, (list, tuple))
@@ -77,15 +85,9 @@ _PARAMETERS = {
         lambda v: v == "auto" or (isinstance(v, (list, tuple)) and are_factors(v)),
         '"auto" or a list of different whole numbers of 2 or more, such as [2, 4]',
     ),
+    "strength": (_is_positive, "a number above 0"),
     "learning_rate": (
-        lambda v: (
-            v == "auto"
-            or (
-                isinstance(v, Real)
-                and not isinstance(v, bool)
-                and 0 < v < math.inf  # not NaN either
-            )
-        ),
+        lambda v: v == "auto" or _is_positive(v),
         '"auto" or a number above 0',
     ),
     "data_range": (

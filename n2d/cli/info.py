@@ -88,6 +88,7 @@ def _devices(torch):
 def report(model):
     """Lay out what a fitted denoiser has measured and settled, a line for each."""
     rows = [("fitted to", _input(model.input_fingerprint_)), *_noise(model.noise_)]
+    rows.append(("trust", _trust(model.trust_)))
     low, high = model.data_range_
     rows.append(("scale", f"{low:.6g} to {high:.6g} are mapped to 0 to 1"))
     rows.append(("steps", f"{model.n_iter_}, {model.stop_reason_}"))
@@ -136,6 +137,10 @@ def _noise(noise):
         ("read noise", each("read_noise")),
         ("correlation", f"of neighbours {'; '.join(near)}"),
     ]
+
+
+def _trust(trust):
+    return ": ".join(filter(None, (trust.verdict, "; ".join(trust.reasons))))
 
 
 def _parameters(model):

@@ -112,6 +112,10 @@ class DenoisedFile:
         How long it took.
     skipped : bool
         Whether an earlier run had finished it, so that nothing was done.
+    trust : dict or None
+        How far the result can be trusted, of all fits: the worst ``verdict`` and the
+        ``reasons``, see ``trust_`` of `n2d.Noise2DetailDenoiser`. None where nothing
+        was fitted.
     """
 
     shape: tuple = ()
@@ -124,6 +128,7 @@ class DenoisedFile:
     notes: list = field(default_factory=list)
     seconds: float = 0.0
     skipped: bool = False
+    trust: dict | None = None
 
 
 class Callback:
@@ -259,7 +264,10 @@ class _Piece:
 
 
 def _denoise(data, result, plan, job, progress, outcome):
+    from n2d._trust import worst_of_fits
+
     progress.begin(plan.n_planes)
+    trusts = []
     for planes in plan.fits:
         pieces = [
             piece
@@ -273,6 +281,9 @@ def _denoise(data, result, plan, job, progress, outcome):
         if not todo:
             continue
         denoiser = _fitted(data, planes, plan.channel_axis, job, progress)
+        if job.model is None:
+            trusts.append(denoiser.trust_)
+            outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
             _denoise_some(data, some, result, denoiser, job, progress, outcome)
 

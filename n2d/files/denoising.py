@@ -73,7 +73,7 @@ def denoise_file(
     DenoisedFile
         What was done: ``shape``, ``axes`` and ``dtype`` of the target, ``n_fits``,
         ``n_planes``, ``n_clipped`` of ``n_values``, ``notes`` for the user,
-        ``seconds``, and whether it was ``skipped``.
+        ``seconds``, whether it was ``skipped``, and how far to ``trust`` it.
 
     Raises
     ------

@@ -12,8 +12,14 @@ import numpy as np
 from n2d.core.progress import Progress, report
 from n2d.fitting.intensities import Intensities
 from n2d.fitting.prior_start import fit_from_prior
-from n2d.fitting.windows import are_constant, few_windows, plane_windows, shape_of_whole
-from n2d.noise import NoiseModel, estimate_noise
+from n2d.fitting.windows import (
+    are_constant,
+    are_whole,
+    few_windows,
+    plane_windows,
+    shape_of_whole,
+)
+from n2d.noise import NoiseModel, Verdict, estimate_noise, worst_of
 
 MEASURING_PLANES = "measuring planes"
 
@@ -56,12 +62,15 @@ class Plane(NamedTuple):
         What the stages see of pixel values.
     noise : tuple of NoiseModel
         Of every channel, in the units of the images.
+    verdict : Verdict
+        How far the result can be trusted.
     """
 
     shape: tuple
     stages: object
     intensities: Intensities
     noise: tuple
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -116,9 +125,11 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     looked_at = _evenly(len(images), _MOST_LOOKED_AT)
     looks = {k: _look(images[k]) for k in looked_at}
     dead = {k for k in looked_at if looks[k].constant and _is_dead(images[k])}
+    kept = range(len(windows))
     if dead:
-        alive = [window for window in windows if not are_constant([window])]
-        windows = alive or windows
+        kept = [i for i, w in enumerate(windows) if not are_constant([w])] or kept
+    whole = are_whole(images, windows)
+    windows = [windows[i] for i in kept]
     fitted = fit_from_prior(windows, data_range, plan, resources)
     planes = {k: _dead_plane(images[k]) for k in dead}
     alive = {k: look for k, look in looks.items() if not look.constant}
@@ -133,7 +144,12 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
             plane = planes.get(int(nearest[np.abs(nearest - k).argmin()]))
             planes[k] = plane and plane._replace(shape=tuple(image.shape[1:]))
         found.append(planes.get(k))
-    return replace(fitted, planes=tuple(found))
+    verdicts = {}
+    if whole and len(fitted.verdicts) == len(kept):
+        verdicts = dict(zip(kept, fitted.verdicts, strict=True))
+    verdicts |= {k: plane.verdict for k, plane in enumerate(found) if plane}
+    verdicts = tuple(verdicts.get(k, Verdict()) for k in range(len(images)))
+    return replace(fitted, planes=tuple(found), verdicts=verdicts)
 
 
 def _evenly(n, most):
@@ -175,7 +191,9 @@ def _dead_plane(image):
     values = image.read(0, 0, 1, 1)[:, 0, 0]
     low = float(values.min())
     noise = tuple(NoiseModel(level=0.0, offset=value) for value in values)
-    return Plane(tuple(image.shape[1:]), None, Intensities((low, low)), noise)
+    return Plane(
+        tuple(image.shape[1:]), None, Intensities((low, low)), noise, Verdict()
+    )
 
 
 def _differing(images, looks, fitted, data_range, plan, resources):
@@ -291,7 +309,7 @@ def _most_different(features, most):
 def _own_fit(image, n_fits, data_range, plan, resources):
     """Measure a plane alone; mixture and stage 3 are those of all planes."""
     rng = np.random.default_rng(resources.seed)
-    alone = replace(plan, factors=(), detail_steps=0)
+    alone = replace(plan, factors=(), detail_steps=0, one_image=True)
     windows = plane_windows(image, rng, alone.alignment, n_fits)
     alone = replace(alone, shape=shape_of_whole([image], windows))
     return fit_from_prior(windows, data_range, alone, replace(resources, callback=None))
@@ -300,7 +318,13 @@ def _own_fit(image, n_fits, data_range, plan, resources):
 def _plane(image, own, fitted):
     """What transforms a plane that was measured alone."""
     stages = _shared(own.stages, fitted)
-    return Plane(image.shape[1:], stages, own.intensities, noise_in_units(own))
+    return Plane(
+        image.shape[1:],
+        stages,
+        own.intensities,
+        noise_in_units(own),
+        worst_of(own.verdicts),
+    )
 
 
 def _shared(stages, fitted):
@@ -350,7 +374,7 @@ def _louder(plane, factor, image):
     models = tuple(m.louder(float(f)) for m, f in zip(models, factor, strict=True))
     noise = tuple(m.louder(float(f)) for m, f in zip(plane.noise, factor, strict=True))
     intensities = replace(plane.intensities, noise=models, places=None)
-    return Plane(shape, plane.stages, intensities, noise)
+    return Plane(shape, plane.stages, intensities, noise, plane.verdict)
 
 
 def noise_in_units(fitted):
