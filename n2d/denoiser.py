@@ -1,7 +1,6 @@
 """`Noise2DetailDenoiser`, the estimator: it orchestrates the rooms below."""
 
 import contextlib
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -10,16 +9,18 @@ from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
 from n2d._parameters import Parameters, settled_data_range, settled_factors
+from n2d._planes import PlaneByPlane
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
 from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
-from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
+from n2d.applying.tiled import STANDARD_ERROR
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
-from n2d.fitting.prior_start import PriorPlan, fit_from_prior
+from n2d.fitting.planes import fit_stack_from_prior
+from n2d.fitting.prior_start import PriorPlan
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
 from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
@@ -27,7 +28,7 @@ from n2d.model_file import SavedAsFile
 from n2d.noise import models_of_channels
 
 
-class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
+class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     """Denoise images without training data, by Noise2Detail.
 
     By default, a small network that was trained beforehand, on generated images only,
@@ -101,9 +102,10 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     ----------
     networks_ : tuple of torch.nn.Module
         The networks of stage 1 and, where it is on, stage 3.
-    noise_ : NoiseModel, tuple of NoiseModel or None
+    noise_ : NoiseModel, tuple of NoiseModel, list of these, or None
         The noise in the units of X (level, gain, offset, correlation), measured or as
-        it was told, for every channel if there are several; None with random weights.
+        it was told, for every channel if there are several; a list over the images of
+        X, where their noise differs. None with random weights.
     trust_ : Bunch
         How far the result can be trusted, judged by what was removed from what `fit`
         read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
@@ -144,8 +146,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     Any real dtype is accepted; the result has dtype
     ``np.result_type(X.dtype, np.float32)`` and the units of X. Boolean images count as
     0 and 1. Intensities are mapped by one affine function for all images, pixels and
-    channels, so that they stay comparable. A stack shares one fit. Where `fit` finds
-    no noise, as in images of one value, `transform` returns its input.
+    channels, so that they stay comparable. Where `fit` finds no noise, as in images of
+    one value, `transform` returns its input.
+
+    The images of X share one fit, unless their noise differs by more than a sixth,
+    given how bright they are. Then each gets its own: of up to 16, each is measured
+    alone; of more, the 16 most different, and the others take over the noise of the one
+    most like them, at the level that four small windows show. `transform` applies that
+    to as many images of the same shapes, by their place in X, and to others what was
+    measured on all.
 
     References
     ----------
@@ -265,7 +274,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                         one_image=len(images) == 1,
                         noise=self._told_noise(len(windows[0])),
                     )
-                    fitted = fit_from_prior(windows, data_range, plan, resources)
+                    fitted = fit_stack_from_prior(
+                        images, windows, data_range, plan, resources
+                    )
                 else:
                     fitted = fit_from_random(windows, data_range, plan, resources)
 
@@ -273,8 +284,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self._remember(X, images)
         self._intensities = fitted.intensities
         self._stages = fitted.stages
+        self._planes = fitted.planes
         self.networks_ = fitted.networks
-        if self._stages is None:  # then nothing uses them, on any device
+        if not self._all_stages:  # then nothing uses them, on any device
             self.networks_ = tuple(net.to("cpu") for net in fitted.networks)
         self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
@@ -284,7 +296,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
-        whole = len(images) == 1 or are_whole(images, windows)
+        whole = (
+            len(images) == 1 or fitted.planes is not None or are_whole(images, windows)
+        )
         self.trust_ = trust_of(fitted.verdicts, whole)
         warn_unless_trusted(self.trust_)
         return self
@@ -353,14 +367,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         if isinstance(self.noise, str):
             return None
         return models_of_channels(self.noise, n_channels)
-
-    def _noise_in_units(self, fitted):
-        """The noise in the units of X: one model, or one for every channel."""
-        if fitted.noise is None:
-            return None
-        low, span = fitted.intensities.data_range[0], fitted.intensities.span
-        models = tuple(model.rescaled(span, low) for model in fitted.noise)
-        return models[0] if self.channel_axis is None else models
 
     # -- applying ------------------------------------------------------------------
 
@@ -500,9 +506,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
 
-    def _tile_denoiser(self):
-        return TileDenoiser(self._stages, self._intensities)
-
     def _results(self, images, names, region=None, out=None, callback=None):
         """The estimates named, like X or in `out`; see `results_of`."""
         with contextlib.ExitStack() as stack:
@@ -516,13 +519,6 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                 out=out,
                 callback=reporting(callback, self.verbose, stack),
             )
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())  # not the estimator's own
-        if state.get("_stages") is not None:  # on the CPU, to load anywhere
-            state["_stages"] = copy.deepcopy(self._stages).to("cpu")
-            state["networks_"] = state["_stages"].networks
-        return state
 
 
 def _generator(random_state):

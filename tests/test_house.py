@@ -59,9 +59,11 @@ MAY_IMPORT = {
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
+    "_planes": ({"applying", "fitting"}, set()),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_surroundings"}
-        | {"_trust", "applying", "core", "fitting", "images", "model_file", "noise"},
+        {"_base", "_memory", "_parameters", "_planes", "_progress", "_sklearn"}
+        | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
+        | {"model_file", "noise"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),

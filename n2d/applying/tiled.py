@@ -52,28 +52,64 @@ class TileDenoiser:
         all.
     intensities : n2d.fitting.intensities.Intensities
         What the stages see of pixel values.
+    planes : sequence of Plane of `n2d.fitting.planes` or None, optional
+        For every image of a stack its own stages and intensities, with its shape; None
+        in the place of one that has those of all.
     """
 
     stages: object
     intensities: object
+    planes: tuple | None = None
+
+    @property
+    def _all_stages(self):
+        """All stages that there are."""
+        planes = (plane.stages for plane in self.planes or () if plane is not None)
+        return [stages for stages in (self.stages, *planes) if stages is not None]
 
     @property
     def geometry(self):
         """The reach and the alignment, as `n2d.core.tiling.tiles` takes them."""
-        if self.stages is None:
-            return {"reach": 0, "multiple": 1}
-        return {"reach": self.stages.reach, "multiple": self.stages.alignment}
+        found = self._all_stages
+        return {
+            "reach": max((stages.reach for stages in found), default=0),
+            "multiple": math.lcm(1, *(stages.alignment for stages in found)),
+        }
 
     def to(self, device):
         """Return one whose stages are on a device."""
-        if self.stages is None:
-            return self
-        # The networks themselves are the estimator's, and move.
-        return replace(self, stages=replace(self.stages).to(device))
 
-    def of_shape(self, shape):
-        """One for an image of a shape (h, w)."""
-        return replace(self, intensities=self.intensities.of_shape(shape))
+        # The networks themselves are the estimator's, and move.
+        def moved(stages):
+            return None if stages is None else replace(stages).to(device)
+
+        planes = self.planes and tuple(
+            plane and plane._replace(stages=moved(plane.stages))
+            for plane in self.planes
+        )
+        return replace(self, stages=moved(self.stages), planes=planes)
+
+    def of_image(self, i, shape, top=0, left=0):
+        """One for a single image, or a part of it.
+
+        Parameters
+        ----------
+        i : int or None
+            Its number among those that `fit` saw; None of another.
+        shape : tuple of two int
+            Of the whole image.
+        top, left : int, default=0
+            Where in it the part begins.
+
+        Returns
+        -------
+        TileDenoiser
+        """
+        plane = None if i is None else self.planes[i]
+        if plane is None or plane.shape != tuple(shape):
+            plane = self
+        intensities = plane.intensities.of_shape(shape, top, left)
+        return TileDenoiser(plane.stages, intensities)
 
     def estimates(self, values, tile, device, names=("stage3",)):
         """Denoise a tile.
@@ -154,8 +190,7 @@ class TileDenoiser:
         if memory is None:
             memory = min(_MOST_MEMORY, _SHARE * available_memory())
         needed = _BYTES_PER_VALUE * n_channels * n_estimates
-        if self.stages is not None:
-            needed += self.stages.bytes_per_pixel
+        needed += max((s.bytes_per_pixel for s in self._all_stages), default=0)
         window = math.isqrt(int(memory / n_workers / needed))
         side = window - 2 * self.geometry["reach"]
         return min(_LARGEST_TILE, max(_SMALLEST_TILE, side))
@@ -170,6 +205,7 @@ def denoised_tiles(
     names=("stage3",),
     regions=None,
     callback=None,
+    parts=None,
 ):
     """Denoise images tile by tile, in order, several tiles at once.
 
@@ -193,6 +229,9 @@ def denoised_tiles(
         default all of it.
     callback : callable, optional
         Called with a `Progress` after every tile; returning True cancels.
+    parts : sequence of tuple, optional
+        Where the images come from: arguments of `TileDenoiser.of_image`. By default
+        they are whole, and those that `fit` saw if they are as many.
 
     Yields
     ------
@@ -225,7 +264,11 @@ def denoised_tiles(
     ]
     n_pixels = sum(tile.height * tile.width for _, tile in jobs)
     n_workers = min(n_threads, len(jobs)) if device.type == "cpu" else 1
-    run = _Run(denoiser, images, device, names, side, n_threads)
+    if parts is None:
+        as_many = denoiser.planes is not None and len(denoiser.planes) == len(images)
+        numbers = range(len(images)) if as_many else [None] * len(images)
+        parts = [(n, image.shape[1:]) for n, image in zip(numbers, images, strict=True)]
+    run = _Run(denoiser, images, device, names, side, n_threads, parts)
     n_done = 0
     with _workers(n_workers, n_threads // n_workers) as submit:
         # One tile more than there are workers, so that none waits for the caller.
@@ -240,8 +283,9 @@ def denoised_tiles(
 class _Run:
     """One pass over images: where it computes, and how large its tiles are by now."""
 
-    def __init__(self, denoiser, images, device, names, side, n_threads):
+    def __init__(self, denoiser, images, device, names, side, n_threads, parts):
         self._images = images
+        self._parts = parts
         self._n_threads = n_threads
         self._names = names
         self._side = side
@@ -299,7 +343,7 @@ class _Run:
         )
 
     def _start(self, i, tile, submit):
-        compute = self._denoiser.of_shape(self._images[i].shape[1:]).estimates
+        compute = self._denoiser.of_image(*self._parts[i]).estimates
         try:
             values = self._images[i].read(*tile.window)
             return submit(compute, values, tile, self._device, self._names)

@@ -287,6 +287,8 @@ class _Piece:
     ----------
     plane : Plane
         The plane.
+    number : int
+        Which one it is of those that a denoiser is fitted to.
     place : tuple of int and slice
         What is written, with opacity.
     rows : slice or None
@@ -296,6 +298,7 @@ class _Piece:
     """
 
     plane: Plane
+    number: int
     place: tuple
     rows: slice | None = None
     share: float = 1.0
@@ -317,10 +320,19 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
     progress.begin(plan.n_planes)
     trusts = []
     for number, planes in enumerate(plan.fits):
+        # There is nothing to learn from planes without a value, nor to denoise in them.
+        learned = [p for p in planes if gaps is None or gaps.has_values(p.key)]
+        learned = learned or planes[:1]
         pieces = [
             piece
             for plane in planes
-            for piece in _pieces(plane, data.shape, plan.channel_axis, result)
+            for piece in _pieces(
+                plane,
+                learned.index(plane) if plane in learned else 0,
+                data.shape,
+                plan.channel_axis,
+                result,
+            )
         ]
         todo = [piece for piece in pieces if not result.is_finished(piece.place)]
         progress.skip(
@@ -330,16 +342,16 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
             continue
         parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
         denoiser = _fitted(
-            data, gaps, planes, plan.channel_axis, job, parameters, progress
+            data, gaps, learned, plan.channel_axis, job, parameters, progress
         )
         if job.model is None:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
-            _denoise_some(data, gaps, some, result, denoiser, progress, outcome)
+            _denoise_some(data, gaps, some, result, denoiser, job, progress, outcome)
 
 
-def _pieces(plane, shape, channel_axis, result):
+def _pieces(plane, number, shape, channel_axis, result):
     """Split a large plane into bands of rows, where those can be finished singly."""
     place = _whole(plane, shape)
     image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
@@ -348,7 +360,7 @@ def _pieces(plane, shape, channel_axis, result):
     n_rows, n_columns = (shape[axis] for axis in image_axes)
     bands = result.band_rows(image_axes[0])
     if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
-        return [_Piece(plane, place)]
+        return [_Piece(plane, number, place)]
     height = bands * max(1, _BAND // bands)
     pieces = []
     for top in range(0, n_rows, height):
@@ -356,7 +368,7 @@ def _pieces(plane, shape, channel_axis, result):
         part = list(place)
         part[image_axes[0]] = rows
         share = (rows.stop - rows.start) / n_rows
-        pieces.append(_Piece(plane, tuple(part), rows, share))
+        pieces.append(_Piece(plane, number, tuple(part), rows, share))
     return pieces
 
 
@@ -376,7 +388,7 @@ def _batches(pieces, data):
         yield some
 
 
-def _denoise_some(data, gaps, pieces, result, denoiser, progress, outcome):
+def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
     """Denoise some planes, or a band of one, which are finished together."""
     share = sum(piece.share for piece in pieces)
     with progress.planes(share), contextlib.ExitStack() as stack:
@@ -388,6 +400,8 @@ def _denoise_some(data, gaps, pieces, result, denoiser, progress, outcome):
             outcome.n_values += int(np.prod(part.shape, dtype=int))
         rows = pieces[0].rows
         region = None if rows is None else (rows, slice(None))
+        if job.model is None:  # they belong to what it was fitted to
+            denoiser = denoiser.for_planes([piece.number for piece in pieces])
         denoiser.transform(
             sources, region=region, out=targets, callback=progress.transforming
         )
@@ -407,8 +421,6 @@ def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
     if job.model is not None:
         return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
     denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
-    if gaps is not None:  # there is nothing to learn from planes without a value
-        planes = [p for p in planes if gaps.has_values(p.key)] or planes[:1]
     sources = [_source(data, gaps, plane) for plane in planes]
     return denoiser.fit(sources, callback=progress.fitting)
 

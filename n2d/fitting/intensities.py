@@ -56,11 +56,14 @@ class Intensities:
         low, high = self.data_range
         return (high - low) or 1.0
 
-    def of_shape(self, shape):
-        """Intensities for an image of a shape (h, w): places are of one shape only."""
-        if self.places is None or self.places[0].shape == tuple(shape):
-            return self
-        return replace(self, places=None)
+    def of_shape(self, shape, top=0, left=0):
+        """Intensities for an image of a shape (h, w): places are of one shape only.
+
+        `top` and `left` say where in it that begins which `forward` is given.
+        """
+        if self.places is None or self.places[0].shape != tuple(shape):
+            return replace(self, places=None)
+        return replace(self, places=tuple(p.from_there(top, left) for p in self.places))
 
     def forward(self, values, top=0, left=0):
         """Map pixel values (C, h, w) to what the networks see, as float32.

@@ -53,6 +53,12 @@ def describe(estimator):
     tensors : dict of str to ndarray
         Weights and other arrays by name.
     """
+    if estimator._planes is not None:
+        raise ModelFileError(
+            "a model file cannot hold the noise of every single plane, and the planes "
+            "that this denoiser was fitted to differ in it; fit it to planes of the "
+            "same noise, or keep it in a pickle"
+        )
     intensities, stages = estimator._intensities, estimator._stages
     names = getattr(estimator, "feature_names_in_", None)
     noise = estimator.noise_
