@@ -15,12 +15,8 @@ from n2d.fitting.intensities import Intensities
 from n2d.model_file.container import ModelFileError, writer
 from n2d.model_file.fields import Fields, is_number
 from n2d.model_file.networks import build_network, describe_network
-from n2d.noise import (
-    NoiseModel,
-    models_of_channels,
-    noise_from_json,
-    noise_to_json,
-)
+from n2d.noise import NoiseModel, noise_from_json, noise_to_json
+from n2d.noise.told import models_of_channels
 
 _MOST_CHANNELS = 2**14
 _MOST_LAGS = 64
