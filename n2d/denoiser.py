@@ -9,17 +9,19 @@ import torch
 from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
-from n2d._memory import check_room
 from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
-from n2d.applying.tiled import TileDenoiser, denoised_tiles
+from n2d._surroundings import undisturbed
+from n2d._trust import trust_of, warn_unless_trusted
+from n2d.applying.results import results_of
+from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.prior_start import PriorPlan, fit_from_prior
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
-from n2d.fitting.windows import shape_of_whole
+from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
 from n2d.noise.told import models_of_channels
@@ -102,6 +104,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     noise_ : NoiseModel, tuple of NoiseModel or None
         The noise in the units of X (level, gain, offset, correlation), measured or as
         it was told, for every channel if there are several; None with random weights.
+    trust_ : Bunch
+        How far the result can be trusted, judged by what was removed from what `fit`
+        read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
+        with random weights, where no noise was found, and below 64 x 64 pixels.
+        ``reasons``: why, with what to do. ``figures``: what that is based on, see
+        `n2d.noise.Verdict`. Of several images, the worst; ``images`` has one Bunch for
+        each if ``whole`` is True. If not, there were too many pixels to read them all:
+        ``images`` has one Bunch for every window that was read, and the verdict is
+        what at least a quarter of them says.
     n_iter_ : int
         Steps that `fit` took in all.
     loss_curve_ : list of float
@@ -193,6 +204,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     # -- fitting -------------------------------------------------------------------
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Settle all that depends on the data: scale, noise and weights.
@@ -225,6 +237,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             If `callback` returned True. The estimator stays as it was.
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
+
+        Warns
+        -----
+        n2d.NoiseWarning
+            If the result is doubtful or bad, see `trust_`.
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
@@ -245,6 +262,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                     plan = replace(
                         plan,
                         shape=shape_of_whole(images, windows),
+                        one_image=len(images) == 1,
                         noise=self._told_noise(len(windows[0])),
                     )
                     fitted = fit_from_prior(windows, data_range, plan, resources)
@@ -266,6 +284,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
+        whole = len(images) == 1 or are_whole(images, windows)
+        self.trust_ = trust_of(fitted.verdicts, whole)
+        warn_unless_trusted(self.trust_)
         return self
 
     def _plan(self):
@@ -363,7 +384,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
-    def transform(self, X, *, region=None, out=None, callback=None):
+    @undisturbed
+    def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
         The result is a local function of the pixels and of nothing else: each image of
@@ -375,6 +397,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
             Memory maps, Zarr arrays and what else reads on indexing are read by tiles.
+        return_std : bool, default=False
+            Whether to return the standard error of every pixel, too. The denoised
+            image is the same to the bit.
         region : tuple of two slices, optional
             Which rows and columns of every image to denoise, such as
             ``np.s_[1000:2000, 500:900]``; the pixels around are taken into account.
@@ -382,47 +407,76 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             Where to write the result, tile by tile: an array of its shape that takes
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
+            With `return_std`, a pair of such: for the result, and for the errors.
         callback : callable, optional
             Called after every tile with an `n2d.core.progress.Progress` that counts
             pixels. Returning True cancels.
 
         Returns
         -------
-        ndarray, or list of ndarray
+        denoised : ndarray, or list of ndarray
             Denoised, of the shape of X, or of the region, and of dtype
             ``np.result_type(X.dtype, np.float32)``; or `out`. For a Dask array it is a
             lazy one of the same chunks, computed where and when Dask is asked to.
+        std : like `denoised`
+            Only with `return_std`: the standard error of every pixel of `denoised`, in
+            the units of X; 0 where `fit` found no noise. An array even where
+            ``set_output`` makes a data frame of `denoised`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         TypeError, ValueError
-            If X, `region` or `out` is unsuitable; the message names what is wrong.
+            If X, `region` or `out` is unsuitable; the message names what is wrong. If
+            `return_std` is asked of networks that were trained on the image.
         MemoryError
             If there is no room for the result, or not even for a small tile.
         n2d.core.progress.Cancelled
             If `callback` returned True; what is done by then is in `out`.
+
+        Notes
+        -----
+        The standard error is the network's own estimate of the root of the expected
+        squared error, which it learned on generated scenes. Where the errors are
+        Gaussian, the truth lies within one of them for 68 % of the pixels and within
+        two for 95 %. It holds for noise as it was measured (`noise_`): where that is
+        wrong, so is the error; and errors of neighbouring pixels are not independent,
+        so that the mean of a region is less sure than their number suggests. Between
+        colours, the errors of the uncorrelated channels that the network sees are
+        taken as independent. With `downsampling_factors`, it is an upper bound; with
+        `strength`, it is for noise that is so much stronger.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> clean = np.tile(np.repeat([50.0, 150.0], 48), (96, 1))
+        >>> noisy = rng.normal(clean, 10)
+        >>> denoised, std = Noise2DetailDenoiser().fit(noisy).transform(
+        ...     noisy, return_std=True
+        ... )
+        >>> bool(np.mean(abs(denoised - clean) < 2 * std) > 0.85)
+        True
         """
         images = self._images_to_transform(X)
-        regions, _ = images.cropped(region)
+        names = ["stage3"]
+        if return_std:
+            self._tile_denoiser().check_knows_error()
+            names.append(STANDARD_ERROR)
         if out is None and images.are_lazy:
             from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
-            return lazily_denoised(
-                self._tile_denoiser(), X, self.channel_axis, self.device, region
+            images.cropped(region)  # complains of it
+            results = lazily_denoised(
+                self._tile_denoiser(), X, names, self.channel_axis, self.device, region
             )
-        if out is None:
-            outputs = self._new_outputs(images, region)
         else:
-            outputs = images.outputs_in(out, region)
-        found = self._denoised_tiles(images, ["stage3"], regions, callback)
-        for i, tile, (estimate,) in found:
-            top, left, *_ = regions[i]
-            outputs[i].write(estimate, tile.top - top, tile.left - left)
-            outputs[i].let_go()
-        return outputs.result
+            results = self._results(images, names, region, out, callback)
+        return tuple(results) if return_std else results[0]
 
+    @undisturbed
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.
 
@@ -440,35 +494,26 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             ``stage3``, which is what `transform` returns. Each like the result of
             `transform`.
         """
-        images = self._images_to_transform(X)
         names = ["stage1", "stage2", "stage3", *self.downsampling_factors_]
-        outputs = [self._new_outputs(images, n_copies=len(names)) for _ in names]
-        for i, tile, estimates in self._denoised_tiles(images, names):
-            for output, estimate in zip(outputs, estimates, strict=True):
-                output[i].write(estimate, tile.top, tile.left)
-        results = dict(zip(names, (output.result for output in outputs), strict=True))
+        found = self._results(self._images_to_transform(X), names)
+        results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
-
-    def _new_outputs(self, images, region=None, n_copies=1):
-        """Make arrays for results, if there is room for them."""
-        n_bytes = n_copies * images.n_result_bytes(region)
-        check_room(n_bytes, "the result", "pass out=, an array on disk")
-        return images.empty_like(region)
 
     def _tile_denoiser(self):
         return TileDenoiser(self._stages, self._intensities)
 
-    def _denoised_tiles(self, images, names, regions=None, callback=None):
-        """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
+    def _results(self, images, names, region=None, out=None, callback=None):
+        """The estimates named, like X or in `out`; see `results_of`."""
         with contextlib.ExitStack() as stack:
-            yield from denoised_tiles(
+            return results_of(
                 self._tile_denoiser(),
                 images,
-                usable_device(self.device, fall_back=True),
+                names,
+                device=usable_device(self.device, fall_back=True),
                 n_threads=torch.get_num_threads(),
-                names=names,
-                regions=regions,
+                region=region,
+                out=out,
                 callback=reporting(callback, self.verbose, stack),
             )
 

@@ -96,7 +96,7 @@ def denoise_noise2detail(
 
     if isinstance(rng, np.random.Generator):
         rng = int(rng.integers(2**31))
-    return Noise2DetailDenoiser(
+    denoiser = Noise2DetailDenoiser(
         solver=solver,
         init=init,
         noise=noise,
@@ -110,4 +110,6 @@ def denoise_noise2detail(
         data_range=data_range,
         device=device,
         random_state=rng,
-    ).fit_transform(image)
+    )
+    # Arrays, whatever the global configuration of scikit-learn is.
+    return denoiser.set_output(transform="default").fit_transform(image)

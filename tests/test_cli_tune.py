@@ -343,6 +343,7 @@ def test_a_config_by_hand_needs_parameters_only(images, tmp_path):
         ('{"parameters": {"downsampling_factors": 2}}', "such as [2, 4]"),
         ('{"parameters": {"downsampling_factors": [[2]]}}', "such as [2, 4]"),
         ('{"parameters": {"learning_rate": NaN}}', "a number above 0"),
+        ('{"parameters": {"strength": 0}}', "strength must be a number above 0"),
         ('{"parameters": {"data_range": [3, 3]}}', "the lower first"),
         ('{"parameters": {"random_state": -1}}', "from 0 to 4294967295"),
         ('{"parameters": {"hidden_channels": 4.5}}', "1 or more, not 4.5"),

@@ -27,8 +27,10 @@ MAY_IMPORT = {
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_progress": (set(), {"rich"}),
+    "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
     "images": ({"images"}, {"numpy"}),
+    "images.filling": (set(), {"numpy", "scipy"}),
     "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
     # what is read and what it looks like to a network: arrays, no tensors
     "fitting.windows": (set(), {"numpy"}),
@@ -48,8 +50,9 @@ MAY_IMPORT = {
         {"core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
     ),
-    "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
+    "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
+    "_trust": ({"noise"}, {"sklearn"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
@@ -57,8 +60,8 @@ MAY_IMPORT = {
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "applying"}
-        | {"core", "fitting", "images", "model_file", "noise"},
+        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_surroundings"}
+        | {"_trust", "applying", "core", "fitting", "images", "model_file", "noise"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
@@ -77,7 +80,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "images", "comparison", "denoiser", "files", "io", "noise"},
+        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
+        | {"noise"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily

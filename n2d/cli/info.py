@@ -89,6 +89,7 @@ def report(model):
     """Lay out what a fitted denoiser has measured and settled, a line for each."""
     rows = [("fitted to", _input(model.input_fingerprint_))]
     rows += noise_rows(model.noise_, told=not isinstance(model.noise, str))
+    rows.append(("trust", _trust(model.trust_)))
     low, high = model.data_range_
     rows.append(("scale", f"{low:.6g} to {high:.6g} are mapped to 0 to 1"))
     rows.append(("steps", f"{model.n_iter_}, {model.stop_reason_}"))
@@ -134,6 +135,10 @@ def noise_rows(noise, *, told=False):
         ("read noise", each("read_noise")),
         ("correlation", f"of neighbours {'; '.join(near)}"),
     ]
+
+
+def _trust(trust):
+    return ": ".join(filter(None, (trust.verdict, "; ".join(trust.reasons))))
 
 
 def _parameters(model):

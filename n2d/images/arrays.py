@@ -5,6 +5,7 @@ time. Only what is asked for is read, so that memory maps and other array-likes 
 read on indexing never need to fit into memory. NumPy only.
 """
 
+import itertools
 import math
 import mmap
 import numbers
@@ -12,6 +13,7 @@ import numbers
 import numpy as np
 
 from n2d.images.rounding import convert
+from n2d.images.writable import are_one, check_writable, is_dask, reads_lazily
 
 
 class Image:
@@ -71,7 +73,8 @@ class Image:
             raise ValueError(
                 f"Input {self._name} contains {kind}, in rows {rows.start} to "
                 f"{rows.stop - 1} and columns {columns.start} to {columns.stop - 1}"
-                f"{self._where()}. Replace such pixels before denoising"
+                f"{self._where()}. Replace such pixels before denoising, or "
+                "have files denoised around them: nan='mask' (--nan mask)"
             )
         missing = (height - values.shape[1], width - values.shape[2])
         if any(missing):
@@ -201,7 +204,7 @@ class Images:
     @property
     def are_lazy(self):
         """Whether there are Dask arrays among the arrays."""
-        return any(hasattr(array, "__dask_graph__") for array in self.arrays)
+        return any(map(is_dask, self.arrays))
 
     def cropped(self, region):
         """Return what a region of every image is, without reading it.
@@ -287,8 +290,41 @@ class Images:
             )
         shapes = self.cropped(region)[1]
         for array, source, shape in zip(arrays, self.arrays, shapes, strict=True):
-            _check_writable(array, source, shape)
+            check_writable(array, source, shape)
         return Images(out, self._channel_axis)
+
+    def pair_of_outputs_in(self, out, region=None):
+        """Return the images of a pair of what `outputs_in` takes.
+
+        Parameters
+        ----------
+        out : tuple or list of two
+            Where to write the results, and their standard errors.
+        region : tuple of two slices, optional
+            As for `outputs_in`.
+
+        Returns
+        -------
+        list of two Images
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `out` is no pair, both are the same, or one of them is unsuitable.
+        """
+        if not isinstance(out, (tuple, list)) or len(out) != 2:
+            raise ValueError(
+                "with return_std=True, out must be a pair: what to write the result "
+                "to, and what to write the standard errors to"
+            )
+        outputs = [self.outputs_in(part, region) for part in out]
+        arrays = [array for output in outputs for array in output.arrays]
+        if any(are_one(a, b) for a, b in itertools.combinations(arrays, 2)):
+            raise ValueError(
+                "the arrays of out must not share memory: results and standard errors "
+                "would overwrite each other"
+            )
+        return outputs
 
     @property
     def result(self):
@@ -319,70 +355,18 @@ def _settle_region(region, shape):
     return top, left, bottom - top, right - left
 
 
-def _check_writable(array, source, shape):
-    """Raise where results of a shape for `source` cannot be written to `array`."""
-    if not (_reads_lazily(array) and hasattr(array, "__setitem__")):
-        raise TypeError(
-            "out must be an array that can be written to, such as a NumPy array, a "
-            f"memory map or a Zarr array, got {type(array).__name__}"
-        )
-    if hasattr(array, "__dask_graph__"):
-        raise TypeError(
-            "out must not be a Dask array: transform a Dask array, and write the lazy "
-            "result with its own to_zarr or store"
-        )
-    if tuple(array.shape) != shape:
-        raise ValueError(
-            f"out has shape {tuple(array.shape)}, but the result has {shape}"
-        )
-    if np.dtype(array.dtype).kind not in "biuf":
-        raise TypeError(f"out must hold numbers, got dtype {array.dtype}")
-    if not getattr(getattr(array, "flags", None), "writeable", True):
-        raise ValueError("out is read-only")
-    if _are_one(array, source):
-        raise ValueError(
-            "out must not be X itself, or share memory with it: tiles are denoised "
-            "from pixels around them, which would be denoised already"
-        )
-
-
-def _are_one(array, source):
-    """Whether two arrays are known to be the same, in memory or on disk."""
-    if array is source:
-        return True
-    if isinstance(array, np.ndarray) and isinstance(source, np.ndarray):
-        if np.may_share_memory(array, source):
-            return True
-    place = _place_on_disk(array)
-    return place is not None and place == _place_on_disk(source)
-
-
-def _place_on_disk(array):
-    """The file behind a memory map or a Zarr array, if there is one."""
-    while isinstance(array, np.ndarray):
-        if getattr(array, "filename", None) is not None:
-            return array.filename
-        array = array.base
-    return getattr(array, "store_path", None)
-
-
 def _is_array(item):
-    return hasattr(item, "shape") and getattr(item, "ndim", 0) > 0
-
-
-def _reads_lazily(X):
-    """Whether X is no ndarray, but has a NumPy dtype and can be indexed like one."""
-    if not (hasattr(X, "shape") and hasattr(X, "dtype") and hasattr(X, "__getitem__")):
-        return False
-    try:
-        np.dtype(X.dtype)
-    except TypeError:  # as for torch tensors
-        return False
-    return True
+    if hasattr(item, "shape"):
+        return getattr(item, "ndim", 0) > 0
+    return hasattr(item, "__array_interface__")  # as pictures of Pillow have
 
 
 def _as_array(X, name):
     """Return X as something with shape, dtype and windows, or say what is wrong."""
+    if isinstance(X, np.ma.MaskedArray) and not np.any(X.mask):
+        X = X.data
+    if hasattr(X, "detach") and hasattr(X, "numpy"):
+        X = _from_tensor(X)
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array; fill the masked pixels first, for example by "
@@ -393,7 +377,7 @@ def _as_array(X, name):
             f"Sparse data was passed for {name}, but dense data is required. Use "
             f"'.toarray()' to convert it to a dense array"
         )
-    array = X if isinstance(X, np.ndarray) or _reads_lazily(X) else np.asarray(X)
+    array = X if isinstance(X, np.ndarray) or reads_lazily(X) else np.asarray(X)
     if any(n != n for n in array.shape):  # as for a Dask array after a selection
         raise ValueError(
             f"{name} does not know its own shape, {array.shape}; call its "
@@ -412,6 +396,15 @@ def _as_array(X, name):
     if isinstance(array, np.ndarray):
         array = array.view(np.ndarray)  # a np.matrix would keep two axes
     return array
+
+
+def _from_tensor(tensor):
+    """Return a tensor of Torch as an array, whatever is attached to it."""
+    tensor = tensor.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:  # of 16 bits in a way that NumPy has not
+        return tensor.float().numpy()
 
 
 def _numbers(array, name):

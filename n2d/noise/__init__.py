@@ -1,7 +1,7 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
 from n2d.noise.channels import channel_correlation, undo_correlation
-from n2d.noise.check import NoiseWarning, Verdict, check_result
+from n2d.noise.check import VERDICTS, NoiseWarning, Verdict, check_result, worst_of
 from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
@@ -25,6 +25,7 @@ from n2d.noise.told import noise_from_json, noise_to_json
 
 __all__ = [
     "UNDERSTATED",
+    "VERDICTS",
     "Defects",
     "NoiseModel",
     "NoiseWarning",
@@ -48,4 +49,5 @@ __all__ = [
     "stabilize",
     "undo_correlation",
     "unstabilize",
+    "worst_of",
 ]

@@ -121,6 +121,8 @@ class NoiseModel:
                 wanted = "finite" if name == "offset" else "finite and at least 0"
                 raise ValueError(f"{name} must be {wanted}, got {value!r}")
             object.__setattr__(self, name, value)
+        if self.spread is not None:
+            object.__setattr__(self, "spread", float(self.spread))
         correlation = self.correlation
         correlation = np.array(
             _no_correlation() if correlation is None else correlation, dtype=np.float64
@@ -143,7 +145,7 @@ class NoiseModel:
         if array is None:
             return
         array = np.array(array, dtype=np.float64)
-        if array.ndim != 2 or not np.isfinite(array).all():
+        if array.ndim != 2 or not array.size or not np.isfinite(array).all():
             raise ValueError(f"{name} must be finite and have two axes")
         if name == "place" and not (array > 0).all():
             raise ValueError("place must be above 0 everywhere")
@@ -158,6 +160,10 @@ class NoiseModel:
             )
         if name in ("diagonals", "shared") and not (np.abs(array) <= 1 + 1e-9).all():
             raise ValueError(f"{name} must be within [-1, 1]")
+        if name == "diagonals" and len(array) != 2:
+            raise ValueError("diagonals must have two rows")
+        if name == "shared" and array.shape[0] != array.shape[1]:
+            raise ValueError("shared must be square")
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
