@@ -25,7 +25,7 @@ from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
 from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
-from n2d.noise import models_of_channels
+from n2d.noise.told import models_of_channels
 
 
 class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):

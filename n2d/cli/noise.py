@@ -130,7 +130,8 @@ def rows_of(model, values):
     else:
         reach = max(model.reach())
         text = f"of neighbours {y:.2f} along y and {x:.2f} along x"
-        text += f", over {reach} pixel{'s' * (reach != 1)}"
+        if reach > 1:
+            text += f"; it reaches over {reach} pixels"
     rows.append(("correlation", text))
     if model.place is None:
         text = "the same everywhere"

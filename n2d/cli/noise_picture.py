@@ -39,7 +39,9 @@ def _draw_variance(axes, model, images):
     """The variance of flat and textured blocks, and what the model says."""
     mean, variance = _blocks(images)
     if len(mean):
-        axes.plot(mean, variance, ".", ms=2, color="0.7", label="blocks of the image")
+        axes.plot(
+            mean, variance, ".", ms=2, color="0.7", label="blocks (texture above)"
+        )
         low, high = np.quantile(mean, [0.005, 0.995])
     else:
         low, high = images.min(), images.max()

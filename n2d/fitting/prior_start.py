@@ -32,12 +32,12 @@ from n2d.noise import (
     discount_texture,
     doubt_noise,
     estimate_noise,
-    find_pattern,
     find_places,
     is_sure,
     refine_noise,
     worst_of,
 )
+from n2d.noise.place import find_pattern
 
 # Noise counts as settled when a round changes its level by less than this share, and
 # its correlation by less than this.

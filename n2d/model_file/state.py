@@ -27,7 +27,8 @@ from n2d.model_file.measured import (
     restore_trust,
 )
 from n2d.model_file.networks import build_network, describe_network
-from n2d.noise import NoiseModel, models_of_channels, noise_from_json, noise_to_json
+from n2d.noise import NoiseModel, noise_from_json, noise_to_json
+from n2d.noise.told import models_of_channels
 
 _LARGEST_ALIGNMENT = 2**14
 

@@ -5,7 +5,7 @@ from n2d.noise.check import VERDICTS, NoiseWarning, Verdict, check_result, worst
 from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
-from n2d.noise.place import Places, find_pattern, find_places
+from n2d.noise.place import Places, find_places
 from n2d.noise.refine import (
     UNDERSTATED,
     discount_texture,
@@ -21,7 +21,7 @@ from n2d.noise.simulate import (
     add_rician_noise,
 )
 from n2d.noise.stabilize import stabilize, unstabilize
-from n2d.noise.told import models_of_channels, noise_from_json, noise_to_json
+from n2d.noise.told import noise_from_json, noise_to_json
 
 __all__ = [
     "UNDERSTATED",
@@ -41,10 +41,8 @@ __all__ = [
     "discount_texture",
     "doubt_noise",
     "estimate_noise",
-    "find_pattern",
     "find_places",
     "is_sure",
-    "models_of_channels",
     "noise_from_json",
     "noise_to_json",
     "refine_noise",
