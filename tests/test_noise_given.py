@@ -19,6 +19,9 @@ from n2d.noise import (
     noise_to_json,
 )
 
+# What is told is wrong on purpose in some tests, and the verdict says so.
+pytestmark = pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
+
 # Every field of a model, none as by default.
 FULL = NoiseModel(
     level=7.0,
