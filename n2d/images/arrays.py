@@ -7,10 +7,10 @@ read on indexing never need to fit into memory. NumPy only.
 
 import math
 import mmap
-import numbers
 
 import numpy as np
 
+from n2d.images.inputs import as_array, is_array, is_dask, reads_lazily
 from n2d.images.rounding import convert
 
 
@@ -150,9 +150,9 @@ class Images:
     def __init__(self, X, channel_axis=None, name="X"):
         self._X = X
         self._channel_axis = channel_axis
-        self.is_list = isinstance(X, (list, tuple)) and any(map(_is_array, X))
+        self.is_list = isinstance(X, (list, tuple)) and any(map(is_array, X))
         if self.is_list:
-            self.arrays = [_as_array(item, f"{name}[{i}]") for i, item in enumerate(X)]
+            self.arrays = [as_array(item, f"{name}[{i}]") for i, item in enumerate(X)]
             self._images = []
             for i, array in enumerate(self.arrays):
                 item_name = f"{name}[{i}]"
@@ -164,7 +164,7 @@ class Images:
                     )
                 self._images.append(Image(array, axis, name=item_name))
         else:
-            array = _as_array(X, name)
+            array = as_array(X, name)
             self.arrays = [array]
             axis, stacked = settle_axes(array, channel_axis, name)
             places = [(i,) for i in range(array.shape[0])] if stacked else [()]
@@ -202,7 +202,7 @@ class Images:
     @property
     def are_lazy(self):
         """Whether there are Dask arrays among the arrays."""
-        return any(map(_is_dask, self.arrays))
+        return any(map(is_dask, self.arrays))
 
     def cropped(self, region):
         """Return what a region of every image is, without reading it.
@@ -322,12 +322,12 @@ def _settle_region(region, shape):
 
 def _check_writable(array, source, shape):
     """Raise where results of a shape for `source` cannot be written to `array`."""
-    if not (_reads_lazily(array) and hasattr(array, "__setitem__")):
+    if not (reads_lazily(array) and hasattr(array, "__setitem__")):
         raise TypeError(
             "out must be an array that can be written to, such as a NumPy array, a "
             f"memory map or a Zarr array, got {type(array).__name__}"
         )
-    if _is_dask(array):
+    if is_dask(array):
         raise TypeError(
             "out must not be a Dask array: transform a Dask array, and write the lazy "
             "result with its own to_zarr or store"
@@ -365,87 +365,6 @@ def _place_on_disk(array):
             return array.filename
         array = array.base
     return getattr(array, "store_path", None)
-
-
-def _is_array(item):
-    if hasattr(item, "shape"):
-        return getattr(item, "ndim", 0) > 0
-    return hasattr(item, "__array_interface__")  # as pictures of Pillow have
-
-
-def _is_dask(array):
-    """Whether an array is computed by Dask; xarray's may be, and are asked."""
-    return hasattr(array, "__dask_graph__") and array.__dask_graph__() is not None
-
-
-def _reads_lazily(X):
-    """Whether X is no ndarray, but has a NumPy dtype and can be indexed like one."""
-    if not (hasattr(X, "shape") and hasattr(X, "dtype") and hasattr(X, "__getitem__")):
-        return False
-    try:
-        np.dtype(X.dtype)
-    except TypeError:  # as for torch tensors
-        return False
-    return True
-
-
-def _as_array(X, name):
-    """Return X as something with shape, dtype and windows, or say what is wrong."""
-    if isinstance(X, np.ma.MaskedArray) and not np.any(X.mask):
-        X = X.data
-    if hasattr(X, "detach") and hasattr(X, "numpy"):
-        X = _from_tensor(X)
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array; fill the masked pixels first, for example by "
-            f"{name}.filled(value)"
-        )
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise TypeError(
-            f"Sparse data was passed for {name}, but dense data is required. Use "
-            f"'.toarray()' to convert it to a dense array"
-        )
-    array = X if isinstance(X, np.ndarray) or _reads_lazily(X) else np.asarray(X)
-    if any(n != n for n in array.shape):  # as for a Dask array after a selection
-        raise ValueError(
-            f"{name} does not know its own shape, {array.shape}; call its "
-            "compute_chunk_sizes() first"
-        )
-    dtype = np.dtype(array.dtype)
-    if dtype.kind == "O":
-        array = _numbers(np.asarray(array), name)
-    elif dtype.kind == "c":
-        raise ValueError(
-            f"Complex data not supported: {name} has dtype {dtype}; denoise its real "
-            "and its imaginary part, or its magnitude"
-        )
-    elif dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold numbers, got dtype {dtype}")
-    if isinstance(array, np.ndarray):
-        array = array.view(np.ndarray)  # a np.matrix would keep two axes
-    return array
-
-
-def _from_tensor(tensor):
-    """Return a tensor of Torch as an array, whatever is attached to it."""
-    tensor = tensor.detach().cpu()
-    try:
-        return tensor.numpy()
-    except TypeError:  # of 16 bits in a way that NumPy has not
-        return tensor.float().numpy()
-
-
-def _numbers(array, name):
-    """Convert an object array whose items are real numbers to float64."""
-    for item in array.flat:
-        if isinstance(item, numbers.Complex) and not isinstance(item, numbers.Real):
-            raise ValueError(f"Complex data not supported: {name} holds {item!r}")
-        if item is None or isinstance(item, str):
-            raise TypeError(f"{name} must hold numbers, got {item!r}")
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must hold numbers: {error}") from error
 
 
 def settle_axes(array, channel_axis, name="X"):
