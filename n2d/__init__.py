@@ -13,6 +13,7 @@ _PUBLIC = {
     "Noise2DetailDenoiser": "n2d.denoiser",
     "denoise_noise2detail": "n2d.functional",
     "denoise_file": "n2d.files",
+    "NoiseWarning": "n2d.noise",
     "BM3DDenoiser": "n2d.baselines",
     "BilateralDenoiser": "n2d.baselines",
     "GaussianDenoiser": "n2d.baselines",

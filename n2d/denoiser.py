@@ -9,20 +9,22 @@ import torch
 from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
-from n2d._memory import check_room
 from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
 from n2d._surroundings import undisturbed
-from n2d.applying.tiled import TileDenoiser, denoised_tiles
+from n2d._trust import trust_of, warn_unless_trusted
+from n2d.applying.results import results_of
+from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
 from n2d.core.device import usable_device
 from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.prior_start import PriorPlan, fit_from_prior
 from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
-from n2d.fitting.windows import shape_of_whole
+from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
+from n2d.noise import models_of_channels
 
 
 class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
@@ -51,8 +53,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
         where the package ships weights for the network asked for and the solver is
         ``"fast"``, else ``"random"``.
+    noise : "auto", float, NoiseModel or sequence of these, default="auto"
+        ``"auto"`` measures the noise. A number is the standard deviation of white noise
+        in the units of X. An `n2d.noise.NoiseModel`, such as
+        ``NoiseModel.from_frames`` makes, is believed, all of it, and nothing is
+        measured; its map of places and its patterns count where `fit` sees one image.
+        A sequence has one for every channel. For synthetic weights; anything but
+        ``"auto"`` is an error with others.
     strength : float, default=1.0
-        How much is smoothed: the measured noise level times this is what the network
+        How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
     hidden_channels : int, default=48
@@ -93,8 +102,17 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     networks_ : tuple of torch.nn.Module
         The networks of stage 1 and, where it is on, stage 3.
     noise_ : NoiseModel, tuple of NoiseModel or None
-        The measured noise in the units of X (level, gain, offset, correlation), for
-        every channel if there are several; None with random weights.
+        The noise in the units of X (level, gain, offset, correlation), measured or as
+        it was told, for every channel if there are several; None with random weights.
+    trust_ : Bunch
+        How far the result can be trusted, judged by what was removed from what `fit`
+        read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
+        with random weights, where no noise was found, and below 64 x 64 pixels.
+        ``reasons``: why, with what to do. ``figures``: what that is based on, see
+        `n2d.noise.Verdict`. Of several images, the worst; ``images`` has one Bunch for
+        each if ``whole`` is True. If not, there were too many pixels to read them all:
+        ``images`` has one Bunch for every window that was read, and the verdict is
+        what at least a quarter of them says.
     n_iter_ : int
         Steps that `fit` took in all.
     loss_curve_ : list of float
@@ -102,8 +120,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         synthetic weights, how much the round changed the measured noise.
     stop_reason_ : str
         Why `fit` stopped: "schedule ended", "held-out loss settled" (a stage stopped
-        early, started from random weights), "noise settled", "max_iter reached" or
-        "no noise found".
+        early, started from random weights), "noise settled", "max_iter reached",
+        "noise given" or "no noise found".
     data_range_ : tuple of two floats
         The (low, high) values that are mapped to 0 and 1.
     mixture_ : dict of int to float
@@ -156,6 +174,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         *,
         solver="fast",
         init="auto",
+        noise="auto",
         strength=1.0,
         hidden_channels=48,
         max_iter="auto",
@@ -170,6 +189,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     ):
         self.solver = solver
         self.init = init
+        self.noise = noise
         self.strength = strength
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
@@ -217,6 +237,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             If `callback` returned True. The estimator stays as it was.
         n2d.core.training.TrainingDiverged
             If the loss became infinite or NaN. The estimator stays as it was.
+
+        Warns
+        -----
+        n2d.NoiseWarning
+            If the result is doubtful or bad, see `trust_`.
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
@@ -234,7 +259,12 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             )
             with torch.inference_mode(False), torch.enable_grad():
                 if isinstance(plan, PriorPlan):
-                    plan = replace(plan, shape=shape_of_whole(images, windows))
+                    plan = replace(
+                        plan,
+                        shape=shape_of_whole(images, windows),
+                        one_image=len(images) == 1,
+                        noise=self._told_noise(len(windows[0])),
+                    )
                     fitted = fit_from_prior(windows, data_range, plan, resources)
                 else:
                     fitted = fit_from_random(windows, data_range, plan, resources)
@@ -254,6 +284,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
+        whole = len(images) == 1 or are_whole(images, windows)
+        self.trust_ = trust_of(fitted.verdicts, whole)
+        warn_unless_trusted(self.trust_)
         return self
 
     def _plan(self):
@@ -280,6 +313,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             raise ValueError(
                 f"strength={self.strength} is for the network that was trained "
                 "beforehand; with solver='paper' or init='random' it must be 1"
+            )
+        if not isinstance(self.noise, str):
+            raise ValueError(
+                "noise is for the network that was trained beforehand; with "
+                "solver='paper' or init='random' it must be 'auto'"
             )
         plan = PaperPlan if self.solver == "paper" else CropPlan
         return plan(
@@ -310,8 +348,14 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             )
         return shipped
 
+    def _told_noise(self, n_channels):
+        """What the user says about the noise: a model for every channel, or None."""
+        if isinstance(self.noise, str):
+            return None
+        return models_of_channels(self.noise, n_channels)
+
     def _noise_in_units(self, fitted):
-        """The measured noise in the units of X: one model, or one for every channel."""
+        """The noise in the units of X: one model, or one for every channel."""
         if fitted.noise is None:
             return None
         low, span = fitted.intensities.data_range[0], fitted.intensities.span
@@ -341,7 +385,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         return self.fit(X, y, callback=callback).transform(X)
 
     @undisturbed
-    def transform(self, X, *, region=None, out=None, callback=None):
+    def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
         The result is a local function of the pixels and of nothing else: each image of
@@ -353,6 +397,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
             Memory maps, Zarr arrays and what else reads on indexing are read by tiles.
+        return_std : bool, default=False
+            Whether to return the standard error of every pixel, too. The denoised
+            image is the same to the bit.
         region : tuple of two slices, optional
             Which rows and columns of every image to denoise, such as
             ``np.s_[1000:2000, 500:900]``; the pixels around are taken into account.
@@ -360,46 +407,74 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             Where to write the result, tile by tile: an array of its shape that takes
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
+            With `return_std`, a pair of such: for the result, and for the errors.
         callback : callable, optional
             Called after every tile with an `n2d.core.progress.Progress` that counts
             pixels. Returning True cancels.
 
         Returns
         -------
-        ndarray, or list of ndarray
+        denoised : ndarray, or list of ndarray
             Denoised, of the shape of X, or of the region, and of dtype
             ``np.result_type(X.dtype, np.float32)``; or `out`. For a Dask array it is a
             lazy one of the same chunks, computed where and when Dask is asked to.
+        std : like `denoised`
+            Only with `return_std`: the standard error of every pixel of `denoised`, in
+            the units of X; 0 where `fit` found no noise. An array even where
+            ``set_output`` makes a data frame of `denoised`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         TypeError, ValueError
-            If X, `region` or `out` is unsuitable; the message names what is wrong.
+            If X, `region` or `out` is unsuitable; the message names what is wrong. If
+            `return_std` is asked of networks that were trained on the image.
         MemoryError
             If there is no room for the result, or not even for a small tile.
         n2d.core.progress.Cancelled
             If `callback` returned True; what is done by then is in `out`.
+
+        Notes
+        -----
+        The standard error is the network's own estimate of the root of the expected
+        squared error, which it learned on generated scenes. Where the errors are
+        Gaussian, the truth lies within one of them for 68 % of the pixels and within
+        two for 95 %. It holds for noise as it was measured (`noise_`): where that is
+        wrong, so is the error; and errors of neighbouring pixels are not independent,
+        so that the mean of a region is less sure than their number suggests. Between
+        colours, the errors of the uncorrelated channels that the network sees are
+        taken as independent. With `downsampling_factors`, it is an upper bound; with
+        `strength`, it is for noise that is so much stronger.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> clean = np.tile(np.repeat([50.0, 150.0], 48), (96, 1))
+        >>> noisy = rng.normal(clean, 10)
+        >>> denoised, std = Noise2DetailDenoiser().fit(noisy).transform(
+        ...     noisy, return_std=True
+        ... )
+        >>> bool(np.mean(abs(denoised - clean) < 2 * std) > 0.85)
+        True
         """
         images = self._images_to_transform(X)
-        regions, _ = images.cropped(region)
+        names = ["stage3"]
+        if return_std:
+            self._tile_denoiser().check_knows_error()
+            names.append(STANDARD_ERROR)
         if out is None and images.are_lazy:
             from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
-            return lazily_denoised(
-                self._tile_denoiser(), X, self.channel_axis, self.device, region
+            images.cropped(region)  # complains of it
+            results = lazily_denoised(
+                self._tile_denoiser(), X, names, self.channel_axis, self.device, region
             )
-        if out is None:
-            outputs = self._new_outputs(images, region)
         else:
-            outputs = images.outputs_in(out, region)
-        found = self._denoised_tiles(images, ["stage3"], regions, callback)
-        for i, tile, (estimate,) in found:
-            top, left, *_ = regions[i]
-            outputs[i].write(estimate, tile.top - top, tile.left - left)
-            outputs[i].let_go()
-        return outputs.result
+            results = self._results(images, names, region, out, callback)
+        return tuple(results) if return_std else results[0]
 
     @undisturbed
     def transform_stages(self, X):
@@ -419,35 +494,26 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             ``stage3``, which is what `transform` returns. Each like the result of
             `transform`.
         """
-        images = self._images_to_transform(X)
         names = ["stage1", "stage2", "stage3", *self.downsampling_factors_]
-        outputs = [self._new_outputs(images, n_copies=len(names)) for _ in names]
-        for i, tile, estimates in self._denoised_tiles(images, names):
-            for output, estimate in zip(outputs, estimates, strict=True):
-                output[i].write(estimate, tile.top, tile.left)
-        results = dict(zip(names, (output.result for output in outputs), strict=True))
+        found = self._results(self._images_to_transform(X), names)
+        results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
-
-    def _new_outputs(self, images, region=None, n_copies=1):
-        """Make arrays for results, if there is room for them."""
-        n_bytes = n_copies * images.n_result_bytes(region)
-        check_room(n_bytes, "the result", "pass out=, an array on disk")
-        return images.empty_like(region)
 
     def _tile_denoiser(self):
         return TileDenoiser(self._stages, self._intensities)
 
-    def _denoised_tiles(self, images, names, regions=None, callback=None):
-        """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
+    def _results(self, images, names, region=None, out=None, callback=None):
+        """The estimates named, like X or in `out`; see `results_of`."""
         with contextlib.ExitStack() as stack:
-            yield from denoised_tiles(
+            return results_of(
                 self._tile_denoiser(),
                 images,
-                usable_device(self.device, fall_back=True),
+                names,
+                device=usable_device(self.device, fall_back=True),
                 n_threads=torch.get_num_threads(),
-                names=names,
-                regions=regions,
+                region=region,
+                out=out,
                 callback=reporting(callback, self.verbose, stack),
             )
 

@@ -50,8 +50,9 @@ MAY_IMPORT = {
         {"core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
     ),
-    "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
+    "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
+    "_trust": ({"noise"}, {"sklearn"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
@@ -60,8 +61,7 @@ MAY_IMPORT = {
     ),
     "denoiser": (
         {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_surroundings"}
-        | {"applying"}
-        | {"core", "fitting", "images", "model_file"},
+        | {"_trust", "applying", "core", "fitting", "images", "model_file", "noise"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
@@ -80,7 +80,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "images", "comparison", "denoiser", "files", "io"},
+        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
+        | {"noise"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily
@@ -88,7 +89,15 @@ MAY_IMPORT = {
     "__main__": ({"cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
-        {"_progress", "baselines", "cli", "comparison", "datasets", "denoiser"}
+        {
+            "_parameters",
+            "_progress",
+            "baselines",
+            "cli",
+            "comparison",
+            "datasets",
+            "denoiser",
+        }
         | {"files", "io", "metrics", "model_file", "model_selection", "noise"},
         {"click", "matplotlib", "numpy", "PIL", "rich", "sklearn", "torch", "typer"},
     ),

@@ -13,15 +13,16 @@ import pytest
 import safetensors
 import torch
 from PIL import Image
+from scipy import ndimage
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import n2d
 from n2d import Noise2DetailDenoiser
-from n2d.model_file import ModelFileError
+from n2d.datasets import fluorescence_cells
+from n2d.model_file import FORMAT_VERSION, ModelFileError
 from n2d.model_file.container import pack, read_model
 from n2d.model_file.state import describe
-from n2d.noise import NoiseModel
 
 RANDOM = {"init": "random", "max_iter": 2, "detail_max_iter": 2, "hidden_channels": 6}
 PAPER = {"solver": "paper", "max_iter": 2, "detail_max_iter": 2, "hidden_channels": 6}
@@ -60,6 +61,7 @@ KINDS = {
     "learned, uint16": (noisy(32, 28).astype(np.uint16), {"data_range": (0, 4095)}),
     "learned, stack": (np.stack([noisy(32, 36), noisy(32, 36, seed=1)]), {}),
     "learned, list": ([noisy(32, 36), noisy(40, 20, seed=1)], {}),
+    "learned, smoother": (noisy(32, 28), {"strength": 1.7}),
     "learned, no noise": (noisy(32, 28, noise=0), {}),
     "learned, flat": (np.full((32, 32), 7.3), {}),
     "random": (noisy(32, 28), RANDOM),
@@ -119,7 +121,7 @@ def assert_same(found, expected):
         assert not any(weight.requires_grad for weight in found.parameters())
     elif isinstance(expected, np.ndarray):
         np.testing.assert_array_equal(found, expected, strict=True)
-    elif hasattr(expected, "__dict__") and not isinstance(expected, NoiseModel):
+    elif hasattr(expected, "__dict__"):
         assert_same(vars(found), vars(expected))
     else:
         assert found == expected
@@ -265,6 +267,153 @@ def test_loading_touches_no_global_state(fitted, folder):
     for kind in ("learned, with stage 3", "random"):
         X = KINDS[kind][0]
         assert_same(loaded[kind].transform(X), fitted[kind].transform(X))
+
+
+# -- what is known of the noise ----------------------------------------------------
+
+SCENE = 200.0 * fluorescence_cells((160, 160), rng=1)
+
+
+def white(seed=0, shape=SCENE.shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def falling():
+    """Noise that falls with the intensity, on a ramp."""
+    clean = np.linspace(0, 200, 128) * np.ones((128, 1))
+    return clean + 20 * (1 - clean / 220) * white(0, clean.shape)
+
+
+# What is fitted to, the parameters, and how to tell that this kind of noise was found.
+NOISES = {
+    "curve": (falling(), {}, lambda fit: fit.noise_.curve is not None),
+    "diagonals": (
+        SCENE + 70 * ndimage.gaussian_filter(white(), 1.0, mode="wrap"),
+        {},
+        lambda fit: fit.noise_.diagonals is not None,
+    ),
+    "place": (
+        SCENE + np.linspace(5, 25, 160) * white(),
+        {},
+        lambda fit: fit._intensities.places[0].level.size > 1,
+    ),
+    "stripes": (
+        SCENE + 20 * white(1, (160, 1)) + 8 * white(),
+        {"downsampling_factors": (2,)},
+        lambda fit: fit._intensities.places[0].rows.any(),
+    ),
+    "lattice": (
+        SCENE + 80 * np.cos(2 * np.pi * np.arange(160) / 5) + 8 * white(),
+        {},
+        lambda fit: len(fit._intensities.places[0].waves) > 0,
+    ),
+    "shared": (
+        SCENE + 10 * white(9) + 6 * white(10, (3, 160, 160)),
+        {"channel_axis": 0},
+        lambda fit: (
+            not np.allclose(
+                fit._intensities.rotation @ fit._intensities.rotation.T, np.eye(3)
+            )
+        ),
+    ),
+    "striped channels": (
+        SCENE + 20 * white(1, (160, 1)) + 8 * white(10, (3, 160, 160)),
+        {"channel_axis": 0, "detail_max_iter": 2},
+        lambda fit: all(places.rows.any() for places in fit._intensities.places),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def fitted_to_noise():
+    return {
+        kind: Noise2DetailDenoiser(random_state=0, **parameters).fit(X)
+        for kind, (X, parameters, _) in NOISES.items()
+    }
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_all_that_was_learned_of_the_noise_is_kept(kind, fitted_to_noise, tmp_path):
+    X, _, was_found = NOISES[kind]
+    saved = fitted_to_noise[kind]
+    assert was_found(saved)
+    saved.save(tmp_path / "model.n2d")
+    loaded = Noise2DetailDenoiser.load(tmp_path / "model.n2d")
+    unpickled = pickle.loads(pickle.dumps(saved))
+    expected = dict(vars(saved))
+    assert set(vars(loaded)) == set(expected)
+    for name, value in expected.items():
+        if name != "mixture_":  # its numbers become plain ones
+            assert_same(getattr(loaded, name), value)
+    for same_model in (loaded, unpickled):
+        assert same_model.noise_ == saved.noise_
+        assert_same(same_model.transform(X), saved.transform(X))
+        smaller = X[..., :96, :80]
+        assert_same(same_model.transform(smaller), saved.transform(smaller))
+    assert clone(loaded).get_params() == saved.get_params()
+    again = tmp_path / "again.n2d"
+    loaded.save(again)
+    assert again.read_bytes() == (tmp_path / "model.n2d").read_bytes()
+
+
+def without_places(document, _):
+    document["intensities"]["places"] = None
+
+
+def without_stripes(_, tensors):
+    del tensors["intensities.places.0.rows"]
+
+
+def longer_stripes(_, tensors):
+    tensors["intensities.places.0.rows"] = np.zeros(161)
+
+
+def no_level(_, tensors):
+    tensors["intensities.places.0.level"] = np.zeros((1, 1))
+
+
+def other_waves(_, tensors):
+    tensors["intensities.places.0.waves"] = np.zeros((1, 5))
+
+
+def other_shape(document, _):
+    document["intensities"]["places"]["shape"] = [160]
+
+
+def unknown_array(document, _):
+    document["noise"]["arrays"].append("unheard_of")
+
+
+def lost_array(document, _):
+    document["noise"]["arrays"] = []
+
+
+def odd_array(_, tensors):
+    tensors["noise.diagonals"] = np.zeros((3, 3))
+
+
+def odd_period(document, _):
+    document["noise"]["defects"]["periods"] = [[0.1]]
+
+
+def negative_spread(document, _):
+    document["noise"]["spread"] = -0.1
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        *(without_places, without_stripes, longer_stripes, no_level, other_waves),
+        *(other_shape, unknown_array, lost_array, odd_array, odd_period),
+        negative_spread,
+    ],
+)
+def test_forged_noise_is_refused(forge, fitted_to_noise, tmp_path):
+    document, tensors = describe(fitted_to_noise["stripes"])
+    forge(document, tensors)
+    (tmp_path / "model.n2d").write_bytes(pack(document, tensors))
+    with pytest.raises(ModelFileError, match="holds no usable model"):
+        Noise2DetailDenoiser.load(tmp_path / "model.n2d")
 
 
 # -- devices -----------------------------------------------------------------------
@@ -483,7 +632,11 @@ def test_a_named_pipe_is_not_waited_for(tmp_path):
 def test_newer_versions_say_what_to_do(fitted, tmp_path):
     document, tensors = describe(fitted["random"])
     path = tmp_path / "model.n2d"
-    newer = {"format_version": 2, "n2d_version": "7.5", "something": "new"}
+    newer = {
+        "format_version": FORMAT_VERSION + 1,
+        "n2d_version": "7.5",
+        "something": "new",
+    }
     path.write_bytes(pack(document | newer, tensors))
     with pytest.raises(ModelFileError, match=r"by n2d 7\.5, .*Update n2d: pip") as info:
         Noise2DetailDenoiser.load(path)
@@ -494,6 +647,35 @@ def test_newer_versions_say_what_to_do(fitted, tmp_path):
     path.write_bytes(pack(document | newer, tensors))
     with pytest.raises(ModelFileError, match=r"'sharpness' .* n2d 0\.9\. Update n2d"):
         Noise2DetailDenoiser.load(path)
+
+
+def test_a_network_that_is_no_more_is_refused_with_advice(fitted, tmp_path):
+    # As n2d wrote it when its prior network had four views.
+    document, tensors = describe(fitted["learned"])
+    assert document["networks"][0]["kind"] == "PriorNetwork"
+    network = {
+        "kind": "PriorNetwork",
+        "channels_last": True,
+        "hidden_channels": 48,
+        "dilations": [1, 2, 3, 3, 2, 1],
+        "n_passes": 2,
+        "condition_channels": 64,
+    }
+    old = {"format_version": 1, "networks": [network]}
+    (tmp_path / "model.n2d").write_bytes(pack(document | old, tensors))
+    with pytest.raises(ModelFileError, match=r"of an older n2d.*fit the model again"):
+        Noise2DetailDenoiser.load(tmp_path / "model.n2d")
+
+
+def test_networks_trained_on_the_image_load_from_the_older_format(fitted, tmp_path):
+    document, tensors = describe(fitted["random"])
+    parameters = {k: v for k, v in document["parameters"].items() if k != "strength"}
+    old = {"format_version": 1, "parameters": parameters}
+    (tmp_path / "model.n2d").write_bytes(pack(document | old, tensors))
+    loaded = Noise2DetailDenoiser.load(tmp_path / "model.n2d")
+    assert loaded.strength == 1
+    X = KINDS["random"][0]
+    assert_same(loaded.transform(X), fitted["random"].transform(X))
 
 
 def test_a_parameter_added_since_has_its_default(fitted, tmp_path):

@@ -16,7 +16,7 @@ from n2d.images import Images, settle_axes
 _SMALLEST_CHUNK = 512
 
 
-def lazily_denoised(denoiser, X, channel_axis, device, region=None):
+def lazily_denoised(denoiser, X, names, channel_axis, device, region=None):
     """Denoise Dask arrays when and where Dask is asked to.
 
     Parameters
@@ -26,6 +26,8 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None):
         to every worker once.
     X : dask.array.Array, or list or tuple of array-likes
         Images, as for `Noise2DetailDenoiser.transform`.
+    names : sequence of str or int
+        See `TileDenoiser.estimates`.
     channel_axis : int or None
         The axis of the channels.
     device : str
@@ -35,8 +37,10 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None):
 
     Returns
     -------
-    dask.array.Array, or list or tuple of them
-        With X's chunks, of dtype ``np.result_type(X.dtype, np.float32)``.
+    list of dask.array.Array, or of list or tuple of them
+        One for every name, with X's chunks, of dtype
+        ``np.result_type(X.dtype, np.float32)``. They are computed together, where they
+        are asked for together.
     """
     import dask.array as da
     from dask.delayed import delayed
@@ -45,18 +49,20 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None):
     digest = hashlib.sha256(pickle.dumps((denoiser, device))).hexdigest()
     node = delayed(denoiser, name=f"noise2detail-{digest[:32]}", pure=True)
 
-    def denoised(array):
+    def found_for(array):
         array = da.asarray(array)
         plane = _plane(array, channel_axis)
-        found = _denoised_array(array, plane, node, denoiser, channel_axis, device)
+        found = _denoised_array(
+            array, plane, node, denoiser, names, channel_axis, device
+        )
         index = [slice(None)] * array.ndim
         for axis, part in zip(plane, region or (), strict=region is not None):
             index[axis] = part
-        return found[tuple(index)]
+        return [estimate[tuple(index)] for estimate in found]
 
     if isinstance(X, (list, tuple)):
-        return type(X)(map(denoised, X))
-    return denoised(X)
+        return [type(X)(found) for found in zip(*map(found_for, X), strict=True)]
+    return found_for(X)
 
 
 def _plane(array, channel_axis):
@@ -65,8 +71,8 @@ def _plane(array, channel_axis):
     return [i for i in range(stacked, array.ndim) if i - stacked != axis]
 
 
-def _denoised_array(array, plane, node, denoiser, channel_axis, device):
-    """Denoise one Dask array lazily."""
+def _denoised_array(array, plane, node, denoiser, names, channel_axis, device):
+    """Denoise one Dask array lazily: a list of the estimates named."""
     import dask.array as da
 
     channels = None if channel_axis is None else channel_axis % array.ndim
@@ -80,13 +86,17 @@ def _denoised_array(array, plane, node, denoiser, channel_axis, device):
     merged = array.rechunk(chunks)
     depths = {i: depth if len(merged.chunks[i]) > 1 else 0 for i in plane}
     n_blocks = int(np.prod(merged.numblocks))
-    result = da.map_blocks(
+    dtype = np.result_type(array.dtype, np.float32)
+    results = da.map_blocks(
         _denoised_block,
         da.overlap.overlap(merged, depths, "none", allow_rechunk=False),
-        dtype=np.result_type(array.dtype, np.float32),
-        chunks=merged.chunks,
-        meta=np.empty((0,) * array.ndim, np.result_type(array.dtype, np.float32)),
+        dtype=dtype,
+        # The estimates are along an axis of their own, in front.
+        new_axis=0,
+        chunks=((len(names),), *merged.chunks),
+        meta=np.empty((0,) * (array.ndim + 1), dtype),
         denoiser=node,
+        names=tuple(names),
         plane=tuple(plane),
         # Where blocks begin and end, along the rows' and the columns' axis.
         edges=tuple((0, *accumulate(merged.chunks[i])) for i in plane),
@@ -96,7 +106,7 @@ def _denoised_array(array, plane, node, denoiser, channel_axis, device):
         # Blocks are what is computed at once; threads that would be left help them.
         n_threads=max(1, torch.get_num_threads() // n_blocks),
     )
-    return result.rechunk(array.chunks)
+    return [results[i].rechunk(array.chunks) for i in range(len(names))]
 
 
 def _merged(chunks, least):
@@ -118,6 +128,7 @@ def _denoised_block(
     block,
     *,
     denoiser,
+    names,
     plane,
     edges,
     depth,
@@ -126,7 +137,11 @@ def _denoised_block(
     n_threads,
     block_id,
 ):
-    """Denoise one block of a Dask array, given with `depth` pixels around it."""
+    """Denoise one block of a Dask array, given with `depth` pixels around it.
+
+    The estimates named come along a new axis 0; `block_id` counts it.
+    """
+    block_id = block_id[1:]
     multiple = denoiser.geometry["multiple"]
     kept, region, shape = [slice(None)] * block.ndim, [], list(block.shape)
     for i, ends in zip(plane, edges, strict=True):
@@ -143,15 +158,17 @@ def _denoised_block(
     images = Images(
         np.asarray(block)[tuple(kept)], channel_axis, name=f"block {block_id} of X"
     )
-    result = np.empty(shape, images.result_dtypes[0])
-    outputs = Images(result, channel_axis)
+    results = np.empty((len(names), *shape), images.result_dtypes[0])
+    outputs = [Images(result, channel_axis) for result in results]
     found = denoised_tiles(
         denoiser,
         images,
         usable_device(device, fall_back=True),
         n_threads=min(n_threads, torch.get_num_threads()),
+        names=names,
         regions=[(top, left, height, width)] * len(images),
     )
-    for i, tile, (estimate,) in found:
-        outputs[i].write(estimate, tile.top - top, tile.left - left)
-    return result
+    for i, tile, estimates in found:
+        for output, estimate in zip(outputs, estimates, strict=True):
+            output[i].write(estimate, tile.top - top, tile.left - left)
+    return results

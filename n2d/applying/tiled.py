@@ -7,6 +7,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +22,9 @@ from n2d.core.stages import Estimates
 from n2d.core.tiling import tiles
 
 DENOISING = "denoising"
+
+# The name of the standard error among those of the stages' estimates.
+STANDARD_ERROR = "standard error"
 
 # Sides of a tile. Larger ones compute less twice, but their feature maps leave the
 # processor's cache: 512 is the fastest, and smaller ones are for want of memory.
@@ -83,7 +87,8 @@ class TileDenoiser:
         device : torch.device
             Where the stages are.
         names : sequence of str or int, default=("stage3",)
-            "stage1", "stage2", "stage3", or a downsampling factor of stage 2.
+            "stage1", "stage2", "stage3", a downsampling factor of stage 2, or
+            `STANDARD_ERROR`, that of stage 3.
 
         Returns
         -------
@@ -96,17 +101,39 @@ class TileDenoiser:
         if self.stages is None:
             factors = {name: noisy for name in names if isinstance(name, int)}
             found = Estimates(noisy, factors, noisy, noisy)
+        elif STANDARD_ERROR in names:
+            found = self.stages.estimates(noisy, tile.halo, return_error=True)
         else:
             found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
-        named = {**vars(found), **found.stage2_factors}
-        return [
-            self.intensities.backward(
-                tile.crop(named[name][0]).cpu().numpy(), tile.top, tile.left
-            )
-            for name in names
-        ]
+        return [self._in_units(found, name, tile) for name in names]
 
-    def tile_side(self, n_channels, n_workers, memory=None):
+    def _in_units(self, found, name, tile):
+        """One of the stages' estimates of a window, cropped and brought back."""
+        named = {**vars(found), **found.stage2_factors}
+
+        def seen(key):
+            return tile.crop(named[key][0]).cpu().numpy()
+
+        if name != STANDARD_ERROR:
+            return self.intensities.backward(seen(name), tile.top, tile.left)
+        if self.stages is None:  # the image is left alone
+            return np.zeros((found.stage3.shape[1], tile.height, tile.width))
+        return self.intensities.backward_error(
+            seen("error"), seen("stage3"), tile.top, tile.left
+        )
+
+    def check_knows_error(self):
+        """Raise where the stages do not say how far off their result is.
+
+        Raises
+        ------
+        ValueError
+            The message says what to do.
+        """
+        if self.stages is not None and self.stages.why_no_error is not None:
+            raise ValueError(f"return_std=True: {self.stages.why_no_error}")
+
+    def tile_side(self, n_channels, n_workers, memory=None, n_estimates=1):
         """Return the side of the largest tile that there is memory for.
 
         Parameters
@@ -117,6 +144,8 @@ class TileDenoiser:
             How many tiles are denoised at once.
         memory : int, optional
             Bytes that may be filled; by default a share of what is available.
+        n_estimates : int, default=1
+            How many estimates are brought back to the units of the image.
 
         Returns
         -------
@@ -124,7 +153,7 @@ class TileDenoiser:
         """
         if memory is None:
             memory = min(_MOST_MEMORY, _SHARE * available_memory())
-        needed = _BYTES_PER_VALUE * n_channels
+        needed = _BYTES_PER_VALUE * n_channels * n_estimates
         if self.stages is not None:
             needed += self.stages.bytes_per_pixel
         window = math.isqrt(int(memory / n_workers / needed))
@@ -181,7 +210,9 @@ def denoised_tiles(
     Cancelled
         If `callback` returned True.
     """
-    side = denoiser.tile_side(images.n_channels, n_threads)
+    # Of the stages' estimates one at a time is brought back; an error takes two more.
+    n_estimates = 3 if STANDARD_ERROR in names else 1
+    side = denoiser.tile_side(images.n_channels, n_threads, n_estimates=n_estimates)
     jobs = [
         (i, tile)
         for i, image in enumerate(images)

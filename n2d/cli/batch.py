@@ -78,6 +78,7 @@ class Batch:
             "planes": outcome.n_planes,
             "clipped": outcome.n_clipped,
             "notes": outcome.notes,
+            "trust": outcome.trust,
             "seconds": round(outcome.seconds, 3),
         }
 

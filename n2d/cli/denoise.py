@@ -65,6 +65,8 @@ def denoise(
     ] = options.FitPer.channel,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
+    noise: options.NoiseOption = None,
+    strength: options.StrengthOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
@@ -180,7 +182,8 @@ def _is_folder_of_images(path):
 
 
 _OF_A_FIT = (
-    "solver init max_iter factors detail_max_iter learning_rate data_range seed fit_per"
+    "solver init noise strength max_iter factors detail_max_iter learning_rate "
+    "data_range seed fit_per"
 ).split()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from n2d import __version__
 from n2d.files._gaps import Gaps, NotANumber
 from n2d.files._plan import Plane, plan_of
-from n2d.files._words import describe_file
+from n2d.files._words import count, describe_file
 from n2d.images import convert
 from n2d.io import (
     View,
@@ -24,6 +24,7 @@ from n2d.io import (
     open_image,
     remove_leftovers,
 )
+from n2d.noise import noise_to_json
 
 # Opacity is copied so many rows at a time.
 _ROWS = 1024
@@ -74,10 +75,13 @@ class Job:
             with open(self.model, "rb") as file:
                 model = hashlib.file_digest(file, "sha256").hexdigest()
         left_out = {"verbose", "device"}
+        told = {}
+        if "noise" in self.parameters:
+            told["noise"] = noise_to_json(self.parameters["noise"])
         return {
             "parameters": {
                 k: list(v) if isinstance(v, tuple) else v
-                for k, v in sorted(self.parameters.items())
+                for k, v in sorted((self.parameters | told).items())
                 if k not in left_out
             },
             "model": model,
@@ -89,6 +93,24 @@ class Job:
             "nan": str(self.nan),
             "version": __version__,
         }
+
+    @property
+    def told(self):
+        """What is told about the noise, in words that follow those of the plan."""
+        noise = self.parameters.get("noise", "auto")
+        if isinstance(noise, str):
+            return ""
+        if isinstance(noise, (tuple, list)):
+            return f"; the noise of {count(len(noise), 'channel')} is told"
+        return f"; the noise is told: {getattr(noise, 'level', noise):.6g}"
+
+    def parameters_of(self, number, n_fits, channel_axis):
+        """Parameters of a fit; of noise for every channel a single one gets its own."""
+        noise = self.parameters.get("noise")
+        is_list = isinstance(noise, (tuple, list))
+        if is_list and channel_axis is None and len(noise) == n_fits:
+            return self.parameters | {"noise": noise[number]}
+        return self.parameters
 
     @cached_property
     def loaded(self):
@@ -118,6 +140,10 @@ class DenoisedFile:
         How long it took.
     skipped : bool
         Whether an earlier run had finished it, so that nothing was done.
+    trust : dict or None
+        How far the result can be trusted, of all fits: the worst ``verdict`` and the
+        ``reasons``, see ``trust_`` of `n2d.Noise2DetailDenoiser`. None where nothing
+        was fitted.
     """
 
     shape: tuple = ()
@@ -130,6 +156,7 @@ class DenoisedFile:
     notes: list = field(default_factory=list)
     seconds: float = 0.0
     skipped: bool = False
+    trust: dict | None = None
 
 
 class Callback:
@@ -236,7 +263,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             resume=job.resume,
         ) as result:
             say(f"{source}: {describe_file(image, plan.axes)}")
-            say(f"{source}: {plan.description}")
+            say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
             gaps = _gaps(image, plan, job)
@@ -285,8 +312,11 @@ def _gaps(image, plan, job):
 
 
 def _denoise(data, gaps, result, plan, job, progress, outcome):
+    from n2d._trust import worst_of_fits
+
     progress.begin(plan.n_planes)
-    for planes in plan.fits:
+    trusts = []
+    for number, planes in enumerate(plan.fits):
         pieces = [
             piece
             for plane in planes
@@ -298,7 +328,13 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
         )
         if not todo:
             continue
-        denoiser = _fitted(data, gaps, planes, plan.channel_axis, job, progress)
+        parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
+        denoiser = _fitted(
+            data, gaps, planes, plan.channel_axis, job, parameters, progress
+        )
+        if job.model is None:
+            trusts.append(denoiser.trust_)
+            outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
             _denoise_some(data, gaps, some, result, denoiser, progress, outcome)
 
@@ -363,14 +399,14 @@ def _source(data, gaps, plane):
     return View(data, plane.key) if gaps is None else gaps.plane(plane.key)
 
 
-def _fitted(data, gaps, planes, channel_axis, job, progress):
+def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
     """Return the denoiser for some planes: fitted to them, or loaded."""
     # The heaviest import, and not needed for files that cannot be read.
     from n2d import Noise2DetailDenoiser
 
     if job.model is not None:
         return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
-    denoiser = Noise2DetailDenoiser(**job.parameters, channel_axis=channel_axis)
+    denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
     if gaps is not None:  # there is nothing to learn from planes without a value
         planes = [p for p in planes if gaps.has_values(p.key)] or planes[:1]
     sources = [_source(data, gaps, plane) for plane in planes]

@@ -71,14 +71,16 @@ def denoise_file(
         Called with the progress of fitting and transforming, as for
         `n2d.Noise2DetailDenoiser.fit`; returning True cancels.
     **parameters : object
-        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``.
+        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``. Of
+        ``noise`` for every channel, channels that are fitted each on its own get each
+        its own.
 
     Returns
     -------
     DenoisedFile
         What was done: ``shape``, ``axes`` and ``dtype`` of the target, ``n_fits``,
         ``n_planes``, ``n_clipped`` of ``n_values``, ``notes`` for the user,
-        ``seconds``, and whether it was ``skipped``.
+        ``seconds``, whether it was ``skipped``, and how far to ``trust`` it.
 
     Raises
     ------

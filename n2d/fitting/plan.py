@@ -55,6 +55,9 @@ class Fitted:
         Why the steps ended.
     mixture : dict of int to float
         Weights of d1, under 1, and of the p_r in stage 2.
+    verdicts : tuple of Verdict
+        How far the result can be trusted: one in all for one image, else one for every
+        window; empty where it was not checked.
     """
 
     stages: object
@@ -64,6 +67,7 @@ class Fitted:
     noise: tuple | None
     stopped: str
     mixture: dict
+    verdicts: tuple = ()
 
 
 def range_of(windows):

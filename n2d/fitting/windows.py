@@ -118,6 +118,12 @@ def shape_of_whole(images, windows):
     return shape if whole else None
 
 
+def are_whole(images, windows):
+    """Tell whether `training_windows` has read all images, one window for each."""
+    n_pixels = sum(image.shape[1] * image.shape[2] for image in images)
+    return len(windows) == len(images) and n_pixels <= _MAX_TRAINING_PIXELS
+
+
 def _without_fill(windows, multiple):
     """Leave out what is no image: an area of one value that was put around it.
 

@@ -5,13 +5,15 @@ time. Only what is asked for is read, so that memory maps and other array-likes 
 read on indexing never need to fit into memory. NumPy only.
 """
 
+import itertools
 import math
 import mmap
 
 import numpy as np
 
-from n2d.images.inputs import as_array, is_array, is_dask, reads_lazily
+from n2d.images.inputs import as_array, is_array, is_dask
 from n2d.images.rounding import convert
+from n2d.images.writable import are_one, check_writable
 
 
 class Image:
@@ -288,8 +290,41 @@ class Images:
             )
         shapes = self.cropped(region)[1]
         for array, source, shape in zip(arrays, self.arrays, shapes, strict=True):
-            _check_writable(array, source, shape)
+            check_writable(array, source, shape)
         return Images(out, self._channel_axis)
+
+    def pair_of_outputs_in(self, out, region=None):
+        """Return the images of a pair of what `outputs_in` takes.
+
+        Parameters
+        ----------
+        out : tuple or list of two
+            Where to write the results, and their standard errors.
+        region : tuple of two slices, optional
+            As for `outputs_in`.
+
+        Returns
+        -------
+        list of two Images
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `out` is no pair, both are the same, or one of them is unsuitable.
+        """
+        if not isinstance(out, (tuple, list)) or len(out) != 2:
+            raise ValueError(
+                "with return_std=True, out must be a pair: what to write the result "
+                "to, and what to write the standard errors to"
+            )
+        outputs = [self.outputs_in(part, region) for part in out]
+        arrays = [array for output in outputs for array in output.arrays]
+        if any(are_one(a, b) for a, b in itertools.combinations(arrays, 2)):
+            raise ValueError(
+                "the arrays of out must not share memory: results and standard errors "
+                "would overwrite each other"
+            )
+        return outputs
 
     @property
     def result(self):
@@ -318,53 +353,6 @@ def _settle_region(region, shape):
         )
     (top, bottom, _), (left, right, _) = ranges
     return top, left, bottom - top, right - left
-
-
-def _check_writable(array, source, shape):
-    """Raise where results of a shape for `source` cannot be written to `array`."""
-    if not (reads_lazily(array) and hasattr(array, "__setitem__")):
-        raise TypeError(
-            "out must be an array that can be written to, such as a NumPy array, a "
-            f"memory map or a Zarr array, got {type(array).__name__}"
-        )
-    if is_dask(array):
-        raise TypeError(
-            "out must not be a Dask array: transform a Dask array, and write the lazy "
-            "result with its own to_zarr or store"
-        )
-    if tuple(array.shape) != shape:
-        raise ValueError(
-            f"out has shape {tuple(array.shape)}, but the result has {shape}"
-        )
-    if np.dtype(array.dtype).kind not in "biuf":
-        raise TypeError(f"out must hold numbers, got dtype {array.dtype}")
-    if not getattr(getattr(array, "flags", None), "writeable", True):
-        raise ValueError("out is read-only")
-    if _are_one(array, source):
-        raise ValueError(
-            "out must not be X itself, or share memory with it: tiles are denoised "
-            "from pixels around them, which would be denoised already"
-        )
-
-
-def _are_one(array, source):
-    """Whether two arrays are known to be the same, in memory or on disk."""
-    if array is source:
-        return True
-    if isinstance(array, np.ndarray) and isinstance(source, np.ndarray):
-        if np.may_share_memory(array, source):
-            return True
-    place = _place_on_disk(array)
-    return place is not None and place == _place_on_disk(source)
-
-
-def _place_on_disk(array):
-    """The file behind a memory map or a Zarr array, if there is one."""
-    while isinstance(array, np.ndarray):
-        if getattr(array, "filename", None) is not None:
-            return array.filename
-        array = array.base
-    return getattr(array, "store_path", None)
 
 
 def settle_axes(array, channel_axis, name="X"):

@@ -7,7 +7,6 @@ worse than the best.
 """
 
 import hashlib
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -72,8 +71,7 @@ class LocalNoise:
         if fitted is None or fitted.stages is None:
             self.deviations = [np.zeros_like(plane) for plane in self.planes]
         else:
-            # The level as measured, not a little lower, as results want it.
-            self._prior = replace(fitted.stages, n_views=1, level_factor=1.0)
+            self._prior = fitted.stages
             self._intensities = fitted.intensities
             span = fitted.intensities.span
             self._noise = [model.rescaled(span, low) for model in fitted.noise]

@@ -1,11 +1,11 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
 from n2d.noise.channels import channel_correlation, undo_correlation
-from n2d.noise.check import NoiseWarning, Verdict, check_result
+from n2d.noise.check import VERDICTS, NoiseWarning, Verdict, check_result, worst_of
 from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
-from n2d.noise.place import Places, find_places
+from n2d.noise.place import Places, find_pattern, find_places
 from n2d.noise.refine import (
     UNDERSTATED,
     discount_texture,
@@ -21,9 +21,11 @@ from n2d.noise.simulate import (
     add_rician_noise,
 )
 from n2d.noise.stabilize import stabilize, unstabilize
+from n2d.noise.told import models_of_channels, noise_from_json, noise_to_json
 
 __all__ = [
     "UNDERSTATED",
+    "VERDICTS",
     "Defects",
     "NoiseModel",
     "NoiseWarning",
@@ -39,10 +41,15 @@ __all__ = [
     "discount_texture",
     "doubt_noise",
     "estimate_noise",
+    "find_pattern",
     "find_places",
     "is_sure",
+    "models_of_channels",
+    "noise_from_json",
+    "noise_to_json",
     "refine_noise",
     "stabilize",
     "undo_correlation",
     "unstabilize",
+    "worst_of",
 ]

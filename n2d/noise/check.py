@@ -23,7 +23,15 @@ _MOST_SPREAD, _MATTERS = 0.55, 0.04
 # Noise of this share of the contrast and more: there is little left to see.
 _DROWNED = 2.0
 
-_FEWEST_PIXELS = 1024
+# Second thoughts that left less than this share of the measured level: one of the two
+# measurements is far off.
+_LEAST_BELIEVED = 0.0
+
+# What was removed counts up to so many deviations: hot pixels are no noise.
+_MOST_DEVIATIONS = 6.0
+
+# Of smaller images the figures mean little.
+_FEWEST_PIXELS = 64**2
 
 
 class NoiseWarning(UserWarning):
@@ -36,15 +44,16 @@ class Verdict:
 
     Attributes
     ----------
-    verdict : {"good", "doubtful", "bad"}
-        How far the result can be trusted.
+    verdict : {"good", "doubtful", "bad"} or None
+        How far the result can be trusted; None where that could not be checked.
     reasons : tuple of str
-        Why, in plain words, with what to do; empty where it is good.
+        Why, in plain words, with what to do, the worst first; empty where it is good.
     figures : dict of str to float
         ``removed``: deviation of what was removed over that of the noise;
         ``correlation``: neighbour correlation of what was removed beyond the noise's;
         ``contrast``: level over the contrast of the denoised image;
-        ``spread``: by what share the level may be off.
+        ``spread``: by what share the level may be off; ``believed``: level over what
+        was measured at first.
     """
 
     verdict: str = "good"
@@ -52,7 +61,7 @@ class Verdict:
     figures: dict = field(default_factory=dict)
 
 
-def check_result(noisy, denoised, noise) -> Verdict:
+def check_result(noisy, denoised, noise, *, strength=1.0, measured=None) -> Verdict:
     """Judge a denoised image by what was removed.
 
     Parameters
@@ -61,7 +70,11 @@ def check_result(noisy, denoised, noise) -> Verdict:
         Windows of one channel before and after, in the units of `noise`; patterns that
         stay in their place taken out of both.
     noise : NoiseModel
-        What the denoiser was told.
+        What is known of their noise.
+    strength : float, default=1.0
+        How much more of it the denoiser was told, as the user wished.
+    measured : NoiseModel, optional
+        What was measured at first, before second thoughts.
 
     Returns
     -------
@@ -80,10 +93,16 @@ def check_result(noisy, denoised, noise) -> Verdict:
     'bad'
     """
     n_pixels = sum(window.size for window in noisy)
-    if n_pixels < _FEWEST_PIXELS or not noise.level > 0:
+    if not noise.level > 0:
         return Verdict()
+    if n_pixels < _FEWEST_PIXELS:
+        return Verdict(None, ("the image is too small to check the result",))
     removed = [
-        stabilize(before, noise) - stabilize(after, noise)
+        np.clip(
+            stabilize(before, noise) - stabilize(after, noise),
+            -_MOST_DEVIATIONS,
+            _MOST_DEVIATIONS,
+        )
         for before, after in zip(noisy, denoised, strict=True)
     ]
     level = float(np.sqrt(sum(np.sum(r * r) for r in removed) / n_pixels))
@@ -101,10 +120,46 @@ def check_result(noisy, denoised, noise) -> Verdict:
         "correlation": beyond,
         "contrast": share,
         "spread": spread,
+        "believed": 1.0,
     }
-    found = list(_findings(figures))
-    worst = max((VERDICTS.index(verdict) for verdict, _ in found), default=0)
-    return Verdict(VERDICTS[worst], tuple(reason for _, reason in found), figures)
+    if measured is not None and measured.level > 0:
+        figures["believed"] = noise.level / measured.level
+    found = [
+        Verdict(v, (reason,), figures) for v, reason in _findings(figures, strength)
+    ]
+    return worst_of(found) if found else Verdict(figures=figures)
+
+
+def worst_of(verdicts) -> Verdict:
+    """Sum up several verdicts.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        At least one; of several channels or images.
+
+    Returns
+    -------
+    Verdict
+        The worst, with its figures, and the reasons of all, each once.
+
+    Examples
+    --------
+    >>> from n2d.noise import Verdict, worst_of
+    >>> worst_of([Verdict(), Verdict("bad", ("too dark",)), Verdict()])
+    Verdict(verdict='bad', reasons=('too dark',), figures={})
+    """
+    # What was checked says more than what was not.
+    order = (None, *VERDICTS)
+    ranked = sorted(verdicts, key=lambda v: -order.index(v.verdict))
+    worst = ranked[0]
+    reasons = [
+        reason
+        for verdict in ranked
+        if (verdict.verdict is None) == (worst.verdict is None)
+        for reason in verdict.reasons
+    ]
+    return Verdict(worst.verdict, tuple(dict.fromkeys(reasons)), worst.figures)
 
 
 def _expected(denoised, noise):
@@ -127,10 +182,11 @@ def _neighbours(removed, axis):
     return float(product / power) if power > 0 else 0.0
 
 
-def _findings(figures):
+def _findings(figures, strength):
     """Yield verdicts and reasons."""
     if figures["contrast"] >= _MATTERS:
-        if figures["removed"] < _LEAST_REMOVED:
+        # Who asks for less gets less.
+        if figures["removed"] < _LEAST_REMOVED and strength >= 1:
             hardly = figures["removed"] < _HARDLY_REMOVED
             yield (
                 "bad" if hardly else "doubtful",
@@ -143,7 +199,14 @@ def _findings(figures):
                 "noise and fine texture cannot be told apart: the level may be off by "
                 f"{figures['spread']:.0%}; give the noise, if you know it",
             )
-    if figures["removed"] > _MOST_REMOVED:
+        if figures["believed"] < _LEAST_BELIEVED:
+            yield (
+                "doubtful",
+                "noise and fine texture cannot be told apart: there may be "
+                f"{1 / figures['believed']:.1f} times as much noise; give the noise, "
+                "if you know it",
+            )
+    if figures["removed"] > max(1.0, strength) * _MOST_REMOVED:
         yield (
             "doubtful",
             f"{figures['removed']:.1f} times as much was removed as was measured; "

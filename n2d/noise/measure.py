@@ -55,8 +55,8 @@ _SURE_SPREAD = 0.3
 # the fit cannot.
 _BLURRED = 0.5
 
-# Where it is not sure and speaks of a level below this share of the contrast, it has
-# most likely seen texture.
+# Where it speaks of a level below this share of the contrast, and is not sure or sees
+# no blur, it has most likely seen texture.
 _WEAK_SHARE = 0.02
 
 # A line gives way to a curve only where the perceptron expects to be off by less than
@@ -267,7 +267,9 @@ def _second_reading(fit, power, mean, basis) -> tuple[_Fit, reader.Reading | Non
     ) and (reading.spread < _SURE_SPREAD / 2 or blurred)
     told = np.exp(reading.log_factor) * np.sqrt(fit.variance(mean).mean())
     contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
-    nothing = reading.spread > _SURE_SPREAD and told < _WEAK_SHARE * contrast
+    nothing = told < _WEAK_SHARE * contrast and (
+        reading.spread > _SURE_SPREAD or not blurred
+    )
     if not surprising or nothing:
         return fit, reading._replace(log_factor=0.0)
     factor = np.exp(2 * reading.log_factor)

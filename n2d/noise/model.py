@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from n2d.noise.defects import Defects
+from n2d.noise.written import fields_of, model_of_fields
 
 #: Distances, in pixels, at which the correlation of the noise is kept.
 N_LAGS = 4
@@ -119,6 +121,8 @@ class NoiseModel:
                 wanted = "finite" if name == "offset" else "finite and at least 0"
                 raise ValueError(f"{name} must be {wanted}, got {value!r}")
             object.__setattr__(self, name, value)
+        if self.spread is not None:
+            object.__setattr__(self, "spread", float(self.spread))
         correlation = self.correlation
         correlation = np.array(
             _no_correlation() if correlation is None else correlation, dtype=np.float64
@@ -141,7 +145,7 @@ class NoiseModel:
         if array is None:
             return
         array = np.array(array, dtype=np.float64)
-        if array.ndim != 2 or not np.isfinite(array).all():
+        if array.ndim != 2 or not array.size or not np.isfinite(array).all():
             raise ValueError(f"{name} must be finite and have two axes")
         if name == "place" and not (array > 0).all():
             raise ValueError("place must be above 0 everywhere")
@@ -156,6 +160,10 @@ class NoiseModel:
             )
         if name in ("diagonals", "shared") and not (np.abs(array) <= 1 + 1e-9).all():
             raise ValueError(f"{name} must be within [-1, 1]")
+        if name == "diagonals" and len(array) != 2:
+            raise ValueError("diagonals must have two rows")
+        if name == "shared" and array.shape[0] != array.shape[1]:
+            raise ValueError("shared must be square")
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
@@ -219,6 +227,52 @@ class NoiseModel:
         from n2d.noise.frames import model_of_frames
 
         return model_of_frames(cls, frames, dark, flat)
+
+    def to_json(self) -> str:
+        """Write the model as JSON, which ``n2d denoise --noise FILE`` takes.
+
+        Returns
+        -------
+        text : str
+            An object with the fields that are not as by default.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> print(NoiseModel(level=7.0, gain=2.0).to_json())
+        {
+          "level": 7.0,
+          "gain": 2.0
+        }
+        """
+        return json.dumps(fields_of(self), indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text) -> NoiseModel:
+        """Read what `to_json` has written, or what was written by hand.
+
+        Parameters
+        ----------
+        text : str
+            An object with the fields of a model; only the level has to be there.
+
+        Returns
+        -------
+        noise : NoiseModel
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If it is no JSON, or something in it will not do; the message names it.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> NoiseModel.from_json('{"level": 7, "gain": 2}').gain
+        2.0
+        """
+        return model_of_fields(cls, json.loads(text))
 
     def variance(self, intensity) -> np.ndarray:
         """Give the variance of the noise at given noise-free intensities.

@@ -22,7 +22,7 @@ _FLAT = 0.25
 _LEAST_SPREAD = 0.12
 # A map is believed where the perceptron, without it, expects its error to fall to this
 # share, and below this, and the level changes by less than this in its logarithm.
-_CLEARER, _SURE, _SAME_LEVEL = 0.7, 0.08, 0.8
+_CLEARER, _SURE, _SAME_LEVEL = 0.5, 0.08, 0.8
 # Cells of a row or column at least.
 _FEWEST_CELLS = 5
 

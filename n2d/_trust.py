@@ -1,0 +1,95 @@
+"""How far a result can be trusted, as an estimator tells it."""
+
+import warnings
+
+from sklearn.utils import Bunch
+
+from n2d.noise import NoiseWarning, Verdict, worst_of
+
+_NOT_CHECKED = Verdict(
+    None, ("not checked: with random weights the noise is not measured",)
+)
+
+# Where only windows of many images are read, so large a share of them has to be wrong:
+# of many small ones, one or the other looks odd by chance.
+_SHARE_OF_WINDOWS = 0.25
+
+
+def trust_of(verdicts, whole):
+    """Lay out verdicts for users.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        Of one image, or of every image or window; empty where nothing was checked.
+    whole : bool
+        Whether they are of whole images, rather than of windows of them.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``verdict``, ``reasons``, ``figures``, ``images`` (one Bunch of these three for
+        every verdict) and ``whole``.
+    """
+    verdicts = list(verdicts) or [_NOT_CHECKED]
+    counted = verdicts
+    if not whole and len(verdicts) > 1:
+        worst_first = ("bad", "doubtful", "good", None)
+        order = sorted(verdicts, key=lambda v: worst_first.index(v.verdict))
+        counted = order[int(_SHARE_OF_WINDOWS * len(order)) :]
+    images = [_bunch(verdict) for verdict in verdicts]
+    return Bunch(**_bunch(worst_of(counted)), images=images, whole=bool(whole))
+
+
+def worst_of_fits(trusts):
+    """Sum up several fits, as for the planes of a file.
+
+    Parameters
+    ----------
+    trusts : sequence of Bunch
+        As `trust_of` gives them; at least one.
+
+    Returns
+    -------
+    dict
+        ``verdict``, the worst, and ``reasons``, a list; JSON can hold it.
+    """
+    found = worst_of([Verdict(t.verdict, t.reasons, t.figures) for t in trusts])
+    return {"verdict": found.verdict, "reasons": list(found.reasons)}
+
+
+def in_one_sentence(trust):
+    """Say what is wrong with a result, and what to do.
+
+    Parameters
+    ----------
+    trust : Bunch
+        As `trust_of` gives it.
+
+    Returns
+    -------
+    str or None
+        None where nothing is known to be wrong.
+    """
+    if trust.verdict not in ("doubtful", "bad"):
+        return None
+    how = "is doubtful" if trust.verdict == "doubtful" else "is not to be trusted"
+    return f"the result {how}: {trust.reasons[0]}"
+
+
+def warn_unless_trusted(trust):
+    """Warn where a result is doubtful or bad.
+
+    Parameters
+    ----------
+    trust : Bunch
+        As `trust_of` gives it.
+    """
+    sentence = in_one_sentence(trust)
+    if sentence is not None:
+        warnings.warn(sentence, NoiseWarning, stacklevel=3)
+
+
+def _bunch(verdict):
+    figures = {name: float(value) for name, value in verdict.figures.items()}
+    return Bunch(verdict=verdict.verdict, reasons=verdict.reasons, figures=figures)

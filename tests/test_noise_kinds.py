@@ -1,0 +1,138 @@
+"""Noise that is correlated, shared, striped, or differs by place or by light."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from n2d.datasets import fluorescence_cells
+from n2d.noise import (
+    NoiseModel,
+    channel_correlation,
+    check_result,
+    estimate_noise,
+    find_places,
+    stabilize,
+    undo_correlation,
+    unstabilize,
+)
+
+SCENE = 200.0 * fluorescence_cells((256, 256), rng=1)
+
+
+def white(seed=0, shape=SCENE.shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("blur", [1.0, 1.5])
+def test_noise_blurred_over_several_pixels(blur):
+    noise = ndimage.gaussian_filter(white(), blur, mode="wrap")
+    noise *= 30 / noise.std()
+    found = estimate_noise(SCENE + noise)
+    assert found.level == pytest.approx(30, rel=0.2)
+    neighbours = np.exp(-1 / (4 * blur**2))
+    assert found.autocorrelation()[:2, 1] == pytest.approx(neighbours, abs=0.1)
+
+
+def test_enlarged_noise():
+    noisy = ndimage.zoom(SCENE + 30 * white(), 2, order=1)
+    clean = ndimage.zoom(SCENE, 2, order=1)
+    assert estimate_noise(noisy).level == pytest.approx((noisy - clean).std(), rel=0.15)
+
+
+def test_stripes_and_lattices_are_no_noise():
+    y, x = np.indices(SCENE.shape)
+    lattice = 80 * np.cos(2 * np.pi * x / 5) * np.cos(2 * np.pi * y / 5)
+    stripes = 20 * white(1, (256, 1))
+    for pattern in (lattice, stripes):
+        noisy = SCENE + pattern + 8 * white()
+        noise = estimate_noise(noisy)
+        assert noise.level == pytest.approx(8, rel=0.15)
+        places, _ = find_places(noisy, noise)
+        left = pattern - places.pattern(0, 0, *noisy.shape)
+        assert left.std() < 0.45 * pattern.std()
+        part = places.pattern(30, 50, 60, 70)
+        assert part == pytest.approx(places.pattern(0, 0, 256, 256)[30:90, 50:120])
+
+
+def test_hot_pixels_do_not_count():
+    noisy = SCENE + 5 * white()
+    hot = np.random.default_rng(1).random(noisy.shape) < 0.01
+    noise = estimate_noise(np.where(hot, noisy + 300, noisy))
+    assert noise.level == pytest.approx(5, rel=0.15)
+    assert noise.defects.hot == pytest.approx(0.01, rel=0.3)
+
+
+def test_noise_that_differs_from_place_to_place():
+    local = np.linspace(5, 15, 256)
+    noisy = SCENE + local * white()
+    places, noise = find_places(noisy, estimate_noise(noisy))
+    level = noise.level * places.levels(0, 0, *noisy.shape).mean(axis=0)
+    assert level[16:-16] == pytest.approx(local[16:-16], rel=0.25)
+    even = SCENE + 10 * white()
+    assert not find_places(even, estimate_noise(even))[0]
+
+
+def test_noise_that_falls_with_intensity():
+    counts = np.random.default_rng(0).poisson(SCENE / 2 + 10.0)
+    rising, falling = estimate_noise(counts), estimate_noise(200 - counts)
+    assert falling.level == pytest.approx(rising.level, rel=0.1)
+    assert falling.variance(180) < 0.6 * falling.variance(140)
+
+
+def test_curve_is_stabilised_without_bias():
+    at = np.linspace(0, 100, 50)
+    noise = NoiseModel(level=5.0, curve=[at, (8 - 0.06 * at) ** 2])
+    for clean in (20.0, 50.0, 80.0):
+        noisy = clean + np.sqrt(noise.variance(clean)) * white(3)
+        seen = stabilize(noisy, noise)
+        assert seen.std() == pytest.approx(1, abs=0.03)
+        assert unstabilize(seen.mean(), noise) == pytest.approx(clean, abs=0.15)
+    assert unstabilize(stabilize(at, noise), noise, unbiased=False) == pytest.approx(
+        at, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("share", [0.4, 0.8])
+def test_noise_that_channels_share_is_undone(share):
+    common, own = white(9), white(10, (3, 256, 256))
+    noise = np.sqrt(share) * common + np.sqrt(1 - share) * own
+    found = channel_correlation([SCENE / 20 + noise])
+    assert found[0, 1:] == pytest.approx(share, abs=0.1)
+    apart = np.tensordot(undo_correlation(found), noise, axes=1).reshape(3, -1)
+    assert np.cov(apart) == pytest.approx(np.eye(3), abs=0.15)
+    assert channel_correlation([SCENE / 20 + own]) is None
+
+
+def test_frames_calibrate():
+    rng = np.random.default_rng(0)
+    light = np.linspace(20, 200, 128) * np.ones((6, 128, 1))
+
+    def capture(light):
+        return 100 + 2 * rng.poisson(light / 2) + rng.normal(0, 3, light.shape)
+
+    dark, flat = capture(0 * light), capture(0 * light + 150)
+    both = (NoiseModel.from_frames(dark=dark, flat=flat),)
+    for noise in (*both, NoiseModel.from_frames(capture(light))):
+        assert noise.gain == pytest.approx(2, rel=0.1)
+        assert noise.variance(200) == pytest.approx(209, rel=0.1)
+    with pytest.raises(ValueError, match="two or more frames"):
+        NoiseModel.from_frames(dark[:1])
+
+
+def test_check_tells_good_from_bad():
+    noisy = SCENE + 20 * white()
+    noise = NoiseModel(level=20.0)
+    assert check_result([noisy], [SCENE], noise).verdict == "good"
+    assert check_result([noisy], [noisy], noise).verdict == "bad"
+    blurred = ndimage.gaussian_filter(noisy, 8)
+    assert check_result([noisy], [blurred], noise).verdict != "good"
+
+
+def test_autocorrelation_has_four_directions():
+    noise = NoiseModel(
+        1.0, correlation=[[0.5, 0.2], [0.4, 0.1]], diagonals=[[0.3], [0]]
+    )
+    assert noise.autocorrelation().shape == (4, 4)
+    assert noise.autocorrelation()[:, 1].tolist() == [0.5, 0.4, 0.3, 0.0]
+    with pytest.raises(ValueError, match="diagonals"):
+        NoiseModel(1.0, diagonals=[[2.0], [0]])

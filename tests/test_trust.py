@@ -1,0 +1,183 @@
+"""`trust_`: what a fit says of its own result."""
+
+import json
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import n2d
+from n2d import Noise2DetailDenoiser, NoiseWarning
+from n2d._trust import trust_of
+from n2d.datasets import fluorescence_cells
+from n2d.noise import NoiseModel, Verdict, check_result, worst_of
+
+SCENE = 200.0 * fluorescence_cells((128, 128), rng=1)
+RANDOM = {"init": "random", "max_iter": 2, "detail_max_iter": 2, "hidden_channels": 6}
+
+
+def white(seed=0, shape=SCENE.shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def drowned(seed=0):
+    """A scene of which nearly nothing is left to see."""
+    return 0.01 * SCENE + 20 * white(seed)
+
+
+def fitted(X, **parameters):
+    """Fit without caring for warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseWarning)
+        return Noise2DetailDenoiser(random_state=0, **parameters).fit(X)
+
+
+@pytest.mark.parametrize("sigma", [5, 15, 30])
+def test_a_good_result_is_good_and_warns_not(sigma):
+    trust = Noise2DetailDenoiser(random_state=0).fit(SCENE + sigma * white()).trust_
+    assert (trust.verdict, trust.reasons, trust.whole) == ("good", (), True)
+    assert trust.figures["removed"] == pytest.approx(1, abs=0.2)
+    assert [image.verdict for image in trust.images] == ["good"]
+
+
+def test_colours_are_judged_together():
+    X = SCENE + 10 * white(1, (3, 128, 128))
+    trust = Noise2DetailDenoiser(random_state=0, channel_axis=0).fit(X).trust_
+    assert trust.verdict == "good"
+    assert len(trust.images) == 1
+
+
+def test_a_doubtful_result_warns_once_in_one_sentence_with_what_to_do():
+    with pytest.warns(NoiseWarning) as caught:
+        denoiser = Noise2DetailDenoiser(random_state=0).fit(drowned())
+    assert len(caught) == 1
+    assert denoiser.trust_.verdict != "good"
+    text = str(caught[0].message)
+    assert denoiser.trust_.reasons[0] in text
+    assert "\n" not in text
+    # To denoise with it is no news.
+    denoiser.transform(drowned())
+
+
+def test_the_warning_is_public():
+    assert n2d.NoiseWarning is NoiseWarning
+    assert issubclass(NoiseWarning, UserWarning)
+
+
+def test_the_verdict_does_not_depend_on_the_scale():
+    X = SCENE + 10 * white()
+    one, other = fitted(X).trust_, fitted(3e-4 * X - 7).trust_
+    assert one.verdict == other.verdict
+    assert other.figures == pytest.approx(one.figures, rel=0.02, abs=0.02)
+
+
+def test_of_several_images_the_worst():
+    images = [SCENE + 20 * white(1), drowned(2), SCENE + 20 * white(3)]
+    trust = fitted(images).trust_
+    verdicts = [image.verdict for image in trust.images]
+    assert verdicts[1] == trust.verdict != "good"
+    assert verdicts[0] == verdicts[2] == "good"
+    assert trust.reasons == trust.images[1].reasons
+    assert trust.whole
+
+
+def test_of_too_many_pixels_windows_are_judged():
+    stack = SCENE + 10 * white(4, (20, 128, 128))
+    trust = fitted(stack).trust_
+    assert trust.verdict == "good"
+    assert not trust.whole
+    assert len(trust.images) > 1
+
+
+def test_some_odd_windows_are_no_verdict_of_all():
+    odd = Verdict("bad", ("odd",))
+    few, many = [odd] * 3 + [Verdict()] * 17, [odd] * 6 + [Verdict()] * 14
+    assert trust_of(few, whole=False).verdict == "good"
+    assert trust_of(many, whole=False).verdict == "bad"
+    assert trust_of(few, whole=True).verdict == "bad"
+
+
+@pytest.mark.parametrize(
+    ("X", "parameters", "verdict"),
+    [
+        (SCENE + white(), RANDOM, None),
+        (SCENE + white(), {**RANDOM, "solver": "paper"}, None),
+        (np.add.outer(np.zeros(96), np.arange(96) // 24), {}, None),
+        (SCENE[:40, :40] + 10 * white()[:40, :40], {}, None),
+        (np.full((96, 96), 3.0), {}, "good"),
+    ],
+    ids=["random", "paper", "no noise", "small", "flat"],
+)
+def test_what_was_not_checked_is_not_called_good(X, parameters, verdict):
+    trust = Noise2DetailDenoiser(random_state=0, **parameters).fit(X).trust_
+    assert trust.verdict == verdict
+    assert (trust.reasons == ()) == (verdict == "good")
+
+
+def test_who_asks_for_less_gets_no_warning_for_that():
+    X = SCENE + 10 * white()
+    assert fitted(X, strength=0.3).trust_.verdict == "good"
+
+
+def test_trust_is_saved_and_pickled(tmp_path):
+    denoiser = fitted([drowned(), SCENE + 20 * white()])
+    denoiser.save(tmp_path / "model.n2d")
+    loaded = Noise2DetailDenoiser.load(tmp_path / "model.n2d")
+    for copy in (loaded, pickle.loads(pickle.dumps(denoiser))):
+        assert copy.trust_ == denoiser.trust_
+        assert type(copy.trust_) is type(denoiser.trust_)
+    json.dumps(denoiser.trust_)
+
+
+def test_a_file_says_how_far_to_trust_it(tmp_path):
+    np.save(tmp_path / "noisy.npy", np.stack([drowned(), SCENE + 20 * white()]))
+    with pytest.warns(NoiseWarning):
+        done = n2d.denoise_file(
+            tmp_path / "noisy.npy",
+            tmp_path / "clean.npy",
+            axes="TYX",
+            fit_per="plane",
+            random_state=0,
+        )
+    assert done.trust["verdict"] != "good"
+    assert done.trust["reasons"]
+
+
+# -- the check alone ---------------------------------------------------------------
+
+
+def test_each_wrong_has_its_reason():
+    noisy, noise = SCENE + 20 * white(), NoiseModel(20.0)
+    mean = ndimage.uniform_filter(noisy, 21)
+    for denoised, told, reason in [
+        (noisy, noise, "only 0%"),
+        (mean, noise, "has structure"),
+        (SCENE, NoiseModel(10.0), "2.0 times as much was removed"),
+        (0.02 * SCENE, NoiseModel(20.0), "stronger than the contrast"),
+    ]:
+        found = check_result([noisy], [denoised], told)
+        assert found.verdict in ("doubtful", "bad")
+        assert any(reason in text for text in found.reasons), found
+    assert check_result([noisy], [SCENE], noise) == Verdict(
+        figures=check_result([noisy], [SCENE], noise).figures
+    )
+
+
+def test_hot_pixels_are_no_noise():
+    noisy = SCENE + 10 * white()
+    hot = np.random.default_rng(1).random(noisy.shape) < 0.01
+    noisy[hot] += 500
+    assert check_result([noisy], [SCENE], NoiseModel(10.0)).verdict == "good"
+
+
+def test_the_worst_verdict_has_all_reasons_once():
+    verdicts = [
+        Verdict("doubtful", ("a", "b"), {"removed": 1.0}),
+        Verdict(None, ("too small",)),
+        Verdict("bad", ("c", "b"), {"removed": 0.0}),
+        Verdict(),
+    ]
+    assert worst_of(verdicts) == Verdict("bad", ("c", "b", "a"), {"removed": 0.0})
+    assert worst_of(verdicts[1:2]) == verdicts[1]
