@@ -57,7 +57,7 @@ MAY_IMPORT = {
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
-    "_planes": ({"applying", "fitting"}, set()),
+    "_planes": ({"applying", "fitting", "noise"}, set()),
     "denoiser": (
         {"_base", "_parameters", "_planes", "_progress", "_sklearn", "_trust"}
         | {"applying", "core", "fitting", "images", "model_file"},
