@@ -87,7 +87,10 @@ def main():
     noise = np.random.default_rng(3).normal(size=(512, 512))
     left = n2d(noise).std()
     lines += [f"Of noise alone {100 * left:.2f} % of its deviation is left.", ""]
-    lines += ["| scene | n2d | vst-bm3d | best Gaussian |", "| --- | ---: | ---: | ---: |"]
+    lines += [
+        "| scene | n2d | vst-bm3d | best Gaussian |",
+        "| --- | ---: | ---: | ---: |",
+    ]
     for name, *figures in rows():
         lines.append(f"| {name} | " + " | ".join(f"{f:.2f}" for f in figures) + " |")
         print(lines[-1], flush=True)

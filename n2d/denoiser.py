@@ -12,6 +12,7 @@ from n2d._parameters import Parameters, settled_data_range, settled_factors
 from n2d._planes import PlaneByPlane
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
+from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
 from n2d.applying.tiled import STANDARD_ERROR
@@ -24,6 +25,7 @@ from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
 from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
+from n2d.noise.told import models_of_channels
 
 
 class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
@@ -52,8 +54,15 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
         where the package ships weights for the network asked for and the solver is
         ``"fast"``, else ``"random"``.
+    noise : "auto", float, NoiseModel or sequence of these, default="auto"
+        ``"auto"`` measures the noise. A number is the standard deviation of white noise
+        in the units of X. An `n2d.noise.NoiseModel`, such as
+        ``NoiseModel.from_frames`` makes, is believed, all of it, and nothing is
+        measured; its map of places and its patterns count where `fit` sees one image.
+        A sequence has one for every channel. For synthetic weights; anything but
+        ``"auto"`` is an error with others.
     strength : float, default=1.0
-        How much is smoothed: the measured noise level times this is what the network
+        How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
     hidden_channels : int, default=48
@@ -94,9 +103,9 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     networks_ : tuple of torch.nn.Module
         The networks of stage 1 and, where it is on, stage 3.
     noise_ : NoiseModel, tuple of NoiseModel, list of these, or None
-        The measured noise in the units of X (level, gain, offset, correlation), for
-        every channel if there are several; a list over the images of X, where their
-        noise differs. None with random weights.
+        The noise in the units of X (level, gain, offset, correlation), measured or as
+        it was told, for every channel if there are several; a list over the images of
+        X, where their noise differs. None with random weights.
     trust_ : Bunch
         How far the result can be trusted, judged by what was removed from what `fit`
         read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
@@ -113,8 +122,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         synthetic weights, how much the round changed the measured noise.
     stop_reason_ : str
         Why `fit` stopped: "schedule ended", "held-out loss settled" (a stage stopped
-        early, started from random weights), "noise settled", "max_iter reached" or
-        "no noise found".
+        early, started from random weights), "noise settled", "max_iter reached",
+        "noise given" or "no noise found".
     data_range_ : tuple of two floats
         The (low, high) values that are mapped to 0 and 1.
     mixture_ : dict of int to float
@@ -173,6 +182,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         *,
         solver="fast",
         init="auto",
+        noise="auto",
         strength=1.0,
         hidden_channels=48,
         max_iter="auto",
@@ -187,6 +197,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     ):
         self.solver = solver
         self.init = init
+        self.noise = noise
         self.strength = strength
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
@@ -201,6 +212,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
 
     # -- fitting -------------------------------------------------------------------
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Settle all that depends on the data: scale, noise and weights.
@@ -259,6 +271,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
                         plan,
                         shape=shape_of_whole(images, windows),
                         one_image=len(images) == 1,
+                        noise=self._told_noise(len(windows[0])),
                     )
                     fitted = fit_stack_from_prior(
                         images, windows, data_range, plan, resources
@@ -312,6 +325,11 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
                 f"strength={self.strength} is for the network that was trained "
                 "beforehand; with solver='paper' or init='random' it must be 1"
             )
+        if not isinstance(self.noise, str):
+            raise ValueError(
+                "noise is for the network that was trained beforehand; with "
+                "solver='paper' or init='random' it must be 'auto'"
+            )
         plan = PaperPlan if self.solver == "paper" else CropPlan
         return plan(
             self.hidden_channels,
@@ -341,6 +359,12 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
             )
         return shipped
 
+    def _told_noise(self, n_channels):
+        """What the user says about the noise: a model for every channel, or None."""
+        if isinstance(self.noise, str):
+            return None
+        return models_of_channels(self.noise, n_channels)
+
     # -- applying ------------------------------------------------------------------
 
     def fit_transform(self, X, y=None, *, callback=None):
@@ -363,6 +387,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
+    @undisturbed
     def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
@@ -454,6 +479,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
             results = self._results(images, names, region, out, callback)
         return tuple(results) if return_std else results[0]
 
+    @undisturbed
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.
 

@@ -116,6 +116,7 @@ def test_transform_stages():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*stronger than the contrast")  # nothing but noise
 @pytest.mark.parametrize("factors", [(2, 4), (3,), ()])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_tiles_change_nothing(monkeypatch, solver, factors):

@@ -27,8 +27,10 @@ MAY_IMPORT = {
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_progress": (set(), {"rich"}),
+    "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
     "images": ({"images"}, {"numpy"}),
+    "images.filling": (set(), {"numpy", "scipy"}),
     "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
     # what is read and what it looks like to a network: arrays, no tensors
     "fitting.windows": (set(), {"numpy"}),
@@ -59,8 +61,9 @@ MAY_IMPORT = {
     ),
     "_planes": ({"applying", "fitting", "noise"}, set()),
     "denoiser": (
-        {"_base", "_parameters", "_planes", "_progress", "_sklearn", "_trust"}
-        | {"applying", "core", "fitting", "images", "model_file"},
+        {"_base", "_memory", "_parameters", "_planes", "_progress", "_sklearn"}
+        | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
+        | {"model_file", "noise"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
@@ -79,7 +82,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"},
+        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
+        | {"noise"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily
@@ -87,7 +91,15 @@ MAY_IMPORT = {
     "__main__": ({"cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
-        {"_progress", "baselines", "cli", "comparison", "datasets", "denoiser"}
+        {
+            "_parameters",
+            "_progress",
+            "baselines",
+            "cli",
+            "comparison",
+            "datasets",
+            "denoiser",
+        }
         | {"files", "io", "metrics", "model_file", "model_selection", "noise"},
         {"click", "matplotlib", "numpy", "PIL", "rich", "sklearn", "torch", "typer"},
     ),

@@ -29,6 +29,8 @@ def fit(
     config: options.ConfigOption = None,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
+    noise: options.NoiseOption = None,
+    strength: options.StrengthOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,

@@ -141,7 +141,7 @@ class Intensities:
         return back
 
 
-def decorrelating_rotation(windows, spread=0.0):
+def decorrelating_rotation(windows, spread=0.0, shared=None):
     """Find the rotation of the channels to their principal components.
 
     Noise that the channels share is undone first: the network sees channels whose
@@ -154,6 +154,8 @@ def decorrelating_rotation(windows, spread=0.0):
     spread : float, default=0.0
         By what share that deviation may be off: where it may be much, what the channels
         share is texture.
+    shared : ndarray of shape (C, C), optional
+        Correlation of the noise between the channels, where it is known.
 
     Returns
     -------
@@ -162,8 +164,12 @@ def decorrelating_rotation(windows, spread=0.0):
         channels is independent; None where there is one channel or the channels show
         different things.
     """
-    shared = channel_correlation(windows)
-    if shared is None or (spread > _MOST_SPREAD and np.abs(shared).min() < _COPIES):
+    if shared is None:
+        shared = channel_correlation(windows)
+        texture = spread > _MOST_SPREAD
+        if shared is not None and texture and np.abs(shared).min() < _COPIES:
+            shared = None
+    if shared is None:
         return _principal_components(windows)
     apart = undo_correlation(shared)
     rotation = _principal_components([np.tensordot(apart, w, axes=1) for w in windows])

@@ -13,7 +13,7 @@ import numbers
 import numpy as np
 
 from n2d.images.rounding import convert
-from n2d.images.writable import are_one, check_writable, reads_lazily
+from n2d.images.writable import are_one, check_writable, is_dask, reads_lazily
 
 
 class Image:
@@ -73,7 +73,8 @@ class Image:
             raise ValueError(
                 f"Input {self._name} contains {kind}, in rows {rows.start} to "
                 f"{rows.stop - 1} and columns {columns.start} to {columns.stop - 1}"
-                f"{self._where()}. Replace such pixels before denoising"
+                f"{self._where()}. Replace such pixels before denoising, or "
+                "have files denoised around them: nan='mask' (--nan mask)"
             )
         missing = (height - values.shape[1], width - values.shape[2])
         if any(missing):
@@ -203,7 +204,7 @@ class Images:
     @property
     def are_lazy(self):
         """Whether there are Dask arrays among the arrays."""
-        return any(hasattr(array, "__dask_graph__") for array in self.arrays)
+        return any(map(is_dask, self.arrays))
 
     def cropped(self, region):
         """Return what a region of every image is, without reading it.
@@ -355,11 +356,17 @@ def _settle_region(region, shape):
 
 
 def _is_array(item):
-    return hasattr(item, "shape") and getattr(item, "ndim", 0) > 0
+    if hasattr(item, "shape"):
+        return getattr(item, "ndim", 0) > 0
+    return hasattr(item, "__array_interface__")  # as pictures of Pillow have
 
 
 def _as_array(X, name):
     """Return X as something with shape, dtype and windows, or say what is wrong."""
+    if isinstance(X, np.ma.MaskedArray) and not np.any(X.mask):
+        X = X.data
+    if hasattr(X, "detach") and hasattr(X, "numpy"):
+        X = _from_tensor(X)
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array; fill the masked pixels first, for example by "
@@ -389,6 +396,15 @@ def _as_array(X, name):
     if isinstance(array, np.ndarray):
         array = array.view(np.ndarray)  # a np.matrix would keep two axes
     return array
+
+
+def _from_tensor(tensor):
+    """Return a tensor of Torch as an array, whatever is attached to it."""
+    tensor = tensor.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:  # of 16 bits in a way that NumPy has not
+        return tensor.float().numpy()
 
 
 def _numbers(array, name):

@@ -10,7 +10,7 @@ def check_writable(array, source, shape):
             "out must be an array that can be written to, such as a NumPy array, a "
             f"memory map or a Zarr array, got {type(array).__name__}"
         )
-    if hasattr(array, "__dask_graph__"):
+    if is_dask(array):
         raise TypeError(
             "out must not be a Dask array: transform a Dask array, and write the lazy "
             "result with its own to_zarr or store"
@@ -48,6 +48,11 @@ def _place_on_disk(array):
             return array.filename
         array = array.base
     return getattr(array, "store_path", None)
+
+
+def is_dask(array):
+    """Whether an array is computed by Dask; xarray's may be, and are asked."""
+    return hasattr(array, "__dask_graph__") and array.__dask_graph__() is not None
 
 
 def reads_lazily(X):

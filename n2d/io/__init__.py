@@ -10,7 +10,7 @@ from n2d.io._formats import SUFFIXES, format_of, name_in, suffix_of
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import View
 from n2d.io._ledger import fingerprint
-from n2d.io._reading import is_image, open_image, read_image
+from n2d.io._reading import files_of, is_image, open_image, read_image
 from n2d.io._writing import check_output, create_image, is_result_of, write_image
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "check_output",
     "check_target",
     "create_image",
+    "files_of",
     "fingerprint",
     "format_of",
     "is_image",

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._limits import check_size
 
 # Pillow's modes of 8 bits per sample that are read: (axes, last sample is opacity)
@@ -16,6 +16,7 @@ _MODES = {
     "RGBA": ("YXS", True),
 }
 _KEPT = ("dpi", "exif", "icc_profile")
+_ORIENTATION = 274
 _JPEG_QUALITY = 95
 
 
@@ -38,16 +39,20 @@ def read(path):
         check_size(path, (*image.size[::-1], samples), "u1", stored=stored)
         metadata = {key: image.info[key] for key in _KEPT if key in image.info}
         kind = image.format.lower()
+        notes = ()
+        orientation = image.getexif().get(_ORIENTATION)
+        if orientation in range(2, 9):
+            metadata["orientation"] = orientation
+            notes = (turned(orientation),)
         if depth == 16:
             data = np.array(image).astype(np.uint16)
-            return ImageFile(data, "YX", kind, metadata=metadata)
-        notes = ()
+            return ImageFile(data, "YX", kind, metadata=metadata, notes=notes)
         if image.mode == "P":
             mode = "RGBA" if "transparency" in image.info else "RGB"
-            notes = (f"a palette image, read as {mode}, and to be written as {mode}",)
+            notes += (f"a palette image, read as {mode}, and to be written as {mode}",)
             image = image.convert(mode)
         elif "transparency" in image.info:
-            notes = ("the transparent colour is not kept",)
+            notes += ("the transparent colour is not kept",)
         if image.mode not in _MODES:
             raise ImageFileError(
                 f"{path}: pixels of kind {image.mode!r} are not supported; convert the "

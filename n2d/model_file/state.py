@@ -5,7 +5,6 @@ import math
 import numpy as np
 import torch
 from pydantic import ValidationError
-from sklearn.utils import Bunch
 
 from n2d._parameters import Parameters, complaint_about
 from n2d.core.network import Correction, DenoisingNetwork
@@ -14,20 +13,24 @@ from n2d.core.prior_stages import PriorStages
 from n2d.core.stages import TrainedStages
 from n2d.fitting.intensities import Intensities
 from n2d.model_file.container import ModelFileError, writer
-from n2d.model_file.fields import Fields, is_number
+from n2d.model_file.fields import Fields
+from n2d.model_file.measured import (
+    MOST_CHANNELS,
+    describe_noise,
+    describe_noises,
+    describe_places,
+    describe_trust,
+    floats,
+    restore_array,
+    restore_noises,
+    restore_places,
+    restore_trust,
+)
 from n2d.model_file.networks import build_network, describe_network
-from n2d.noise import VERDICTS, Defects, NoiseModel, Places
+from n2d.noise import NoiseModel, noise_from_json, noise_to_json
+from n2d.noise.told import models_of_channels
 
-_MOST_CHANNELS = 2**14
-_MOST_LAGS = 64
-_MOST_WAVES = 1024
-_MOST_VERDICTS = 2**18
 _LARGEST_ALIGNMENT = 2**14
-
-# What noise models, defects and places are made of, besides plain numbers.
-_NOISE_ARRAYS = ("diagonals", "place", "shared", "curve")
-_DEFECT_SIZES = ("hot", "rows", "columns")
-_PLACE_ARRAYS = ("rows", "columns", "waves", "level")
 
 
 def describe(estimator):
@@ -56,12 +59,12 @@ def describe(estimator):
     noise = estimator.noise_
     tensors = {"loss_curve": np.array(estimator.loss_curve_, np.float64)}
     if isinstance(noise, NoiseModel):
-        noise = _noise(noise, "noise", tensors)
+        noise = describe_noise(noise, "noise", tensors)
     elif noise is not None:
-        noise = _each(noise, "noise", tensors)
+        noise = describe_noises(noise, "noise", tensors)
     told = intensities.noise
     if told is not None:
-        told = _each(told, "intensities.noise", tensors)
+        told = describe_noises(told, "intensities.noise", tensors)
     for name in ("rotation", "shift"):
         array = getattr(intensities, name)
         if array is not None:
@@ -83,19 +86,15 @@ def describe(estimator):
         "n_channels": int(estimator._n_channels),
         "n_features_in": getattr(estimator, "n_features_in_", None),
         "feature_names_in": None if names is None else list(names),
-        "data_range": _floats(estimator.data_range_),
+        "data_range": floats(estimator.data_range_),
         "noise": noise,
         "mixture": _pairs(estimator.mixture_),
         "stop_reason": estimator.stop_reason_,
-        "trust": {
-            **_describe_verdict(estimator.trust_),
-            "images": [_describe_verdict(image) for image in estimator.trust_.images],
-            "whole": estimator.trust_.whole,
-        },
+        "trust": describe_trust(estimator.trust_),
         "intensities": {
-            "data_range": _floats(intensities.data_range),
+            "data_range": floats(intensities.data_range),
             "noise": told,
-            "places": _describe_places(intensities.places, tensors),
+            "places": describe_places(intensities.places, tensors),
         },
         "networks": networks,
         "stages": _describe_stages(stages),
@@ -105,8 +104,11 @@ def describe(estimator):
 
 def _parameter(name, value):
     """Return a constructor parameter as JSON can hold it."""
+    value = noise_to_json(value) if name == "noise" else value
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, dict):
+        return value
     if isinstance(value, (tuple, list)):
         return [_parameter(name, item) for item in value]
     if isinstance(value, np.random.RandomState):
@@ -119,57 +121,8 @@ def _parameter(name, value):
     )
 
 
-def _floats(values):
-    return [float(value) for value in values]
-
-
 def _pairs(weights):
     return [[int(factor), float(weight)] for factor, weight in weights.items()]
-
-
-def _each(models, prefix, tensors):
-    return [_noise(model, f"{prefix}.{i}", tensors) for i, model in enumerate(models)]
-
-
-def _noise(model, prefix, tensors):
-    """Describe a noise model, and put its arrays among the tensors."""
-    arrays = [name for name in _NOISE_ARRAYS if getattr(model, name) is not None]
-    tensors |= {f"{prefix}.{name}": getattr(model, name) for name in arrays}
-    defects = model.defects
-    if defects is not None:
-        defects = {
-            **{name: float(getattr(defects, name)) for name in _DEFECT_SIZES},
-            "periods": [_floats(period) for period in defects.periods],
-        }
-    return {
-        "level": model.level,
-        "gain": model.gain,
-        "offset": model.offset,
-        "read_noise": model.read_noise,
-        "correlation": model.correlation.tolist(),
-        "spread": model.spread,
-        "defects": defects,
-        "arrays": arrays,
-    }
-
-
-def _describe_places(places, tensors):
-    """Describe what is known of an image's places; their arrays become tensors."""
-    if places is None:
-        return None
-    for i, of_channel in enumerate(places):
-        for name in _PLACE_ARRAYS:
-            array = np.asarray(getattr(of_channel, name), np.float64)
-            tensors[f"intensities.places.{i}.{name}"] = array
-    return {"shape": [int(n) for n in places[0].shape]}
-
-
-def _describe_verdict(found):
-    return {
-        "verdict": found.verdict,
-        "reasons": list(found.reasons),
-        "figures": dict(found.figures),
-    }
 
 
 def _describe_stages(stages):
@@ -213,13 +166,13 @@ def restore(make, document, tensors):
         fields.take(name)
     estimator = _unfitted(make, fields, document)
 
-    n_channels = fields.integer("n_channels", 1, _MOST_CHANNELS)
+    n_channels = fields.integer("n_channels", 1, MOST_CHANNELS)
     state = {"_n_channels": n_channels}
     state["input_fingerprint_"] = _input(Fields(fields.take("input"), "input"))
     state |= _features(fields)
     state["data_range_"] = fields.interval("data_range")
     state["noise_"] = fields.optional(
-        "noise", lambda name: _models(fields, name, None, tensors)
+        "noise", lambda name: restore_noises(fields, name, None, tensors)
     )
     if isinstance(state["noise_"], NoiseModel) and n_channels > 1:
         raise fields.wrong("noise", f"a list of {n_channels}, one for every channel")
@@ -231,7 +184,7 @@ def restore(make, document, tensors):
         raise fields.wrong("mixture", "the weights of 1 and of small factors")
     state["downsampling_factors_"] = factors
     state["stop_reason_"] = fields.text("stop_reason")
-    state["trust_"] = _trust(Fields(fields.take("trust"), "trust"))
+    state["trust_"] = restore_trust(Fields(fields.take("trust"), "trust"))
 
     intensities = Fields(fields.take("intensities"), "intensities")
     state["_intensities"] = _intensities(intensities, tensors, n_channels)
@@ -239,7 +192,7 @@ def restore(make, document, tensors):
     state["_stages"] = fields.optional(
         "stages", lambda name: _stages(Fields(fields.take(name), name), tensors, state)
     )
-    curve = _array(fields, tensors, "loss_curve", np.float64, ndim=1)
+    curve = restore_array(tensors, "loss_curve", np.float64, ndim=1)
     if not curve.size:
         raise fields.wrong("loss_curve", "at least one value")
     state["loss_curve_"] = curve.tolist()
@@ -275,9 +228,14 @@ def _unfitted(make, fields, document):
         raise _refused(complaint_about(name, parameters[name])) from error
     except RuntimeError as error:
         raise _refused(str(error)) from error
-    return make(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
-    )
+    try:
+        noise = noise_from_json(parameters.get("noise", "auto"))
+        if isinstance(noise, tuple):
+            models_of_channels(noise, len(noise))
+    except (TypeError, ValueError) as error:
+        raise _refused(str(error)) from error
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
+    return make(**values | {"noise": noise})
 
 
 def _refused(reason):
@@ -318,97 +276,14 @@ def _features(fields):
     return state
 
 
-def _trust(fields):
-    """Return how far the result could be trusted when it was fitted."""
-    images = [
-        _verdict(Fields(item, f"trust.images.{i}"))
-        for i, item in enumerate(fields.each("images", 1, _MOST_VERDICTS))
-    ]
-    whole = fields.choice("whole", (True, False))
-    return Bunch(**_verdict(fields), images=images, whole=whole)
-
-
-def _verdict(fields):
-    """Take the three members of a verdict, and nothing else may be left."""
-    verdict = fields.choice("verdict", (*VERDICTS, None))
-    reasons = fields.each("reasons", 0, 64)
-    if not all(isinstance(r, str) and len(r) <= 1000 for r in reasons):
-        raise fields.wrong("reasons", "short texts")
-    figures = fields.take("figures")
-    if (
-        not isinstance(figures, dict)
-        or len(figures) > 64
-        or not all(map(is_number, figures.values()))
-    ):
-        raise fields.wrong("figures", "numbers")
-    fields.end()
-    return Bunch(verdict=verdict, reasons=tuple(reasons), figures=figures)
-
-
-def _models(fields, member, n_channels, tensors):
-    """Take noise models: a tuple, or one where no number of channels is asked for."""
-    value = fields.take(member)
-    where = ".".join(filter(None, (fields.name, member)))
-    if isinstance(value, dict) and n_channels is None:
-        return _model(Fields(value, where), tensors)
-    most = n_channels or _MOST_CHANNELS
-    if not isinstance(value, list) or not (n_channels or 1) <= len(value) <= most:
-        raise fields.wrong(member, "a noise model for every channel")
-    return tuple(
-        _model(Fields(item, f"{where}.{i}"), tensors) for i, item in enumerate(value)
-    )
-
-
-def _model(fields, tensors):
-    values = {name: fields.number(name) for name in ("level", "gain", "offset")}
-    values["read_noise"] = fields.number("read_noise")
-    values["spread"] = fields.optional("spread", lambda m: fields.number(m, 0.0))
-    values["defects"] = fields.optional(
-        "defects", lambda m: _defects(Fields(fields.take(m), f"{fields.name}.{m}"))
-    )
-    rows = fields.each("correlation", 2, 2)
-    arrays = fields.take("arrays")
-    if not isinstance(arrays, list) or arrays != [
-        name for name in _NOISE_ARRAYS if name in arrays
-    ]:
-        raise fields.wrong("arrays", f"some of {', '.join(_NOISE_ARRAYS)}")
-    fields.end()
-    if not all(
-        isinstance(row, list)
-        and 1 <= len(row) == len(rows[0]) <= _MOST_LAGS
-        and all(map(is_number, row))
-        for row in rows
-    ):
-        raise fields.wrong("correlation", "two rows of numbers")
-    for name in arrays:
-        where = f"{fields.name}.{name}"
-        values[name] = _array(fields, tensors, where, np.float64, ndim=2)
-    try:
-        return NoiseModel(**values, correlation=rows)
-    except (ValueError, TypeError) as error:
-        raise fields.wrong("", f"a noise model, but {error}") from error
-
-
-def _defects(fields):
-    sizes = {name: fields.number(name, 0.0) for name in _DEFECT_SIZES}
-    periods = fields.each("periods", 0, _MOST_WAVES)
-    fields.end()
-    if not all(
-        isinstance(period, list) and len(period) == 2 and all(map(is_number, period))
-        for period in periods
-    ):
-        raise fields.wrong("periods", "pairs of numbers")
-    return Defects(**sizes, periods=[tuple(period) for period in periods])
-
-
 def _intensities(fields, tensors, n_channels):
     found = Intensities(
         fields.interval("data_range"),
         fields.optional(
-            "noise", lambda name: _models(fields, name, n_channels, tensors)
+            "noise", lambda name: restore_noises(fields, name, n_channels, tensors)
         ),
         *(
-            _array(fields, tensors, f"intensities.{name}", np.float64, shape=shape)
+            restore_array(tensors, f"intensities.{name}", np.float64, shape=shape)
             if f"intensities.{name}" in tensors
             else None
             for name, shape in (
@@ -418,7 +293,7 @@ def _intensities(fields, tensors, n_channels):
         ),
         fields.optional(
             "places",
-            lambda name: _places(
+            lambda name: restore_places(
                 Fields(fields.take(name), f"{fields.name}.{name}"), tensors, n_channels
             ),
         ),
@@ -427,29 +302,6 @@ def _intensities(fields, tensors, n_channels):
     if found.noise and len({model.correlation.shape for model in found.noise}) > 1:
         raise fields.wrong("noise", "known at the same distances for every channel")
     return found
-
-
-def _places(fields, tensors, n_channels):
-    """Return what is known of the places of one image, for every channel."""
-    shape = fields.integers("shape", 1, 2**31)
-    fields.end()
-    if len(shape) != 2:
-        raise fields.wrong("shape", "two whole numbers")
-    found = []
-    for i in range(n_channels):
-        name = f"{fields.name}.{i}"
-        rows, columns = (
-            _array(fields, tensors, f"{name}.{lines}", np.float64, shape=(n,))
-            for lines, n in zip(("rows", "columns"), shape, strict=True)
-        )
-        waves = _array(fields, tensors, f"{name}.waves", np.float64, ndim=2)
-        if waves.shape[1] != 4 or len(waves) > _MOST_WAVES:
-            raise fields.wrong(f"{i}.waves", "waves of four numbers each")
-        level = _array(fields, tensors, f"{name}.level", np.float64, ndim=2)
-        if not level.size or not (level > 0).all():
-            raise fields.wrong(f"{i}.level", "above 0 everywhere")
-        found.append(Places(shape, rows, columns, waves, level))
-    return tuple(found)
 
 
 def _networks(fields, tensors, n_channels):
@@ -487,8 +339,8 @@ def _stages(fields, tensors, state):
                 "", f"with the noise's correlation at {N_LAGS} distances"
             )
         shape = (len(intensities.noise), N_DIRECTIONS, n_lags)
-        correlation = _array(
-            fields, tensors, "stages.correlation", np.float32, shape=shape
+        correlation = restore_array(
+            tensors, "stages.correlation", np.float32, shape=shape
         )
         weights = fields.weights("weights")
         factors = tuple(weights)
@@ -502,17 +354,3 @@ def _stages(fields, tensors, state):
         raise fields.wrong("", "stages of the factors that are mixed")
     fields.end()
     return found
-
-
-def _array(fields, tensors, name, dtype, *, shape=None, ndim=None):
-    array = tensors.pop(name, None)
-    if (
-        array is None
-        or array.dtype != dtype
-        or (shape is not None and array.shape != shape)
-        or (ndim is not None and array.ndim != ndim)
-    ):
-        wanted = f"of shape {shape}" if shape is not None else f"with {ndim} axis"
-        # The tensors' names are whole: no object is around them.
-        raise Fields({}).wrong(name, f"a tensor of {np.dtype(dtype)} {wanted}")
-    return array
