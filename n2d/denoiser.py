@@ -149,11 +149,10 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     one value, `transform` returns its input.
 
     The images of X share one fit, unless their noise differs by more than a sixth,
-    given how bright they are. Then each gets its own: of up to 16, each is measured
-    alone; of more, the 16 most different, and the others take over the noise of the one
-    most like them, at the level that four small windows show. `transform` applies that
-    to as many images of the same shapes, by their place in X, and to others what was
-    measured on all.
+    given how bright they are. Then each is measured alone; of more than 16, the 16 most
+    different, and others take over the noise of the one most like them, at the level of
+    four small windows. `transform` applies that to as many images of the same shapes,
+    by their place in X, and to others what was measured on all.
 
     References
     ----------
@@ -295,10 +294,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
-        whole = (
-            len(images) == 1 or fitted.planes is not None or are_whole(images, windows)
-        )
-        self.trust_ = trust_of(fitted.verdicts, whole)
+        whole = are_whole(images, windows) or bool(fitted.planes)
+        self.trust_ = trust_of(fitted.verdicts, whole or len(images) == 1)
         warn_unless_trusted(self.trust_)
         return self
 

@@ -59,7 +59,7 @@ MAY_IMPORT = {
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
-    "_planes": ({"applying", "fitting"}, set()),
+    "_planes": ({"applying", "fitting", "noise"}, set()),
     "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
         {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
