@@ -236,3 +236,8 @@ def test_a_file_keeps_the_noise_of_its_planes(loud, tmp_path, monkeypatch):
     found = read_image(tmp_path / "clean.tif").data
     expected = _denoiser().fit_transform(noisy.astype(np.float32))
     assert np.array_equal(found, expected)
+
+
+def test_a_told_noise_is_that_of_all_planes():
+    _, noisy = _noisy([5, 25])
+    assert isinstance(_denoiser(noise=5.0).fit(noisy).noise_, NoiseModel)

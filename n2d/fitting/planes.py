@@ -120,7 +120,7 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
 
     Constant planes are left as they are, and out of the noise of all.
     """
-    if len(images) == 1 or getattr(plan, "noise", None) is not None:
+    if len(images) == 1 or plan.noise is not None:
         return fit_from_prior(windows, data_range, plan, resources)
     looked_at = _evenly(len(images), _MOST_LOOKED_AT)
     looks = {k: _look(images[k]) for k in looked_at}
