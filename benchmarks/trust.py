@@ -33,7 +33,7 @@ FIGURES = ("removed", "correlation", "contrast", "spread", "believed")
 
 
 def crops(data, n_crops):
-    """Yield (set, image, channel_axis), evenly spread over the images of each set."""
+    """Yield (set, image, channel_axis, true level), evenly spread over each set."""
     rng = np.random.default_rng(0)
     for folder, share in SHARES.items():
         count = round(share * n_crops)
@@ -46,14 +46,15 @@ def crops(data, n_crops):
                 int(rng.integers(max(1, n - SIDE + 1))) for n in image.shape[:2]
             )
             crop = image[top : top + SIDE, left : left + SIDE]
+            sigma = None
             if crop.ndim == 3:
                 crop = crop[..., :3]
-                if i % 2:
+                if i % 4:  # colours take three times as long
                     crop = crop @ [0.299, 0.587, 0.114]
             if not is_noisy:
                 sigma = SIGMAS[(i // 2) % len(SIGMAS)]
                 crop = crop + rng.normal(0, sigma, crop.shape)
-            yield folder, crop, -1 if crop.ndim == 3 else None, None
+            yield folder, crop, -1 if crop.ndim == 3 else None, sigma
 
 
 def wrong(data):

@@ -4,6 +4,7 @@ import copy
 
 from n2d.applying.tiled import TileDenoiser
 from n2d.fitting.planes import noise_in_units
+from n2d.noise import NoiseModel
 
 
 class PlaneByPlane:
@@ -44,12 +45,48 @@ class PlaneByPlane:
         """
         if self._planes is None:
             return self
-        some = object.__new__(type(self))
-        vars(some).update(vars(self))  # a copy by `copy` would copy the networks
+        some = self._another()
         some._planes = tuple(self._planes[i] for i in numbers)
         if isinstance(self.noise_, list):
             some.noise_ = [self.noise_[i] for i in numbers]
         return some
+
+    def for_all_planes(self):
+        """Give the denoiser that knows no single images, only what `fit` saw of all.
+
+        Returns
+        -------
+        Noise2DetailDenoiser
+            One that transforms every image with the noise of all, and that a model file
+            can hold; itself where the noise of all is the same.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> stack = rng.normal(100, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> denoiser = Noise2DetailDenoiser(random_state=0).fit(stack)
+        >>> isinstance(denoiser.noise_, list)
+        True
+        >>> isinstance(denoiser.for_all_planes().noise_, list)
+        False
+        """
+        if self._planes is None:
+            return self
+        every = self._another()
+        every._planes = None
+        (low, _), span = self._intensities.data_range, self._intensities.span
+        models = self._intensities.noise or (NoiseModel(0.0),) * self._n_channels
+        models = tuple(model.rescaled(span, low) for model in models)
+        every.noise_ = models[0] if self.channel_axis is None else models
+        return every
+
+    def _another(self):
+        """A copy that shares all; by `copy` the networks would be copied, too."""
+        another = object.__new__(type(self))
+        vars(another).update(vars(self))
+        return another
 
     @property
     def _all_stages(self):

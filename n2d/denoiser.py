@@ -8,8 +8,9 @@ import torch
 from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
-from n2d._parameters import Parameters, settled_data_range, settled_factors
+from n2d._parameters import Parameters, settled_data_range
 from n2d._planes import PlaneByPlane
+from n2d._plans import plan_of, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
 from n2d._surroundings import undisturbed
@@ -17,15 +18,13 @@ from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
 from n2d.applying.tiled import STANDARD_ERROR
 from n2d.core.device import usable_device
-from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.planes import fit_stack_from_prior
 from n2d.fitting.prior_start import PriorPlan
-from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
+from n2d.fitting.random_start import fit_from_random
 from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
-from n2d.noise.told import models_of_channels
 
 
 class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
@@ -150,11 +149,10 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     one value, `transform` returns its input.
 
     The images of X share one fit, unless their noise differs by more than a sixth,
-    given how bright they are. Then each gets its own: of up to 16, each is measured
-    alone; of more, the 16 most different, and the others take over the noise of the one
-    most like them, at the level that four small windows show. `transform` applies that
-    to as many images of the same shapes, by their place in X, and to others what was
-    measured on all.
+    given how bright they are. Then each is measured alone; of more than 16, the 16 most
+    different, and others take over the noise of the one most like them, at the level of
+    four small windows. `transform` applies that to as many images of the same shapes,
+    by their place in X, and to others what was measured on all.
 
     References
     ----------
@@ -254,7 +252,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
-        plan = self._plan()
+        plan = plan_of(self)
         windows = plan.windows(images, rng)
         if self.data_range is None:
             data_range = range_of(windows)
@@ -272,7 +270,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
                         plan,
                         shape=shape_of_whole(images, windows),
                         one_image=len(images) == 1,
-                        noise=self._told_noise(len(windows[0])),
+                        noise=told_noise(self.noise, len(windows[0])),
                     )
                     fitted = fit_stack_from_prior(
                         images, windows, data_range, plan, resources
@@ -296,77 +294,10 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
-        whole = (
-            len(images) == 1 or fitted.planes is not None or are_whole(images, windows)
-        )
-        self.trust_ = trust_of(fitted.verdicts, whole)
+        whole = are_whole(images, windows) or bool(fitted.planes)
+        self.trust_ = trust_of(fitted.verdicts, whole or len(images) == 1)
         warn_unless_trusted(self.trust_)
         return self
-
-    def _plan(self):
-        """The plan of the start that the parameters ask for; "auto" is its default."""
-
-        def given(**parameters):
-            found = {k: v for k, v in parameters.items() if not isinstance(v, str)}
-            if "factors" in found:
-                found["factors"] = settled_factors(found["factors"])
-            return found
-
-        if self._starts_from_prior():
-            return PriorPlan(
-                self.hidden_channels,
-                strength=self.strength,
-                **given(
-                    n_rounds=self.max_iter,
-                    factors=self.downsampling_factors,
-                    detail_steps=self.detail_max_iter,
-                    detail_learning_rate=self.learning_rate,
-                ),
-            )
-        if self.strength != 1:
-            raise ValueError(
-                f"strength={self.strength} is for the network that was trained "
-                "beforehand; with solver='paper' or init='random' it must be 1"
-            )
-        if not isinstance(self.noise, str):
-            raise ValueError(
-                "noise is for the network that was trained beforehand; with "
-                "solver='paper' or init='random' it must be 'auto'"
-            )
-        plan = PaperPlan if self.solver == "paper" else CropPlan
-        return plan(
-            self.hidden_channels,
-            **given(
-                n_steps=self.max_iter,
-                factors=self.downsampling_factors,
-                detail_steps=self.detail_max_iter,
-                learning_rate=self.learning_rate,
-            ),
-        )
-
-    def _starts_from_prior(self):
-        """Whether the network that was trained on generated images is applied."""
-        if self.init == "random" or (self.solver == "paper" and self.init == "auto"):
-            return False
-        if self.solver == "paper":
-            raise ValueError(
-                "init='synthetic' is for solver='fast'; the published schedule of "
-                "solver='paper' starts from random weights"
-            )
-        shipped = shipped_weights(self.hidden_channels) is not None
-        if self.init == "synthetic" and not shipped:
-            raise ValueError(
-                "init='synthetic' asks for weights that the package does not ship for "
-                f"hidden_channels={self.hidden_channels}; use hidden_channels=48, or "
-                "init='random'"
-            )
-        return shipped
-
-    def _told_noise(self, n_channels):
-        """What the user says about the noise: a model for every channel, or None."""
-        if isinstance(self.noise, str):
-            return None
-        return models_of_channels(self.noise, n_channels)
 
     # -- applying ------------------------------------------------------------------
 

@@ -59,9 +59,10 @@ MAY_IMPORT = {
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
-    "_planes": ({"applying", "fitting"}, set()),
+    "_planes": ({"applying", "fitting", "noise"}, set()),
+    "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_planes", "_progress", "_sklearn"}
+        {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
         | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
         | {"model_file", "noise"},
         None,

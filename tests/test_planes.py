@@ -1,6 +1,5 @@
 """Stacks whose planes have different noise: each its own, and one fit otherwise."""
 
-import copy
 import pickle
 
 import numpy as np
@@ -100,8 +99,7 @@ def test_dead_planes_stay_constant_and_spoil_nothing():
 
 def test_what_is_no_plane_of_it_gets_the_noise_of_all(loud):
     _, noisy, denoiser = loud
-    stripped = copy.copy(denoiser)
-    stripped._planes = None
+    stripped = denoiser.for_all_planes()
     for X in (noisy[2], noisy[:3], noisy[:, :100]):
         assert np.array_equal(denoiser.transform(X), stripped.transform(X))
     assert not np.array_equal(denoiser.transform(noisy), stripped.transform(noisy))
@@ -214,6 +212,18 @@ def test_cancelling_leaves_the_estimator_as_it_was(loud):
 def test_a_model_file_says_that_it_cannot_hold_the_planes(loud, tmp_path):
     with pytest.raises(ModelFileError, match="every single plane"):
         loud[2].save(tmp_path / "model.n2d")
+    every = loud[2].for_all_planes()
+    every.save(tmp_path / "model.n2d")
+    again = Noise2DetailDenoiser.load(tmp_path / "model.n2d")
+    assert isinstance(again.noise_, NoiseModel)
+    assert np.array_equal(again.transform(loud[1]), every.transform(loud[1]))
+
+
+def test_trust_is_of_each_plane(loud):
+    _, _, denoiser = loud
+    assert denoiser.trust_.whole
+    assert len(denoiser.trust_.images) == 4
+    assert denoiser.trust_.verdict == "good"
 
 
 def test_a_file_keeps_the_noise_of_its_planes(loud, tmp_path, monkeypatch):

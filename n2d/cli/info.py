@@ -115,12 +115,6 @@ def noise_rows(noise, *, told=False):
     """Describe one noise model, or one for every channel."""
     if noise is None:
         return [("noise", "not measured, by random weights")]
-    if isinstance(noise, list):  # over the images, whose noise differs
-        levels = [
-            ", ".join(f"{m.level:.4g}" for m in (n if isinstance(n, tuple) else (n,)))
-            for n in noise
-        ]
-        return [("noise level", f"{'; '.join(levels)}, image by image")]
     models = noise if isinstance(noise, tuple) else (noise,)
 
     def each(name):

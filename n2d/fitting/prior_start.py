@@ -22,20 +22,18 @@ from n2d.core.progress import Progress, report
 from n2d.core.stages import PARTIAL_DENOISING
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
+from n2d.fitting.verdicts import verdict_on_nothing_removed, verdicts_on
 from n2d.fitting.windows import training_windows
 from n2d.noise import (
     UNDERSTATED,
     Defects,
     NoiseModel,
-    Verdict,
-    check_result,
     discount_texture,
     doubt_noise,
     estimate_noise,
     find_places,
     is_sure,
     refine_noise,
-    worst_of,
 )
 from n2d.noise.place import find_pattern
 
@@ -169,7 +167,7 @@ def fit_from_prior(windows, data_range, plan, resources):
                 noise,
                 "no noise found",
                 {1: 1.0},
-                (_nothing_removed(windows),),
+                (verdict_on_nothing_removed(windows),),
             )
         intensities = _stabilizing(data_range, noise, scaled, places)
         found = _conditioned(prior, intensities, resources)
@@ -201,7 +199,7 @@ def _told(prior, windows, scaled, data_range, plan, resources):
     report(resources.callback, Progress(PARTIAL_DENOISING, 1, 1, 0.0))
     so_far = [0.0], "noise given", noise
     if are_flat(windows) or not any(map(_is_noisy, noise)):
-        verdicts = (_nothing_removed(windows),)
+        verdicts = (verdict_on_nothing_removed(windows),)
         return Fitted(
             None, (prior,), unit, [0.0], noise, "noise given", {1: 1.0}, verdicts
         )
@@ -232,7 +230,7 @@ def _finished(
     intensities = _stabilizing(data_range, noise, scaled, places)
     found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
     denoised = _denoised(found, windows, intensities, resources)
-    verdicts = _verdicts(windows, denoised, intensities, noise, measured, plan)
+    verdicts = verdicts_on(windows, denoised, intensities, noise, measured, plan)
     intensities = _keeping_the_mean(windows, denoised, intensities)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
@@ -431,44 +429,6 @@ def _keeping_the_mean(windows, denoised, intensities):
     after = sum(window.sum(axis=(1, 2)) for window in denoised)
     n_pixels = sum(window[0].size for window in windows)
     return replace(intensities, shift=(before - after) / n_pixels)
-
-
-def _verdicts(windows, denoised, intensities, noise, measured, plan):
-    """Judge by what was removed: all windows of one image at once, else each."""
-    low, span = intensities.data_range[0], intensities.span
-    pairs = []
-    for noisy, estimate in zip(windows, denoised, strict=True):
-        # What stays in its place is no noise, and has no contrast either.
-        pattern = low
-        if intensities.places is not None:
-            part = (0, 0, *noisy.shape[1:])
-            pattern = low + span * np.stack(
-                [places.pattern(*part) for places in intensities.places]
-            )
-        pairs.append([(values - pattern) / span for values in (noisy, estimate)])
-    groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
-    return tuple(
-        worst_of(
-            [
-                check_result(
-                    [noisy[c] for noisy, _ in group],
-                    [estimate[c] for _, estimate in group],
-                    noise[c],
-                    strength=plan.strength,
-                    measured=measured[c],
-                )
-                for c in range(len(noise))
-            ]
-        )
-        for group in groups
-    )
-
-
-def _nothing_removed(windows):
-    """What can be said of images that come back as they are."""
-    if are_flat(windows):
-        return Verdict()
-    return Verdict(None, ("no noise was found: the image comes back as it is",))
 
 
 def _detail(found, windows, intensities, plan, resources):

@@ -8,12 +8,12 @@ read on indexing never need to fit into memory. NumPy only.
 import itertools
 import math
 import mmap
-import numbers
 
 import numpy as np
 
+from n2d.images.inputs import as_array, is_array, is_dask
 from n2d.images.rounding import convert
-from n2d.images.writable import are_one, check_writable, is_dask, reads_lazily
+from n2d.images.writable import are_one, check_writable
 
 
 class Image:
@@ -152,9 +152,9 @@ class Images:
     def __init__(self, X, channel_axis=None, name="X"):
         self._X = X
         self._channel_axis = channel_axis
-        self.is_list = isinstance(X, (list, tuple)) and any(map(_is_array, X))
+        self.is_list = isinstance(X, (list, tuple)) and any(map(is_array, X))
         if self.is_list:
-            self.arrays = [_as_array(item, f"{name}[{i}]") for i, item in enumerate(X)]
+            self.arrays = [as_array(item, f"{name}[{i}]") for i, item in enumerate(X)]
             self._images = []
             for i, array in enumerate(self.arrays):
                 item_name = f"{name}[{i}]"
@@ -166,7 +166,7 @@ class Images:
                     )
                 self._images.append(Image(array, axis, name=item_name))
         else:
-            array = _as_array(X, name)
+            array = as_array(X, name)
             self.arrays = [array]
             axis, stacked = settle_axes(array, channel_axis, name)
             places = [(i,) for i in range(array.shape[0])] if stacked else [()]
@@ -353,71 +353,6 @@ def _settle_region(region, shape):
         )
     (top, bottom, _), (left, right, _) = ranges
     return top, left, bottom - top, right - left
-
-
-def _is_array(item):
-    if hasattr(item, "shape"):
-        return getattr(item, "ndim", 0) > 0
-    return hasattr(item, "__array_interface__")  # as pictures of Pillow have
-
-
-def _as_array(X, name):
-    """Return X as something with shape, dtype and windows, or say what is wrong."""
-    if isinstance(X, np.ma.MaskedArray) and not np.any(X.mask):
-        X = X.data
-    if hasattr(X, "detach") and hasattr(X, "numpy"):
-        X = _from_tensor(X)
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array; fill the masked pixels first, for example by "
-            f"{name}.filled(value)"
-        )
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise TypeError(
-            f"Sparse data was passed for {name}, but dense data is required. Use "
-            f"'.toarray()' to convert it to a dense array"
-        )
-    array = X if isinstance(X, np.ndarray) or reads_lazily(X) else np.asarray(X)
-    if any(n != n for n in array.shape):  # as for a Dask array after a selection
-        raise ValueError(
-            f"{name} does not know its own shape, {array.shape}; call its "
-            "compute_chunk_sizes() first"
-        )
-    dtype = np.dtype(array.dtype)
-    if dtype.kind == "O":
-        array = _numbers(np.asarray(array), name)
-    elif dtype.kind == "c":
-        raise ValueError(
-            f"Complex data not supported: {name} has dtype {dtype}; denoise its real "
-            "and its imaginary part, or its magnitude"
-        )
-    elif dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold numbers, got dtype {dtype}")
-    if isinstance(array, np.ndarray):
-        array = array.view(np.ndarray)  # a np.matrix would keep two axes
-    return array
-
-
-def _from_tensor(tensor):
-    """Return a tensor of Torch as an array, whatever is attached to it."""
-    tensor = tensor.detach().cpu()
-    try:
-        return tensor.numpy()
-    except TypeError:  # of 16 bits in a way that NumPy has not
-        return tensor.float().numpy()
-
-
-def _numbers(array, name):
-    """Convert an object array whose items are real numbers to float64."""
-    for item in array.flat:
-        if isinstance(item, numbers.Complex) and not isinstance(item, numbers.Real):
-            raise ValueError(f"Complex data not supported: {name} holds {item!r}")
-        if item is None or isinstance(item, str):
-            raise TypeError(f"{name} must hold numbers, got {item!r}")
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must hold numbers: {error}") from error
 
 
 def settle_axes(array, channel_axis, name="X"):

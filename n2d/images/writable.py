@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from n2d.images.inputs import is_dask, reads_lazily
+
 
 def check_writable(array, source, shape):
     """Raise where results of a shape for `source` cannot be written to `array`."""
@@ -48,19 +50,3 @@ def _place_on_disk(array):
             return array.filename
         array = array.base
     return getattr(array, "store_path", None)
-
-
-def is_dask(array):
-    """Whether an array is computed by Dask; xarray's may be, and are asked."""
-    return hasattr(array, "__dask_graph__") and array.__dask_graph__() is not None
-
-
-def reads_lazily(X):
-    """Whether X is no ndarray, but has a NumPy dtype and can be indexed like one."""
-    if not (hasattr(X, "shape") and hasattr(X, "dtype") and hasattr(X, "__getitem__")):
-        return False
-    try:
-        np.dtype(X.dtype)
-    except TypeError:  # as for torch tensors
-        return False
-    return True

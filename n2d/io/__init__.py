@@ -2,7 +2,8 @@
 
 The format follows from the suffix: ``.tif`` and ``.tiff`` (TIFF, ImageJ and OME-TIFF),
 ``.zarr`` (OME-Zarr), ``.png`` (8-bit, and 16-bit grey), ``.jpg`` and ``.jpeg``,
-``.npy``, ``.mrc``, ``.nii`` and ``.nii.gz`` (NIfTI) and ``.dcm`` (DICOM).
+``.bmp``, ``.webp``, ``.npy``, ``.mrc``, ``.mrcs`` and ``.rec``, ``.nii`` and
+``.nii.gz`` (NIfTI), and ``.dcm`` and ``.ima`` (DICOM).
 """
 
 from n2d.io._atomic import atomic_write, check_target, remove_leftovers

@@ -149,10 +149,13 @@ FORMATS = (
     WholeFile("_raster", ".jpg", ".jpeg"),
     OMEZarr(),
     WholeFile("_npy", ".npy"),
-    WholeFile("_mrc", ".mrc"),
+    WholeFile("_raster", ".bmp"),
+    WholeFile("_raster", ".webp"),
+    WholeFile("_mrc", ".mrc", ".mrcs", ".rec"),
     WholeFile("_nifti", ".nii", ".nii.gz"),
-    WholeFile("_dicom", ".dcm"),
+    WholeFile("_dicom", ".dcm", ".ima"),
 )
+_OF_MAKERS = (".czi", ".nd2", ".lif", ".oib", ".oif", ".lsm", ".vsi", ".ims", ".dv")
 _BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 SUFFIXES = tuple(_BY_SUFFIX)
 
@@ -240,7 +243,14 @@ def format_of(path):
     """
     suffix = suffix_of(path)
     if suffix not in _BY_SUFFIX:
+        advice = ""
+        if suffix in _OF_MAKERS:
+            advice = (
+                " (save it as OME-TIFF, for example with Bio-Formats' bfconvert, or "
+                "with the microscope's program)"
+            )
         raise ImageFileError(
             f"{path}: unsupported file type {suffix!r}; use {', '.join(SUFFIXES)}"
+            f"{advice}"
         )
     return _BY_SUFFIX[suffix]

@@ -51,8 +51,8 @@ def describe(estimator):
     if estimator._planes is not None:
         raise ModelFileError(
             "a model file cannot hold the noise of every single plane, and the planes "
-            "that this denoiser was fitted to differ in it; fit it to planes of the "
-            "same noise, or keep it in a pickle"
+            "that this denoiser was fitted to differ in it; save for_all_planes(), "
+            "which has the noise of all, or keep it in a pickle"
         )
     intensities, stages = estimator._intensities, estimator._stages
     names = getattr(estimator, "feature_names_in_", None)
