@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from n2d import Noise2DetailDenoiser, denoise_noise2detail
+from n2d import Noise2DetailDenoiser, TVDenoiser, denoise_noise2detail
 from n2d._parameters import complaint_about
 from n2d.metrics import psnr
 from n2d.model_selection import SingleImageSplit
@@ -178,6 +178,18 @@ def test_a_model_file_keeps_what_was_told(scene, tmp_path):
         loaded = Noise2DetailDenoiser.load(tmp_path / "told.n2d")
         assert loaded.get_params() == saved.get_params()
         np.testing.assert_array_equal(loaded.transform(noisy), saved.transform(noisy))
+
+
+def test_classical_denoisers_take_its_level(scene):
+    _, noisy = scene
+    model = NoiseModel(12.0, correlation=[[0.2, 0], [0.1, 0]])
+    told = TVDenoiser(sigma=model).fit(noisy)
+    assert told.noise_.correlation[0, 0] == 0.2
+    expected = TVDenoiser(sigma=12.0).fit_transform(noisy)
+    np.testing.assert_array_equal(told.transform(noisy), expected)
+    colours = np.stack([noisy, noisy])
+    told = TVDenoiser(sigma=(model, 3.0), channel_axis=0).fit(colours)
+    assert told.sigma_.tolist() == [12, 3]
 
 
 # -- JSON ------------------------------------------------------------------------------

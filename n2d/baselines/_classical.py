@@ -8,6 +8,7 @@ from n2d._base import ImageDenoiser
 from n2d._sklearn import Interval, StrOptions, fit_context
 from n2d.fitting.windows import sample_windows
 from n2d.noise import NoiseModel, discount_texture, estimate_noise
+from n2d.noise.told import models_of_channels
 
 # `fit` looks at so many pixels at most, in windows of this side.
 _MAX_PIXELS = 512**2
@@ -103,6 +104,9 @@ class ClassicalDenoiser(ImageDenoiser):
         n_channels = len(windows[0])
         if isinstance(self.sigma, str):
             return measured_noise(windows)
+        each = self.sigma if isinstance(self.sigma, (tuple, list)) else [self.sigma]
+        if any(isinstance(one, NoiseModel) for one in each):
+            return models_of_channels(self.sigma, n_channels)
         try:
             sigmas = np.broadcast_to(np.asarray(self.sigma, float), (n_channels,))
         except (TypeError, ValueError):
@@ -133,6 +137,7 @@ class WhiteNoiseDenoiser(ClassicalDenoiser):
         "sigma": [
             StrOptions({"auto"}),
             Interval(Real, 0, None, closed="left"),
+            NoiseModel,
             "array-like",
         ],
     }

@@ -22,9 +22,10 @@ class BilateralDenoiser(WhiteNoiseDenoiser):
         Standard deviation of the Gaussian weight of distances, in pixels; 1.5 to 2.1
         is best for natural images, whatever the noise [2]_. Weights end at three
         standard deviations.
-    sigma : float, sequence of float or "auto", default="auto"
+    sigma : float, NoiseModel, sequence of these or "auto", default="auto"
         Standard deviation of the noise in the units of X, one for all channels or one
-        for each. ``"auto"``: measured by `n2d.noise.estimate_noise`.
+        for each; of a NoiseModel the level. ``"auto"``: measured by
+        `n2d.noise.estimate_noise`.
     channel_axis : int or None, default=None
         Axis of the images' channels in X; None for grey images. Never guessed.
         Channels share their weights, by their Euclidean distance.

@@ -31,9 +31,10 @@ class BM3DDenoiser(WhiteNoiseDenoiser):
         **non-commercial use only**; read its licence. ``"bmnd"`` has the MIT licence,
         equal quality, and takes several times as long. ``"auto"``: `bm3d` where the
         user has installed it, else `bmnd`.
-    sigma : float, sequence of float or "auto", default="auto"
+    sigma : float, NoiseModel, sequence of these or "auto", default="auto"
         Standard deviation of the noise in the units of X, one for all channels or one
-        for each. ``"auto"``: measured by `n2d.noise.estimate_noise`.
+        for each; of a NoiseModel the level. ``"auto"``: measured by
+        `n2d.noise.estimate_noise`.
     channel_axis : int or None, default=None
         Axis of the images' channels in X; None for grey images. Never guessed.
         Channels are denoised one by one.

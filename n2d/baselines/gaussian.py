@@ -25,7 +25,7 @@ class GaussianDenoiser(ClassicalDenoiser):
         Standard deviation of the Gaussian, in pixels. ``"auto"``: the width of
         smallest estimated squared error, for every channel, by Mallows' C_p [1]_,
         which is Stein's unbiased risk estimate of a linear filter.
-    sigma : float, sequence of float or "auto", default="auto"
+    sigma : float, NoiseModel, sequence of these or "auto", default="auto"
         Standard deviation of the noise in the units of X, one for all channels or one
         for each; needed for ``blur="auto"`` alone. ``"auto"``: measured, with its
         correlation, by `n2d.noise.estimate_noise`.

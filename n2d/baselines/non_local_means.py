@@ -26,9 +26,10 @@ class NonLocalMeansDenoiser(WhiteNoiseDenoiser):
     fast_mode : bool, default=True
         Whether all pixels of a patch count the same [2]_, which is several times as
         fast. False: those near its middle count more, as first published [1]_.
-    sigma : float, sequence of float or "auto", default="auto"
+    sigma : float, NoiseModel, sequence of these or "auto", default="auto"
         Standard deviation of the noise in the units of X, one for all channels or one
-        for each. ``"auto"``: measured by `n2d.noise.estimate_noise`.
+        for each; of a NoiseModel the level. ``"auto"``: measured by
+        `n2d.noise.estimate_noise`.
     channel_axis : int or None, default=None
         Axis of the images' channels in X; None for grey images. Never guessed.
         Channels share their weights.

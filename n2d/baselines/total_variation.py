@@ -24,9 +24,10 @@ class TVDenoiser(WhiteNoiseDenoiser):
     tol : float, default=2e-4
         It stops where the objective changes by less than this share of its first
         value.
-    sigma : float, sequence of float or "auto", default="auto"
+    sigma : float, NoiseModel, sequence of these or "auto", default="auto"
         Standard deviation of the noise in the units of X, one for all channels or one
-        for each. ``"auto"``: measured by `n2d.noise.estimate_noise`.
+        for each; of a NoiseModel the level. ``"auto"``: measured by
+        `n2d.noise.estimate_noise`.
     channel_axis : int or None, default=None
         Axis of the images' channels in X; None for grey images. Never guessed.
         Channels are denoised one by one.

@@ -33,9 +33,10 @@ class WaveletDenoiser(WhiteNoiseDenoiser):
         The image is denoised with every shift from 0 to so many pixels along both
         axes, and the mean is taken [3]_: 3 costs 16 times as much as 0, and leaves
         fewer artefacts at edges.
-    sigma : float, sequence of float or "auto", default="auto"
+    sigma : float, NoiseModel, sequence of these or "auto", default="auto"
         Standard deviation of the noise in the units of X, one for all channels or one
-        for each. ``"auto"``: measured by `n2d.noise.estimate_noise`.
+        for each; of a NoiseModel the level. ``"auto"``: measured by
+        `n2d.noise.estimate_noise`.
     channel_axis : int or None, default=None
         Axis of the images' channels in X; None for grey images. Never guessed.
         Channels are denoised one by one.

@@ -103,7 +103,8 @@ def denoise_file(
     >>> import numpy as np
     >>> from n2d import denoise_file
     >>> from n2d.io import read_image, write_image
-    >>> noisy = np.random.default_rng(0).poisson(100, (2, 64, 64)).astype(np.uint16)
+    >>> scene = np.linspace(20, 400, 64) * np.ones((2, 64, 1))
+    >>> noisy = np.random.default_rng(0).poisson(scene).astype(np.uint16)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     source = pathlib.Path(folder, "noisy.tif")
     ...     target = pathlib.Path(folder, "clean.tif")
