@@ -82,6 +82,10 @@ def _fmd(folder):
     return folder_cases(folder, data_range=255, group=group)
 
 
+def _sem(folder):
+    return folder_cases(folder, data_range=255)
+
+
 def _ct(folder):
     return folder_cases(
         folder, data_range=1200, group=lambda name: name.rpartition("_")[0]
@@ -131,6 +135,9 @@ def _paper_runs(folder):
 
 DATA_SETS = {
     "fmd_dev": DataSet("fmd_dev", _fmd, data_range=(0, 255)),
+    # The 48 single captures of the published test mix, in noisy/ and clean/.
+    "fmd_test": DataSet("fmd_test", _fmd, data_range=(0, 255)),
+    "sem_line": DataSet("sem_line", _sem, data_range=(0, 255)),
     "ct": DataSet("ct_lcd_phantom", _ct, data_range=None),
     "kodak": DataSet("kodak", _kodak, noises=("gaussian25", "poisson30")),
     "kodak_grey": DataSet("kodak", _kodak_grey, noises=("gaussian25", "poisson30")),

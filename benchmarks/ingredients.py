@@ -55,7 +55,7 @@ def unchanged(noise, *_):
     return noise
 
 
-def channels_apart(windows):
+def channels_apart(*_):
     """Leave the channels of a colour image as they are."""
     return None
 
@@ -77,9 +77,8 @@ VARIANTS = {
     "without measuring again": ({}, {"refine_noise": unchanged}),
     "measurement believed at once": ({}, {"doubt_noise": unchanged}),
     "without discounting texture": ({}, {"discount_texture": unchanged}),
-    "white noise at its measured level": ({}, {"_LEVEL_FACTOR": 1.0}),
+    "a tenth less than the measured level": ({"strength": 0.9}, {}),
     "channels not rotated": ({}, {"decorrelating_rotation": channels_apart}),
-    "one view instead of four": ({}, {"_VIEWS": 1}),
     "with p_2 and p_3 in the mixture": ({"downsampling_factors": (2, 3)}, {}),
 }
 

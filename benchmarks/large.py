@@ -10,8 +10,8 @@
 - `memory`: the peak for 2048 x 2048 pixels in memory, and the curve over 300 images
   that are fitted and denoised one after the other in one process.
 - `throughput`: megapixels per second of `transform` with one and two threads and on a
-  cluster of two workers, in turns with the bare convolutions of the same network, and
-  what the steps between them take.
+  cluster of two workers, in turns with the network alone, and what the steps between
+  them take.
 
 Every peak is that of a process of its own. Tables go to OUTPUT/large_*.md.
 """
@@ -31,16 +31,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import describe_machine
-from torch.nn import functional
 
 from n2d import Noise2DetailDenoiser
 from n2d.applying.tiled import TileDenoiser, _limited_threads
 from n2d.core.prior import load_prior
+from n2d.core.prior_network import N_DIRECTIONS, N_LAGS
 from n2d.core.tiling import tiles
 from n2d.datasets import fluorescence_cells
 
 BLOCK = 1000
-VIEWS = 4
 CLUSTER = "Dask, cluster of 2 workers"
 
 
@@ -183,21 +182,14 @@ def memory(arguments):
 # -- throughput --------------------------------------------------------------------
 
 
-def bare_convolutions(network, side):
-    """An action: the convolutions of all views over one tile, and nothing else."""
-    like = {"memory_format": torch.channels_last}
-    width = network.config["hidden_channels"]
-    folded = torch.randn(1, 4, side // 2 + 2, side // 2 + 2).to(**like)
-    hidden = torch.randn(1, width, side // 2, side // 2).to(**like)
+def bare_network(network, side):
+    """An action: the network over one tile, and nothing else."""
+    tile = torch.randn(1, 1, side, side)
+    white = torch.zeros(N_DIRECTIONS, N_LAGS)
 
     def action():
         with torch.no_grad():
-            for _ in range(VIEWS):
-                functional.conv2d(folded, network.first.weight)
-                for _ in range(network.config["n_passes"]):
-                    for layer in network.middle:
-                        layer(hidden)
-                network.last(hidden)
+            network(tile, 1.0, white)
 
     return action
 
@@ -226,7 +218,7 @@ def throughput(arguments):
     rng = np.random.default_rng(0)
     X = rng.poisson(np.tile(scene(512), (4, 4))).astype(np.uint16)
     denoiser = Noise2DetailDenoiser(random_state=0).fit(X)
-    bare = bare_convolutions(load_prior().to(memory_format=torch.channels_last), tile)
+    bare = bare_network(load_prior().to(memory_format=torch.channels_last), tile)
     lazy = denoiser.transform(da.from_array(X, chunks=tile))
 
     def transform(n_threads):
@@ -241,9 +233,9 @@ def throughput(arguments):
         return time.perf_counter() - start
 
     actions = {
-        "bare convolutions, 1 thread": lambda: spread(bare, n_tiles, 1),
+        "bare network, 1 thread": lambda: spread(bare, n_tiles, 1),
         "transform, 1 thread": lambda: transform(1),
-        "bare convolutions, 2 threads": lambda: spread(bare, n_tiles, 2),
+        "bare network, 2 threads": lambda: spread(bare, n_tiles, 2),
         "transform, 2 threads": lambda: transform(2),
     }
     with contextlib.ExitStack() as stack:
@@ -262,19 +254,19 @@ def throughput(arguments):
                 times[name].append(action())
     best = {name: statistics.median(found) for name, found in times.items()}
     floors = {
-        "transform, 1 thread": "bare convolutions, 1 thread",
-        "transform, 2 threads": "bare convolutions, 2 threads",
-        CLUSTER: "bare convolutions, 2 threads",
-        f"{CLUSTER}, trimmed later": "bare convolutions, 2 threads",
+        "transform, 1 thread": "bare network, 1 thread",
+        "transform, 2 threads": "bare network, 2 threads",
+        CLUSTER: "bare network, 2 threads",
+        f"{CLUSTER}, trimmed later": "bare network, 2 threads",
     }
-    lines = ["| what | megapixels per second | of the bare convolutions |"]
+    lines = ["| what | megapixels per second | of the bare network |"]
     lines.append("| --- | ---: | ---: |")
     for name, seconds in best.items():
         share = f"{best[floors[name]] / seconds:.0%}" if name in floors else ""
         lines.append(f"| {name} | {side**2 / 1e6 / seconds:.3f} | {share} |")
     return [
-        f"`transform` of {side} x {side} pixels, uint16, four views; medians of "
-        f"{arguments.rounds} runs in turns. Bare: the convolutions of the same network "
+        f"`transform` of {side} x {side} pixels, uint16; medians of "
+        f"{arguments.rounds} runs in turns. Bare: the same network alone "
         f"over {n_tiles} tiles of {tile} x {tile}, without halo. Dask has chunks of "
         f"{tile}; trimmed later is a MALLOC_TRIM_THRESHOLD_ of 1 GiB.",
         "\n".join(lines),
@@ -295,7 +287,7 @@ def where_it_goes(denoiser, bare, X, side, rounds):
     cropped = inner.crop(seen[0]).numpy()
     cpu = torch.device("cpu")
     steps = {
-        "the bare convolutions": bare,
+        "the bare network": bare,
         "the network on the tile without halo": lambda: fitted.stages.estimates(plain),
         "the network on the tile with its halo": lambda: fitted.stages.estimates(
             seen, inner.halo

@@ -20,6 +20,9 @@ from pydantic import (
     ValidationError,
 )
 
+# Characters of a value in a message.
+_LONGEST = 200
+
 
 def settled_factors(factors):
     """Return `downsampling_factors` as a tuple of int, checked.
@@ -96,13 +99,49 @@ class InScikitLearn(NamedTuple):
     name: str
 
 
+class HasInPython(tuple):
+    """Marks what is an object of its own in Python, with the methods that it has."""
+
+    __slots__ = ()
+
+    def __new__(cls, *methods):
+        """Collect the names of the methods."""
+        return super().__new__(cls, methods)
+
+
 _Auto = Literal["auto"]
 _Int = Annotated[int, Strict()]
 _Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Factors = Annotated[
     tuple[_Int, ...], Field(max_length=64), AfterValidator(settled_factors)
 ]
+_Rows = list[list[_Float]]
 _Range = Annotated[tuple[_Float, _Float], AfterValidator(settled_data_range)]
+
+
+class NoiseDescription(BaseModel):
+    """The fields of a `n2d.noise.NoiseModel`, which checks their values itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Annotated[_Float, Field(ge=0)]
+    gain: _Float = 0.0
+    offset: _Float = 0.0
+    read_noise: _Float | None = None
+    correlation: _Rows | None = None
+    diagonals: _Rows | None = None
+    place: _Rows | None = None
+    shared: _Rows | None = None
+    defects: dict[str, _Float | _Rows] | None = None
+    spread: _Float | None = None
+    curve: _Rows | None = None
+
+
+_Noise = (
+    Annotated[_Float, Field(gt=0)]
+    # In Python, whatever has the methods of a NoiseModel.
+    | Annotated[NoiseDescription, HasInPython("variance", "rescaled")]
+)
 
 
 class Parameters(BaseModel):
@@ -117,6 +156,11 @@ class Parameters(BaseModel):
     solver: Literal["fast", "paper"] = Field("fast", description="fast or paper")
     init: Literal["auto", "random", "synthetic"] = Field(
         "auto", description="auto, random or synthetic"
+    )
+    noise: _Auto | _Noise | Annotated[tuple[_Noise, ...], Field(min_length=1)] = Field(
+        "auto",
+        description='"auto", a number above 0, an object with the fields of a noise '
+        "model, or a list of such, one for every channel",
     )
     strength: Annotated[_Float, Field(gt=0)] = Field(
         1.0, description="a number above 0"
@@ -187,6 +231,7 @@ def complaint_about(name, value):
 
 def _shown(value):
     try:
-        return json.dumps(value)
+        text = json.dumps(value)
     except (TypeError, ValueError):
-        return repr(value)
+        text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

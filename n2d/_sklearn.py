@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config as get_output_config
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 
-from n2d._parameters import InScikitLearn
+from n2d._parameters import HasInPython, InScikitLearn
 
 __all__ = [
     "HasMethods",
@@ -80,6 +80,9 @@ def constraints_of(hint):
         if get_origin(kind) in (Union, UnionType):
             marks = [note for note in notes if isinstance(note, InScikitLearn)]
             return [marks[0].name] if marks else constraints_of(kind)
+        methods = [list(note) for note in notes if isinstance(note, HasInPython)]
+        if methods:
+            return [HasMethods(methods[0])]
     if get_origin(kind) is Literal:
         return [StrOptions(set(get_args(kind)))]
     if get_origin(kind) is tuple:

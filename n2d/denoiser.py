@@ -1,7 +1,6 @@
 """`Noise2DetailDenoiser`, the estimator: it orchestrates the rooms below."""
 
 import contextlib
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,23 +8,26 @@ import torch
 from sklearn.utils import Bunch
 
 from n2d._base import ImageDenoiser
-from n2d._memory import check_room
-from n2d._parameters import Parameters, settled_data_range, settled_factors
+from n2d._parameters import Parameters, settled_data_range
+from n2d._planes import PlaneByPlane
+from n2d._plans import plan_of, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
+from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
-from n2d.applying.tiled import TileDenoiser, denoised_tiles
+from n2d.applying.results import results_of
+from n2d.applying.tiled import STANDARD_ERROR
 from n2d.core.device import usable_device
-from n2d.core.prior import shipped_weights
 from n2d.fitting.plan import Resources, range_of
-from n2d.fitting.prior_start import PriorPlan, fit_from_prior
-from n2d.fitting.random_start import CropPlan, PaperPlan, fit_from_random
+from n2d.fitting.planes import fit_stack_from_prior
+from n2d.fitting.prior_start import PriorPlan
+from n2d.fitting.random_start import fit_from_random
 from n2d.fitting.windows import are_whole, shape_of_whole
 from n2d.images import input_fingerprint
 from n2d.model_file import SavedAsFile
 
 
-class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
+class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     """Denoise images without training data, by Noise2Detail.
 
     By default, a small network that was trained beforehand, on generated images only,
@@ -51,8 +53,15 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
         where the package ships weights for the network asked for and the solver is
         ``"fast"``, else ``"random"``.
+    noise : "auto", float, NoiseModel or sequence of these, default="auto"
+        ``"auto"`` measures the noise. A number is the standard deviation of white noise
+        in the units of X. An `n2d.noise.NoiseModel`, such as
+        ``NoiseModel.from_frames`` makes, is believed, all of it, and nothing is
+        measured; its map of places and its patterns count where `fit` sees one image.
+        A sequence has one for every channel. For synthetic weights; anything but
+        ``"auto"`` is an error with others.
     strength : float, default=1.0
-        How much is smoothed: the measured noise level times this is what the network
+        How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
     hidden_channels : int, default=48
@@ -92,9 +101,10 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     ----------
     networks_ : tuple of torch.nn.Module
         The networks of stage 1 and, where it is on, stage 3.
-    noise_ : NoiseModel, tuple of NoiseModel or None
-        The measured noise in the units of X (level, gain, offset, correlation), for
-        every channel if there are several; None with random weights.
+    noise_ : NoiseModel, tuple of NoiseModel, list of these, or None
+        The noise in the units of X (level, gain, offset, correlation), measured or as
+        it was told, for every channel if there are several; a list over the images of
+        X, where their noise differs. None with random weights.
     trust_ : Bunch
         How far the result can be trusted, judged by what was removed from what `fit`
         read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
@@ -111,8 +121,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         synthetic weights, how much the round changed the measured noise.
     stop_reason_ : str
         Why `fit` stopped: "schedule ended", "held-out loss settled" (a stage stopped
-        early, started from random weights), "noise settled", "max_iter reached" or
-        "no noise found".
+        early, started from random weights), "noise settled", "max_iter reached",
+        "noise given" or "no noise found".
     data_range_ : tuple of two floats
         The (low, high) values that are mapped to 0 and 1.
     mixture_ : dict of int to float
@@ -135,8 +145,14 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     Any real dtype is accepted; the result has dtype
     ``np.result_type(X.dtype, np.float32)`` and the units of X. Boolean images count as
     0 and 1. Intensities are mapped by one affine function for all images, pixels and
-    channels, so that they stay comparable. A stack shares one fit. Where `fit` finds
-    no noise, as in images of one value, `transform` returns its input.
+    channels, so that they stay comparable. Where `fit` finds no noise, as in images of
+    one value, `transform` returns its input.
+
+    The images of X share one fit, unless their noise differs by more than a sixth,
+    given how bright they are. Then each is measured alone; of more than 16, the 16 most
+    different, and others take over the noise of the one most like them, at the level of
+    four small windows. `transform` applies that to as many images of the same shapes,
+    by their place in X, and to others what was measured on all.
 
     References
     ----------
@@ -165,6 +181,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         *,
         solver="fast",
         init="auto",
+        noise="auto",
         strength=1.0,
         hidden_channels=48,
         max_iter="auto",
@@ -179,6 +196,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
     ):
         self.solver = solver
         self.init = init
+        self.noise = noise
         self.strength = strength
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
@@ -193,6 +211,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
 
     # -- fitting -------------------------------------------------------------------
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Settle all that depends on the data: scale, noise and weights.
@@ -233,7 +252,7 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         images = self._images_to_fit(X)
         rng = _generator(self.random_state)
-        plan = self._plan()
+        plan = plan_of(self)
         windows = plan.windows(images, rng)
         if self.data_range is None:
             data_range = range_of(windows)
@@ -251,8 +270,11 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
                         plan,
                         shape=shape_of_whole(images, windows),
                         one_image=len(images) == 1,
+                        noise=told_noise(self.noise, len(windows[0])),
                     )
-                    fitted = fit_from_prior(windows, data_range, plan, resources)
+                    fitted = fit_stack_from_prior(
+                        images, windows, data_range, plan, resources
+                    )
                 else:
                     fitted = fit_from_random(windows, data_range, plan, resources)
 
@@ -260,8 +282,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self._remember(X, images)
         self._intensities = fitted.intensities
         self._stages = fitted.stages
+        self._planes = fitted.planes
         self.networks_ = fitted.networks
-        if self._stages is None:  # then nothing uses them, on any device
+        if not self._all_stages:  # then nothing uses them, on any device
             self.networks_ = tuple(net.to("cpu") for net in fitted.networks)
         self.loss_curve_ = fitted.losses
         self.n_iter_ = len(self.loss_curve_)
@@ -271,72 +294,10 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         self.noise_ = self._noise_in_units(fitted)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
-        whole = len(images) == 1 or are_whole(images, windows)
-        self.trust_ = trust_of(fitted.verdicts, whole)
+        whole = are_whole(images, windows) or bool(fitted.planes)
+        self.trust_ = trust_of(fitted.verdicts, whole or len(images) == 1)
         warn_unless_trusted(self.trust_)
         return self
-
-    def _plan(self):
-        """The plan of the start that the parameters ask for; "auto" is its default."""
-
-        def given(**parameters):
-            found = {k: v for k, v in parameters.items() if not isinstance(v, str)}
-            if "factors" in found:
-                found["factors"] = settled_factors(found["factors"])
-            return found
-
-        if self._starts_from_prior():
-            return PriorPlan(
-                self.hidden_channels,
-                strength=self.strength,
-                **given(
-                    n_rounds=self.max_iter,
-                    factors=self.downsampling_factors,
-                    detail_steps=self.detail_max_iter,
-                    detail_learning_rate=self.learning_rate,
-                ),
-            )
-        if self.strength != 1:
-            raise ValueError(
-                f"strength={self.strength} is for the network that was trained "
-                "beforehand; with solver='paper' or init='random' it must be 1"
-            )
-        plan = PaperPlan if self.solver == "paper" else CropPlan
-        return plan(
-            self.hidden_channels,
-            **given(
-                n_steps=self.max_iter,
-                factors=self.downsampling_factors,
-                detail_steps=self.detail_max_iter,
-                learning_rate=self.learning_rate,
-            ),
-        )
-
-    def _starts_from_prior(self):
-        """Whether the network that was trained on generated images is applied."""
-        if self.init == "random" or (self.solver == "paper" and self.init == "auto"):
-            return False
-        if self.solver == "paper":
-            raise ValueError(
-                "init='synthetic' is for solver='fast'; the published schedule of "
-                "solver='paper' starts from random weights"
-            )
-        shipped = shipped_weights(self.hidden_channels) is not None
-        if self.init == "synthetic" and not shipped:
-            raise ValueError(
-                "init='synthetic' asks for weights that the package does not ship for "
-                f"hidden_channels={self.hidden_channels}; use hidden_channels=48, or "
-                "init='random'"
-            )
-        return shipped
-
-    def _noise_in_units(self, fitted):
-        """The measured noise in the units of X: one model, or one for every channel."""
-        if fitted.noise is None:
-            return None
-        low, span = fitted.intensities.data_range[0], fitted.intensities.span
-        models = tuple(model.rescaled(span, low) for model in fitted.noise)
-        return models[0] if self.channel_axis is None else models
 
     # -- applying ------------------------------------------------------------------
 
@@ -360,7 +321,8 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         """
         return self.fit(X, y, callback=callback).transform(X)
 
-    def transform(self, X, *, region=None, out=None, callback=None):
+    @undisturbed
+    def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
         The result is a local function of the pixels and of nothing else: each image of
@@ -372,6 +334,9 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
             Memory maps, Zarr arrays and what else reads on indexing are read by tiles.
+        return_std : bool, default=False
+            Whether to return the standard error of every pixel, too. The denoised
+            image is the same to the bit.
         region : tuple of two slices, optional
             Which rows and columns of every image to denoise, such as
             ``np.s_[1000:2000, 500:900]``; the pixels around are taken into account.
@@ -379,47 +344,76 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             Where to write the result, tile by tile: an array of its shape that takes
             ``out[rows, columns] = values``, such as a memory map or a Zarr array. For
             an integer type values are rounded, and clipped to what it can hold.
+            With `return_std`, a pair of such: for the result, and for the errors.
         callback : callable, optional
             Called after every tile with an `n2d.core.progress.Progress` that counts
             pixels. Returning True cancels.
 
         Returns
         -------
-        ndarray, or list of ndarray
+        denoised : ndarray, or list of ndarray
             Denoised, of the shape of X, or of the region, and of dtype
             ``np.result_type(X.dtype, np.float32)``; or `out`. For a Dask array it is a
             lazy one of the same chunks, computed where and when Dask is asked to.
+        std : like `denoised`
+            Only with `return_std`: the standard error of every pixel of `denoised`, in
+            the units of X; 0 where `fit` found no noise. An array even where
+            ``set_output`` makes a data frame of `denoised`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         TypeError, ValueError
-            If X, `region` or `out` is unsuitable; the message names what is wrong.
+            If X, `region` or `out` is unsuitable; the message names what is wrong. If
+            `return_std` is asked of networks that were trained on the image.
         MemoryError
             If there is no room for the result, or not even for a small tile.
         n2d.core.progress.Cancelled
             If `callback` returned True; what is done by then is in `out`.
+
+        Notes
+        -----
+        The standard error is the network's own estimate of the root of the expected
+        squared error, which it learned on generated scenes. Where the errors are
+        Gaussian, the truth lies within one of them for 68 % of the pixels and within
+        two for 95 %. It holds for noise as it was measured (`noise_`): where that is
+        wrong, so is the error; and errors of neighbouring pixels are not independent,
+        so that the mean of a region is less sure than their number suggests. Between
+        colours, the errors of the uncorrelated channels that the network sees are
+        taken as independent. With `downsampling_factors`, it is an upper bound; with
+        `strength`, it is for noise that is so much stronger.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> clean = np.tile(np.repeat([50.0, 150.0], 48), (96, 1))
+        >>> noisy = rng.normal(clean, 10)
+        >>> denoised, std = Noise2DetailDenoiser().fit(noisy).transform(
+        ...     noisy, return_std=True
+        ... )
+        >>> bool(np.mean(abs(denoised - clean) < 2 * std) > 0.85)
+        True
         """
         images = self._images_to_transform(X)
-        regions, _ = images.cropped(region)
+        names = ["stage3"]
+        if return_std:
+            self._tile_denoiser().check_knows_error()
+            names.append(STANDARD_ERROR)
         if out is None and images.are_lazy:
             from n2d.applying.dask_arrays import lazily_denoised  # an extra
 
-            return lazily_denoised(
-                self._tile_denoiser(), X, self.channel_axis, self.device, region
+            images.cropped(region)  # complains of it
+            results = lazily_denoised(
+                self._tile_denoiser(), X, names, self.channel_axis, self.device, region
             )
-        if out is None:
-            outputs = self._new_outputs(images, region)
         else:
-            outputs = images.outputs_in(out, region)
-        found = self._denoised_tiles(images, ["stage3"], regions, callback)
-        for i, tile, (estimate,) in found:
-            top, left, *_ = regions[i]
-            outputs[i].write(estimate, tile.top - top, tile.left - left)
-            outputs[i].let_go()
-        return outputs.result
+            results = self._results(images, names, region, out, callback)
+        return tuple(results) if return_std else results[0]
 
+    @undisturbed
     def transform_stages(self, X):
         """Denoise images and return the estimate after every stage.
 
@@ -437,44 +431,25 @@ class Noise2DetailDenoiser(SavedAsFile, ImageDenoiser):
             ``stage3``, which is what `transform` returns. Each like the result of
             `transform`.
         """
-        images = self._images_to_transform(X)
         names = ["stage1", "stage2", "stage3", *self.downsampling_factors_]
-        outputs = [self._new_outputs(images, n_copies=len(names)) for _ in names]
-        for i, tile, estimates in self._denoised_tiles(images, names):
-            for output, estimate in zip(outputs, estimates, strict=True):
-                output[i].write(estimate, tile.top, tile.left)
-        results = dict(zip(names, (output.result for output in outputs), strict=True))
+        found = self._results(self._images_to_transform(X), names)
+        results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
 
-    def _new_outputs(self, images, region=None, n_copies=1):
-        """Make arrays for results, if there is room for them."""
-        n_bytes = n_copies * images.n_result_bytes(region)
-        check_room(n_bytes, "the result", "pass out=, an array on disk")
-        return images.empty_like(region)
-
-    def _tile_denoiser(self):
-        return TileDenoiser(self._stages, self._intensities)
-
-    def _denoised_tiles(self, images, names, regions=None, callback=None):
-        """Yield image's number, tile and the estimates named; see `denoised_tiles`."""
+    def _results(self, images, names, region=None, out=None, callback=None):
+        """The estimates named, like X or in `out`; see `results_of`."""
         with contextlib.ExitStack() as stack:
-            yield from denoised_tiles(
+            return results_of(
                 self._tile_denoiser(),
                 images,
-                usable_device(self.device, fall_back=True),
+                names,
+                device=usable_device(self.device, fall_back=True),
                 n_threads=torch.get_num_threads(),
-                names=names,
-                regions=regions,
+                region=region,
+                out=out,
                 callback=reporting(callback, self.verbose, stack),
             )
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())  # not the estimator's own
-        if state.get("_stages") is not None:  # on the CPU, to load anywhere
-            state["_stages"] = copy.deepcopy(self._stages).to("cpu")
-            state["networks_"] = state["_stages"].networks
-        return state
 
 
 def _generator(random_state):

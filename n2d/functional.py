@@ -9,6 +9,7 @@ def denoise_noise2detail(
     channel_axis=None,
     solver="fast",
     init="auto",
+    noise="auto",
     strength=1.0,
     hidden_channels=48,
     max_iter="auto",
@@ -37,6 +38,9 @@ def denoise_noise2detail(
     init : {"auto", "random", "synthetic"}, default="auto"
         Where the weights come from: trained on the image, or beforehand on generated
         images. ``"auto"``: the latter with ``solver="fast"``.
+    noise : "auto", float, NoiseModel or sequence of these, default="auto"
+        Measured, or told: the standard deviation of white noise in the units of
+        `image`, or an `n2d.noise.NoiseModel`; a sequence has one for every channel.
     strength : float, default=1.0
         Above 1 the result is smoother, below 1 it keeps more.
     hidden_channels : int, default=48
@@ -92,9 +96,10 @@ def denoise_noise2detail(
 
     if isinstance(rng, np.random.Generator):
         rng = int(rng.integers(2**31))
-    return Noise2DetailDenoiser(
+    denoiser = Noise2DetailDenoiser(
         solver=solver,
         init=init,
+        noise=noise,
         strength=strength,
         hidden_channels=hidden_channels,
         max_iter=max_iter,
@@ -105,4 +110,6 @@ def denoise_noise2detail(
         data_range=data_range,
         device=device,
         random_state=rng,
-    ).fit_transform(image)
+    )
+    # Arrays, whatever the global configuration of scikit-learn is.
+    return denoiser.set_output(transform="default").fit_transform(image)

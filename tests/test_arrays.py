@@ -160,7 +160,11 @@ def test_small_images_are_sampled_whole_and_padded():
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (np.ma.array(np.ones((3, 3)), mask=False), TypeError, "X is a masked array"),
+        (
+            np.ma.array(np.ones((3, 3)), mask=np.eye(3)),
+            TypeError,
+            "X is a masked array",
+        ),
         (np.ones((3, 3), complex), ValueError, "Complex data not supported"),
         (np.array([["a", "b"]]), TypeError, "X must hold numbers, got dtype <U1"),
         (np.array([["1", 2]], object), TypeError, "X must hold numbers, got '1'"),
@@ -176,7 +180,11 @@ def test_small_images_are_sampled_whole_and_padded():
         (np.ones((2, 4, 0)), ValueError, "X has no pixels"),
         ([], ValueError, "got an array of shape"),
         ([np.ones((2, 2)), np.ones((2, 2, 2))], ValueError, r"X\[1\] has 3 axes"),
-        ([np.ones((2, 2)), np.ma.ones((2, 2))], TypeError, r"X\[1\] is a masked"),
+        (
+            [np.ones((2, 2)), np.ma.array(np.ones((2, 2)), mask=np.eye(2))],
+            TypeError,
+            r"X\[1\] is a masked",
+        ),
     ],
 )
 def test_unsuitable_arrays_are_refused_by_name(X, error, message):

@@ -1,6 +1,5 @@
 """`n2d tune`, and `n2d denoise --config`, on real files."""
 
-import inspect
 import json
 import os
 import signal
@@ -17,13 +16,7 @@ import n2d
 from n2d import Noise2DetailDenoiser
 from n2d.baselines import GaussianDenoiser, denoiser_registry
 from n2d.cli import app
-from n2d.cli.config import (
-    _PARAMETERS,
-    NOT_TUNABLE,
-    ConfigError,
-    default_grid,
-    read_config,
-)
+from n2d.cli.config import ConfigError, default_grid, read_config
 from n2d.metrics import psnr
 
 
@@ -116,6 +109,27 @@ def test_combinations_of_stage_hyperparameters_are_searched(images, tmp_path):
     assert len(content["search"]["results"]) == 4
 
 
+def test_the_default_stays_where_the_score_tells_no_difference(images, tmp_path):
+    target = tmp_path / "chosen.json"
+    for values, kept in (("1,1.0001", True), ("1.0001,1", True), ("1,0.02", True)):
+        grid = ("--grid", f"strength={values}", "-o", target, "--overwrite")
+        result = run("tune", images[0], *grid)
+        assert result.exit_code == 0, result.output
+        assert ("strength" not in written(target)["parameters"]) == kept
+    # What is told too low is made up for, and for certain.
+    result = run(
+        "tune",
+        images[0],
+        "--method",
+        "n2d:noise=1",
+        *grid[2:],
+        "--grid",
+        "strength=1,10",
+    )
+    assert result.exit_code == 0, result.output
+    assert written(target)["parameters"]["strength"] == 10
+
+
 NO_DEFAULT = {"bm3d", "vst-bm3d", "identity", "n2d-paper", "zs-n2n-paper"}
 
 
@@ -137,7 +151,7 @@ def test_default_grids_name_parameters_that_the_denoisers_have(method):
 @pytest.mark.parametrize("method", ["n2d", "vst-tv"])
 def test_default_grids_run(images, tmp_path, method, monkeypatch):
     if method == "n2d":  # where a step is as good as many
-        grids = {"n2d": {"downsampling_factors": [(), (2,)], "detail_max_iter": [0, 1]}}
+        grids = {"n2d": {"strength": [1.0, 0.01, 0.5]}}
         monkeypatch.setattr("n2d.cli.config._DEFAULTS", grids)
     target = tmp_path / "chosen.json"
     result = run("tune", images[0], "--method", method, "-o", target)
@@ -329,6 +343,7 @@ def test_a_config_by_hand_needs_parameters_only(images, tmp_path):
         ('{"parameters": {"downsampling_factors": 2}}', "such as [2, 4]"),
         ('{"parameters": {"downsampling_factors": [[2]]}}', "such as [2, 4]"),
         ('{"parameters": {"learning_rate": NaN}}', "a number above 0"),
+        ('{"parameters": {"strength": 0}}', "strength must be a number above 0"),
         ('{"parameters": {"data_range": [3, 3]}}', "the lower first"),
         ('{"parameters": {"random_state": -1}}', "from 0 to 4294967295"),
         ('{"parameters": {"hidden_channels": 4.5}}', "1 or more, not 4.5"),
@@ -346,10 +361,3 @@ def test_a_config_that_will_not_do_is_named(images, tmp_path, content, words):
     assert "--config" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out.tif").exists()
-
-
-def test_every_parameter_is_known_to_the_config_or_belongs_elsewhere():
-    parameters = inspect.signature(Noise2DetailDenoiser).parameters
-    assert set(_PARAMETERS) | NOT_TUNABLE == set(parameters)
-    for name, (will_do, _) in _PARAMETERS.items():
-        assert will_do(parameters[name].default), name

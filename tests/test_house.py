@@ -27,8 +27,10 @@ MAY_IMPORT = {
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_progress": (set(), {"rich"}),
+    "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
     "images": ({"images"}, {"numpy"}),
+    "images.filling": (set(), {"numpy", "scipy"}),
     "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
     # what is read and what it looks like to a network: arrays, no tensors
     "fitting.windows": (set(), {"numpy"}),
@@ -48,7 +50,7 @@ MAY_IMPORT = {
         {"core", "datasets", "noise", "pretraining"},
         {"numpy", "torch", "safetensors", "scipy"},
     ),
-    "pretraining.__main__": ({"pretraining"}, {"torch", "typer"}),
+    "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_trust": ({"noise"}, {"sklearn"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
@@ -57,9 +59,12 @@ MAY_IMPORT = {
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
+    "_planes": ({"applying", "fitting", "noise"}, set()),
+    "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
-        {"_base", "_memory", "_parameters", "_progress", "_sklearn", "_trust"}
-        | {"applying", "core", "fitting", "images", "model_file"},
+        {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
+        | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
+        | {"model_file", "noise"},
         None,
     ),
     "functional": ({"denoiser"}, {"numpy"}),
@@ -78,7 +83,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"},
+        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
+        | {"noise"},
         {"numpy", "torch"},
     ),
     # "__init__" names modules in strings and loads them lazily
@@ -86,7 +92,15 @@ MAY_IMPORT = {
     "__main__": ({"cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
-        {"_progress", "baselines", "cli", "comparison", "datasets", "denoiser"}
+        {
+            "_parameters",
+            "_progress",
+            "baselines",
+            "cli",
+            "comparison",
+            "datasets",
+            "denoiser",
+        }
         | {"files", "io", "metrics", "model_file", "model_selection", "noise"},
         {"click", "matplotlib", "numpy", "PIL", "rich", "sklearn", "torch", "typer"},
     ),

@@ -20,8 +20,8 @@ from sklearn.exceptions import NotFittedError
 import n2d
 from n2d import Noise2DetailDenoiser
 from n2d.datasets import fluorescence_cells
-from n2d.model_file import ModelFileError
-from n2d.model_file.container import FORMAT_VERSION, pack, read_model
+from n2d.model_file import FORMAT_VERSION, ModelFileError
+from n2d.model_file.container import pack, read_model
 from n2d.model_file.state import describe
 
 RANDOM = {"init": "random", "max_iter": 2, "detail_max_iter": 2, "hidden_channels": 6}
@@ -61,6 +61,7 @@ KINDS = {
     "learned, uint16": (noisy(32, 28).astype(np.uint16), {"data_range": (0, 4095)}),
     "learned, stack": (np.stack([noisy(32, 36), noisy(32, 36, seed=1)]), {}),
     "learned, list": ([noisy(32, 36), noisy(40, 20, seed=1)], {}),
+    "learned, smoother": (noisy(32, 28), {"strength": 1.7}),
     "learned, no noise": (noisy(32, 28, noise=0), {}),
     "learned, flat": (np.full((32, 32), 7.3), {}),
     "random": (noisy(32, 28), RANDOM),
@@ -646,6 +647,35 @@ def test_newer_versions_say_what_to_do(fitted, tmp_path):
     path.write_bytes(pack(document | newer, tensors))
     with pytest.raises(ModelFileError, match=r"'sharpness' .* n2d 0\.9\. Update n2d"):
         Noise2DetailDenoiser.load(path)
+
+
+def test_a_network_that_is_no_more_is_refused_with_advice(fitted, tmp_path):
+    # As n2d wrote it when its prior network had four views.
+    document, tensors = describe(fitted["learned"])
+    assert document["networks"][0]["kind"] == "PriorNetwork"
+    network = {
+        "kind": "PriorNetwork",
+        "channels_last": True,
+        "hidden_channels": 48,
+        "dilations": [1, 2, 3, 3, 2, 1],
+        "n_passes": 2,
+        "condition_channels": 64,
+    }
+    old = {"format_version": 1, "networks": [network]}
+    (tmp_path / "model.n2d").write_bytes(pack(document | old, tensors))
+    with pytest.raises(ModelFileError, match=r"of an older n2d.*fit the model again"):
+        Noise2DetailDenoiser.load(tmp_path / "model.n2d")
+
+
+def test_networks_trained_on_the_image_load_from_the_older_format(fitted, tmp_path):
+    document, tensors = describe(fitted["random"])
+    parameters = {k: v for k, v in document["parameters"].items() if k != "strength"}
+    old = {"format_version": 1, "parameters": parameters}
+    (tmp_path / "model.n2d").write_bytes(pack(document | old, tensors))
+    loaded = Noise2DetailDenoiser.load(tmp_path / "model.n2d")
+    assert loaded.strength == 1
+    X = KINDS["random"][0]
+    assert_same(loaded.transform(X), fitted["random"].transform(X))
 
 
 def test_a_parameter_added_since_has_its_default(fitted, tmp_path):

@@ -14,6 +14,8 @@ from n2d._parameters import Parameters, complaint_about
 VALUES = {
     "solver": (["fast", "paper"], ["slow", None, 1]),
     "init": (["auto", "random", "synthetic"], ["zeros", None]),
+    "noise": (["auto", 1, 12.5], [0, -1.0, "none", None, [], {"gain": 1.0}]),
+    "strength": ([1, 0.5, 3.0], [0, -1.0, "more", None]),
     "hidden_channels": ([1, 48], [0, -1, 1.5, "48", None]),
     "max_iter": (["auto", 1, 10**6], [0, 2.0, "all", None]),
     "downsampling_factors": (
@@ -53,10 +55,11 @@ def test_the_estimator_refuses_what_the_schema_refuses(name):
 
 
 def test_numbers_that_are_none_are_refused():
-    for name in ("max_iter", "hidden_channels", "learning_rate", "random_state"):
+    for name in ("max_iter", "strength", "learning_rate", "random_state"):
         assert complaint_about(name, True)
     for value in (np.inf, np.nan):
         assert complaint_about("learning_rate", value)
+        assert complaint_about("strength", value)
         assert complaint_about("data_range", [0, value])
 
 

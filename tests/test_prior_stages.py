@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
+from sklearn.model_selection import GridSearchCV
 
 from n2d import Noise2DetailDenoiser, datasets, noise
 from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.prior import load_prior
+from n2d.core.prior_network import N_LAGS, PriorNetwork
 from n2d.core.prior_stages import PriorStages
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
+from n2d.model_selection import SingleImageSplit
 
 
 def random_images(*shape, seed=0):
@@ -16,8 +20,15 @@ def random_images(*shape, seed=0):
 
 
 def correlation(y, x, n_lags=4):
+    """Of noise that was filtered along y and x: the diagonals have the product."""
     lags = torch.arange(1.0, n_lags + 1)
-    return torch.stack([y**lags, x**lags])[None]
+    product = (y * x) ** lags
+    return torch.stack([y**lags, x**lags, product, product])[None]
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return load_prior()
 
 
 # -- stages ------------------------------------------------------------------------
@@ -25,40 +36,55 @@ def correlation(y, x, n_lags=4):
 
 @pytest.mark.parametrize("weights", [{}, {3: 0.4}])
 def test_reach_and_alignment_make_tiles_exact(weights):
-    stages = PriorStages((load_prior(),), correlation(0.3, 0.1), weights, n_views=2)
+    # Small, since it is about geometry; random weights see no less far.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = PriorNetwork((8, 8, 8), (1, 1), (1,), (1, 1)).eval()
+    stages = PriorStages((network,), correlation(0.3, 0.1), weights)
     step, reach = stages.alignment, stages.reach
-    size = 2 * (-(-reach // step) * step) + 4 * step
+    halo = -(-reach // step) * step
+    size = 2 * halo + 4 * step
     noisy = random_images(1, 1, size, size)
     whole = stages.estimates(noisy).stage3
-    halo = -(-reach // step) * step
     part = stages.estimates(noisy[..., : halo + 2 * step, : halo + 2 * step]).stage3
-    inner = slice(0, 2 * step)
+    inner = (..., slice(0, 2 * step), slice(0, 2 * step))
+    torch.testing.assert_close(part[inner], whole[inner], atol=1e-5, rtol=0)
+
+
+def test_the_shipped_network_turns_with_image_and_noise(prior):
+    # Not exactly, as an average over all flips would, but by little of the noise.
+    told = correlation(0.5, 0.1)
+    noisy = torch.from_numpy((scene(64) - 50) / 20).float()[None, None]
+    noisy += correlated_noise((1, 64, 64), told, torch.Generator().manual_seed(0))
+    stages = PriorStages((prior,), told, {})
+    turned = PriorStages((prior,), correlation(0.1, 0.5), {})
+    expected = stages.estimates(noisy).stage1
+    result = turned.estimates(noisy.transpose(-2, -1)).stage1.transpose(-2, -1)
+    assert (result - expected).square().mean().sqrt() < 0.12
+    flipped = stages.estimates(noisy.flip(-1)).stage1.flip(-1)
+    assert (flipped - expected).square().mean().sqrt() < 0.12
+
+
+def test_strength_is_the_level_that_the_network_is_told(prior):
+    noisy = random_images(1, 1, 32, 32)
+    told = correlation(0.2, 0.1)
+    stages = PriorStages((prior,), told, {}, strength=1.7)
+    with torch.no_grad():
+        expected = prior(noisy, 1.7, told[..., :N_LAGS])
     torch.testing.assert_close(
-        part[..., inner, inner], whole[..., inner, inner], atol=1e-5, rtol=0
+        stages.partial_denoising(noisy), expected, rtol=0, atol=1e-5
     )
 
 
-def test_views_are_flips_and_transposes_of_image_and_noise():
-    # Averaged over all eight, the result turns with the image.
-    noisy = random_images(1, 1, 32, 32)
-    stages = PriorStages((load_prior(),), correlation(0.5, 0.1), {}, n_views=8)
-    turned = PriorStages((load_prior(),), correlation(0.1, 0.5), {}, n_views=8)
-    expected = stages.partial_denoising(noisy)
-    result = turned.partial_denoising(noisy.transpose(-2, -1)).transpose(-2, -1)
-    torch.testing.assert_close(result, expected, atol=1e-4, rtol=0)
-    flipped = stages.partial_denoising(noisy.flip(-1)).flip(-1)
-    torch.testing.assert_close(flipped, expected, atol=1e-4, rtol=0)
-
-
-def test_channels_are_denoised_one_by_one():
-    noisy = random_images(2, 3, 24, 32)
+def test_channels_are_denoised_one_by_one(prior):
+    noisy = random_images(2, 3, 32, 48)
     told = torch.cat(
         [correlation(0.0, 0.0), correlation(0.4, 0.4), correlation(0, 0.2)]
     )
-    together = PriorStages((load_prior(),), told, {2: 0.5}).estimates(noisy).stage2
+    together = PriorStages((prior,), told, {2: 0.5}).estimates(noisy).stage2
     for channel in range(3):
         one = slice(channel, channel + 1)
-        alone = PriorStages((load_prior(),), told[one], {2: 0.5})
+        alone = PriorStages((prior,), told[one], {2: 0.5})
         torch.testing.assert_close(
             alone.estimates(noisy[:, one]).stage2, together[:, one], atol=1e-4, rtol=0
         )
@@ -68,17 +94,18 @@ def test_phases_have_the_correlation_at_their_distance():
     seen = []
 
     def network(noisy, level, told, rim):
-        seen.append(told)
+        seen.append(told[0])
         return noisy
 
-    network.reach = 1
-    stages = PriorStages((network,), correlation(0.8, 0.5), {})
-    stages.background_refinement(random_images(1, 1, 24, 24), 2)
-    stages.background_refinement(random_images(1, 1, 24, 24), 3)
-    expected = torch.tensor([[0.8**2, 0.8**4], [0.5**2, 0.5**4]])
-    torch.testing.assert_close(seen[0][0], expected)
-    expected = torch.tensor([[0.8**3, 0.0], [0.5**3, 0.0]])
-    torch.testing.assert_close(seen[1][0], expected)
+    y, x, lags = 0.8, 0.5, correlation(0.8, 0.5, n_lags=6)
+    stages = PriorStages((network,), lags, {})
+    for factor in (2, 3):
+        stages.background_refinement(random_images(1, 1, 48, 48), factor)
+    torch.testing.assert_close(seen[0], correlation(y**2, x**2, n_lags=3)[0])
+    # Beyond what is known of the noise, it is independent.
+    expected = correlation(y**3, x**3, n_lags=3)[0]
+    expected[:, 2] = 0
+    torch.testing.assert_close(seen[1], expected)
 
 
 # -- mixture -----------------------------------------------------------------------
@@ -143,7 +170,8 @@ def test_intensities_keep_the_mean_of_photon_counts():
 
 def test_rotation_decorrelates_colours_and_leaves_strangers_alone():
     rng = np.random.default_rng(0)
-    grey = 10 * rng.standard_normal((1, 64, 64))
+    # Smooth: what channels share from pixel to pixel is taken for noise.
+    grey = 300 * gaussian_filter(rng.standard_normal((1, 96, 96)), (0, 9, 9))
     colour = grey * np.array([1, 0.8, 0.5])[:, None, None]
     colour += rng.standard_normal(colour.shape)
     rotation = decorrelating_rotation([colour])
@@ -153,6 +181,23 @@ def test_rotation_decorrelates_colours_and_leaves_strangers_alone():
     strangers = 5 * rng.standard_normal((2, 64, 64))
     assert decorrelating_rotation([strangers]) is None
     assert decorrelating_rotation([grey]) is None
+    assert_there_and_back(rotation, colour)
+
+
+def test_noise_that_channels_share_is_undone():
+    rng = np.random.default_rng(0)
+    grey = 300 * gaussian_filter(rng.standard_normal((1, 96, 96)), (0, 9, 9))
+    own = rng.standard_normal((3, 96, 96))
+    mixing = np.array([[0.8, 0.6, 0], [0, 0.8, 0.6], [0, 0, 1]])
+    colour = grey + np.tensordot(mixing, own, axes=1)
+    rotation = decorrelating_rotation([colour])
+    np.testing.assert_allclose(
+        np.cov(rotation @ mixing @ own.reshape(3, -1)), np.eye(3), atol=0.15
+    )
+    assert_there_and_back(rotation, colour)
+
+
+def assert_there_and_back(rotation, colour):
     intensities = Intensities((0.0, 1.0), rotation=rotation)
     np.testing.assert_allclose(
         intensities.backward(intensities.forward(colour)), colour, atol=1e-4
@@ -205,6 +250,65 @@ def test_the_mean_is_kept(kind):
     assert abs((denoised - noisy).mean()) < 1e-3 * np.ptp(clean)
 
 
+def fine_power(image):
+    """Mean power of an image at more than a quarter of the sampling frequency."""
+    spectrum = np.abs(np.fft.fft2(image - image.mean())) ** 2
+    y, x = (np.abs(np.fft.fftfreq(n)) for n in image.shape)
+    return spectrum[np.maximum.outer(y, x) > 0.25].mean()
+
+
+def test_more_strength_leaves_less_fine_power():
+    noisy = noise.add_gaussian_noise(scene(128), 15.0, rng=0)
+    left = [
+        fine_power(denoiser.fit_transform(noisy))
+        for denoiser in (
+            Noise2DetailDenoiser(strength=strength, random_state=0)
+            for strength in (0.25, 0.5, 1.0, 2.0, 4.0)
+        )
+    ]
+    assert left == sorted(left, reverse=True)
+    assert left[0] > 10 * left[-1]
+    assert left[0] < fine_power(noisy)
+
+
+def test_strength_changes_no_measurement():
+    noisy = noise.add_gaussian_noise(scene(96), 15.0, rng=0)
+    one, two = (
+        Noise2DetailDenoiser(strength=strength, random_state=0).fit(noisy)
+        for strength in (1.0, 2.0)
+    )
+    assert one.noise_.level == two.noise_.level
+    np.testing.assert_array_equal(one.noise_.correlation, two.noise_.correlation)
+    assert one.n_iter_ == two.n_iter_
+    assert not np.array_equal(one.transform(noisy), two.transform(noisy))
+
+
+@pytest.mark.parametrize("other", [{"solver": "paper"}, {"init": "random"}])
+def test_strength_is_for_the_network_that_was_trained_beforehand(other):
+    noisy = np.random.default_rng(0).normal(size=(16, 16))
+    denoiser = Noise2DetailDenoiser(**other, max_iter=1, detail_max_iter=1, strength=2)
+    with pytest.raises(ValueError, match=r"strength=2 is for the network .* must be 1"):
+        denoiser.fit(noisy)
+    denoiser.set_params(strength=1).fit(noisy)
+
+
+def test_a_grid_search_finds_the_strength():
+    clean = scene(128)
+    noisy = noise.add_gaussian_noise(clean, 20.0, rng=0)
+    strengths = [0.25, 0.5, 1.0, 2.0, 4.0]
+    search = GridSearchCV(
+        Noise2DetailDenoiser(random_state=0),
+        {"strength": strengths},
+        cv=SingleImageSplit(),
+    ).fit(noisy)
+    errors = [
+        np.mean((Noise2DetailDenoiser(strength=s).fit_transform(noisy) - clean) ** 2)
+        for s in strengths
+    ]
+    assert strengths[np.argmin(errors)] == 1.0
+    assert search.best_params_ == {"strength": 1.0}
+
+
 def test_given_factors_enter_the_mixture_where_they_lower_the_risk():
     noisy = noise.add_correlated_noise(scene(), 25.0, 1.2, rng=0)
     fitted = Noise2DetailDenoiser(downsampling_factors=(2, 3)).fit(noisy)
@@ -226,14 +330,14 @@ def test_detail_recovery_can_be_added():
     np.testing.assert_array_equal(estimates.stage2, plain.transform(noisy))
 
 
-def test_stage_3_is_applied_to_stage_2_and_clips_nothing():
+def test_stage_3_is_applied_to_stage_2_and_clips_nothing(prior):
     class Doubling(torch.nn.Module):
         reach = 0
 
         def forward(self, x):
             return 2 * x - 1
 
-    stages = PriorStages((load_prior(), Doubling()), correlation(0.0, 0.0), {})
+    stages = PriorStages((prior, Doubling()), correlation(0.0, 0.0), {})
     estimates = stages.estimates(5 * random_images(1, 1, 32, 32))
     torch.testing.assert_close(estimates.stage3, 2 * estimates.stage2 - 1)
     assert estimates.stage3.min() < 0

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import textwrap
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from n2d import Noise2DetailDenoiser, _memory
 from n2d._memory import available_memory, check_room, is_out_of_memory
 from n2d.applying import tiled
 from n2d.applying.tiled import TileDenoiser, denoised_tiles
+from n2d.core.prior_network import PriorNetwork
 from n2d.core.progress import Cancelled
 from n2d.images import Images
 
@@ -26,8 +29,20 @@ def noisy_image(*shape, seed=0):
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def shipped():
     return Noise2DetailDenoiser(random_state=0).fit(noisy_image(96, 96))
+
+
+@pytest.fixture(scope="module")
+def fitted(shipped):
+    """Fitted, with a network that sees less far than small images are wide."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = PriorNetwork((8, 8), (1,), (1,), (1,)).requires_grad_(False).eval()
+    network.last.weight *= 0.3
+    fitted = copy(shipped)
+    fitted._stages = replace(shipped._stages, networks=(network,))
+    return fitted
 
 
 @pytest.fixture
@@ -61,6 +76,14 @@ def test_neither_tiles_nor_threads_change_anything(
     for i, tile, (estimate,) in tiles:
         outputs[i].write(estimate, tile.top, tile.left)
     assert_same(outputs.result, whole, X)
+
+
+def test_tiles_of_the_shipped_network_fit_together(shipped, monkeypatch):
+    X = noisy_image(40, 400)
+    whole = shipped.transform(X)
+    monkeypatch.setattr(tiled, "_LARGEST_TILE", 128)
+    assert shipped._stages.reach < 128
+    assert_same(shipped.transform(X), whole, X)
 
 
 def test_a_region_is_that_part_of_the_whole(fitted, small_tiles):
@@ -283,7 +306,9 @@ ERRORS = [
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_without_memory_tiles_are_halved(fitted, error, n_threads):
     X = noisy_image(2, 300, 260)
-    hungry = Hungry(fitted._stages, 200, error)
+    # Enough for small tiles and what is around them, too little for the image.
+    largest = 2 * fitted._stages.reach + 48
+    hungry = Hungry(fitted._stages, largest, error)
     images = Images(X)
     outputs = images.empty_like()
     tiles = denoised_tiles(
@@ -299,7 +324,7 @@ def test_without_memory_tiles_are_halved(fitted, error, n_threads):
         covered[i, rows, tile.left : tile.left + tile.width] += 1
     assert (covered == 1).all()
     assert_same(outputs.result, fitted.transform(X), X)
-    assert max(map(max, hungry.windows)) > 200
+    assert max(map(max, hungry.windows)) > largest
 
 
 def test_without_any_memory_the_error_says_what_to_do(fitted):
@@ -326,8 +351,8 @@ def test_other_errors_are_not_taken_for_want_of_memory(fitted):
         list(tiles)
 
 
-def test_less_memory_makes_smaller_tiles(fitted):
-    denoiser = TileDenoiser(fitted._stages, fitted._intensities)
+def test_less_memory_makes_smaller_tiles(shipped):
+    denoiser = TileDenoiser(shipped._stages, shipped._intensities)
     sides = [denoiser.tile_side(1, 1, memory) for memory in (0, 3e7, 6e7, 1e12)]
     assert sides == sorted(sides)
     assert sides[0] == tiled._SMALLEST_TILE

@@ -16,7 +16,7 @@ from n2d.images import Images, settle_axes
 _SMALLEST_CHUNK = 512
 
 
-def lazily_denoised(denoiser, X, channel_axis, device, region=None):
+def lazily_denoised(denoiser, X, names, channel_axis, device, region=None):
     """Denoise Dask arrays when and where Dask is asked to.
 
     Parameters
@@ -26,6 +26,8 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None):
         to every worker once.
     X : dask.array.Array, or list or tuple of array-likes
         Images, as for `Noise2DetailDenoiser.transform`.
+    names : sequence of str or int
+        See `TileDenoiser.estimates`.
     channel_axis : int or None
         The axis of the channels.
     device : str
@@ -35,8 +37,10 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None):
 
     Returns
     -------
-    dask.array.Array, or list or tuple of them
-        With X's chunks, of dtype ``np.result_type(X.dtype, np.float32)``.
+    list of dask.array.Array, or of list or tuple of them
+        One for every name, with X's chunks, of dtype
+        ``np.result_type(X.dtype, np.float32)``. They are computed together, where they
+        are asked for together.
     """
     import dask.array as da
     from dask.delayed import delayed
@@ -45,18 +49,33 @@ def lazily_denoised(denoiser, X, channel_axis, device, region=None):
     digest = hashlib.sha256(pickle.dumps((denoiser, device))).hexdigest()
     node = delayed(denoiser, name=f"noise2detail-{digest[:32]}", pure=True)
 
-    def denoised(array):
+    arrays = X if isinstance(X, (list, tuple)) else [X]
+    stacked = len(arrays) == 1 and settle_axes(arrays[0], channel_axis)[1]
+    n_images = arrays[0].shape[0] if stacked else len(arrays)
+    as_many = denoiser.planes is not None and len(denoiser.planes) == n_images
+
+    def found_for(array, number=0):
         array = da.asarray(array)
         plane = _plane(array, channel_axis)
-        found = _denoised_array(array, plane, node, denoiser, channel_axis, device)
+        found = _denoised_array(
+            array,
+            plane,
+            node,
+            denoiser,
+            names,
+            channel_axis,
+            device,
+            number if as_many else None,
+        )
         index = [slice(None)] * array.ndim
         for axis, part in zip(plane, region or (), strict=region is not None):
             index[axis] = part
-        return found[tuple(index)]
+        return [estimate[tuple(index)] for estimate in found]
 
     if isinstance(X, (list, tuple)):
-        return type(X)(map(denoised, X))
-    return denoised(X)
+        found = map(found_for, X, range(len(X)))
+        return [type(X)(each) for each in zip(*found, strict=True)]
+    return found_for(X)
 
 
 def _plane(array, channel_axis):
@@ -65,8 +84,11 @@ def _plane(array, channel_axis):
     return [i for i in range(stacked, array.ndim) if i - stacked != axis]
 
 
-def _denoised_array(array, plane, node, denoiser, channel_axis, device):
-    """Denoise one Dask array lazily."""
+def _denoised_array(array, plane, node, denoiser, names, channel_axis, device, number):
+    """Denoise one Dask array lazily: a list of the estimates named.
+
+    `number` is that of its first image among those that `fit` saw, or None.
+    """
     import dask.array as da
 
     channels = None if channel_axis is None else channel_axis % array.ndim
@@ -80,23 +102,36 @@ def _denoised_array(array, plane, node, denoiser, channel_axis, device):
     merged = array.rechunk(chunks)
     depths = {i: depth if len(merged.chunks[i]) > 1 else 0 for i in plane}
     n_blocks = int(np.prod(merged.numblocks))
-    result = da.map_blocks(
+    dtype = np.result_type(array.dtype, np.float32)
+    results = da.map_blocks(
         _denoised_block,
         da.overlap.overlap(merged, depths, "none", allow_rechunk=False),
-        dtype=np.result_type(array.dtype, np.float32),
-        chunks=merged.chunks,
-        meta=np.empty((0,) * array.ndim, np.result_type(array.dtype, np.float32)),
+        dtype=dtype,
+        # The estimates are along an axis of their own, in front.
+        new_axis=0,
+        chunks=((len(names),), *merged.chunks),
+        meta=np.empty((0,) * (array.ndim + 1), dtype),
         denoiser=node,
+        names=tuple(names),
         plane=tuple(plane),
         # Where blocks begin and end, along the rows' and the columns' axis.
         edges=tuple((0, *accumulate(merged.chunks[i])) for i in plane),
         depth=depth,
+        # Where blocks begin along the axis of the stack, in images that `fit` saw.
+        numbers=_starts(number, merged, stacked=0 not in (*plane, channels)),
         channel_axis=channels,
         device=device,
         # Blocks are what is computed at once; threads that would be left help them.
         n_threads=max(1, torch.get_num_threads() // n_blocks),
     )
-    return result.rechunk(array.chunks)
+    return [results[i].rechunk(array.chunks) for i in range(len(names))]
+
+
+def _starts(number, array, stacked):
+    """Number of the first image of every block along axis 0; None: of none."""
+    if number is None:
+        return None
+    return tuple(accumulate(array.chunks[0], initial=0)) if stacked else (number,)
 
 
 def _merged(chunks, least):
@@ -118,17 +153,24 @@ def _denoised_block(
     block,
     *,
     denoiser,
+    names,
     plane,
     edges,
     depth,
+    numbers,
     channel_axis,
     device,
     n_threads,
     block_id,
 ):
-    """Denoise one block of a Dask array, given with `depth` pixels around it."""
+    """Denoise one block of a Dask array, given with `depth` pixels around it.
+
+    The estimates named come along a new axis 0; `block_id` counts it.
+    """
+    block_id = block_id[1:]
     multiple = denoiser.geometry["multiple"]
     kept, region, shape = [slice(None)] * block.ndim, [], list(block.shape)
+    origin = []
     for i, ends in zip(plane, edges, strict=True):
         start, stop = ends[block_id[i]], ends[block_id[i] + 1]
         read_from, read_to = max(0, start - depth), min(ends[-1], stop + depth)
@@ -137,21 +179,33 @@ def _denoised_block(
         last = read_to if read_to == ends[-1] else read_to // multiple * multiple
         kept[i] = slice(first - read_from, last - read_from)
         region.append((start - first, stop - start))
+        origin.append(first)
         shape[i] = stop - start
     (top, height), (left, width) = region
 
     images = Images(
         np.asarray(block)[tuple(kept)], channel_axis, name=f"block {block_id} of X"
     )
-    result = np.empty(shape, images.result_dtypes[0])
-    outputs = Images(result, channel_axis)
+    whole = tuple(ends[-1] for ends in edges)
+    start = None
+    if numbers is not None:
+        start = numbers[block_id[0] if len(numbers) > 1 else 0]
+    parts = [
+        (None if start is None else start + i, whole, *origin)
+        for i in range(len(images))
+    ]
+    results = np.empty((len(names), *shape), images.result_dtypes[0])
+    outputs = [Images(result, channel_axis) for result in results]
     found = denoised_tiles(
         denoiser,
         images,
         usable_device(device, fall_back=True),
         n_threads=min(n_threads, torch.get_num_threads()),
+        names=names,
         regions=[(top, left, height, width)] * len(images),
+        parts=parts,
     )
-    for i, tile, (estimate,) in found:
-        outputs[i].write(estimate, tile.top - top, tile.left - left)
-    return result
+    for i, tile, estimates in found:
+        for output, estimate in zip(outputs, estimates, strict=True):
+            output[i].write(estimate, tile.top - top, tile.left - left)
+    return results

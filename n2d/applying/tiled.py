@@ -7,6 +7,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +22,9 @@ from n2d.core.stages import Estimates
 from n2d.core.tiling import tiles
 
 DENOISING = "denoising"
+
+# The name of the standard error among those of the stages' estimates.
+STANDARD_ERROR = "standard error"
 
 # Sides of a tile. Larger ones compute less twice, but their feature maps leave the
 # processor's cache: 512 is the fastest, and smaller ones are for want of memory.
@@ -48,28 +52,64 @@ class TileDenoiser:
         all.
     intensities : n2d.fitting.intensities.Intensities
         What the stages see of pixel values.
+    planes : sequence of Plane of `n2d.fitting.planes` or None, optional
+        For every image of a stack its own stages and intensities, with its shape; None
+        in the place of one that has those of all.
     """
 
     stages: object
     intensities: object
+    planes: tuple | None = None
+
+    @property
+    def _all_stages(self):
+        """All stages that there are."""
+        planes = (plane.stages for plane in self.planes or () if plane is not None)
+        return [stages for stages in (self.stages, *planes) if stages is not None]
 
     @property
     def geometry(self):
         """The reach and the alignment, as `n2d.core.tiling.tiles` takes them."""
-        if self.stages is None:
-            return {"reach": 0, "multiple": 1}
-        return {"reach": self.stages.reach, "multiple": self.stages.alignment}
+        found = self._all_stages
+        return {
+            "reach": max((stages.reach for stages in found), default=0),
+            "multiple": math.lcm(1, *(stages.alignment for stages in found)),
+        }
 
     def to(self, device):
         """Return one whose stages are on a device."""
-        if self.stages is None:
-            return self
-        # The networks themselves are the estimator's, and move.
-        return replace(self, stages=replace(self.stages).to(device))
 
-    def of_shape(self, shape):
-        """One for an image of a shape (h, w)."""
-        return replace(self, intensities=self.intensities.of_shape(shape))
+        # The networks themselves are the estimator's, and move.
+        def moved(stages):
+            return None if stages is None else replace(stages).to(device)
+
+        planes = self.planes and tuple(
+            plane and plane._replace(stages=moved(plane.stages))
+            for plane in self.planes
+        )
+        return replace(self, stages=moved(self.stages), planes=planes)
+
+    def of_image(self, i, shape, top=0, left=0):
+        """One for a single image, or a part of it.
+
+        Parameters
+        ----------
+        i : int or None
+            Its number among those that `fit` saw; None of another.
+        shape : tuple of two int
+            Of the whole image.
+        top, left : int, default=0
+            Where in it the part begins.
+
+        Returns
+        -------
+        TileDenoiser
+        """
+        plane = None if i is None else self.planes[i]
+        if plane is None or plane.shape != tuple(shape):
+            plane = self
+        intensities = plane.intensities.of_shape(shape, top, left)
+        return TileDenoiser(plane.stages, intensities)
 
     def estimates(self, values, tile, device, names=("stage3",)):
         """Denoise a tile.
@@ -83,7 +123,8 @@ class TileDenoiser:
         device : torch.device
             Where the stages are.
         names : sequence of str or int, default=("stage3",)
-            "stage1", "stage2", "stage3", or a downsampling factor of stage 2.
+            "stage1", "stage2", "stage3", a downsampling factor of stage 2, or
+            `STANDARD_ERROR`, that of stage 3.
 
         Returns
         -------
@@ -96,17 +137,39 @@ class TileDenoiser:
         if self.stages is None:
             factors = {name: noisy for name in names if isinstance(name, int)}
             found = Estimates(noisy, factors, noisy, noisy)
+        elif STANDARD_ERROR in names:
+            found = self.stages.estimates(noisy, tile.halo, return_error=True)
         else:
             found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
-        named = {**vars(found), **found.stage2_factors}
-        return [
-            self.intensities.backward(
-                tile.crop(named[name][0]).cpu().numpy(), tile.top, tile.left
-            )
-            for name in names
-        ]
+        return [self._in_units(found, name, tile) for name in names]
 
-    def tile_side(self, n_channels, n_workers, memory=None):
+    def _in_units(self, found, name, tile):
+        """One of the stages' estimates of a window, cropped and brought back."""
+        named = {**vars(found), **found.stage2_factors}
+
+        def seen(key):
+            return tile.crop(named[key][0]).cpu().numpy()
+
+        if name != STANDARD_ERROR:
+            return self.intensities.backward(seen(name), tile.top, tile.left)
+        if self.stages is None:  # the image is left alone
+            return np.zeros((found.stage3.shape[1], tile.height, tile.width))
+        return self.intensities.backward_error(
+            seen("error"), seen("stage3"), tile.top, tile.left
+        )
+
+    def check_knows_error(self):
+        """Raise where the stages do not say how far off their result is.
+
+        Raises
+        ------
+        ValueError
+            The message says what to do.
+        """
+        if self.stages is not None and self.stages.why_no_error is not None:
+            raise ValueError(f"return_std=True: {self.stages.why_no_error}")
+
+    def tile_side(self, n_channels, n_workers, memory=None, n_estimates=1):
         """Return the side of the largest tile that there is memory for.
 
         Parameters
@@ -117,6 +180,8 @@ class TileDenoiser:
             How many tiles are denoised at once.
         memory : int, optional
             Bytes that may be filled; by default a share of what is available.
+        n_estimates : int, default=1
+            How many estimates are brought back to the units of the image.
 
         Returns
         -------
@@ -124,9 +189,8 @@ class TileDenoiser:
         """
         if memory is None:
             memory = min(_MOST_MEMORY, _SHARE * available_memory())
-        needed = _BYTES_PER_VALUE * n_channels
-        if self.stages is not None:
-            needed += self.stages.bytes_per_pixel
+        needed = _BYTES_PER_VALUE * n_channels * n_estimates
+        needed += max((s.bytes_per_pixel for s in self._all_stages), default=0)
         window = math.isqrt(int(memory / n_workers / needed))
         side = window - 2 * self.geometry["reach"]
         return min(_LARGEST_TILE, max(_SMALLEST_TILE, side))
@@ -141,6 +205,7 @@ def denoised_tiles(
     names=("stage3",),
     regions=None,
     callback=None,
+    parts=None,
 ):
     """Denoise images tile by tile, in order, several tiles at once.
 
@@ -164,6 +229,9 @@ def denoised_tiles(
         default all of it.
     callback : callable, optional
         Called with a `Progress` after every tile; returning True cancels.
+    parts : sequence of tuple, optional
+        Where the images come from: arguments of `TileDenoiser.of_image`. By default
+        they are whole, and those that `fit` saw if they are as many.
 
     Yields
     ------
@@ -181,7 +249,9 @@ def denoised_tiles(
     Cancelled
         If `callback` returned True.
     """
-    side = denoiser.tile_side(images.n_channels, n_threads)
+    # Of the stages' estimates one at a time is brought back; an error takes two more.
+    n_estimates = 3 if STANDARD_ERROR in names else 1
+    side = denoiser.tile_side(images.n_channels, n_threads, n_estimates=n_estimates)
     jobs = [
         (i, tile)
         for i, image in enumerate(images)
@@ -194,7 +264,11 @@ def denoised_tiles(
     ]
     n_pixels = sum(tile.height * tile.width for _, tile in jobs)
     n_workers = min(n_threads, len(jobs)) if device.type == "cpu" else 1
-    run = _Run(denoiser, images, device, names, side, n_threads)
+    if parts is None:
+        as_many = denoiser.planes is not None and len(denoiser.planes) == len(images)
+        numbers = range(len(images)) if as_many else [None] * len(images)
+        parts = [(n, image.shape[1:]) for n, image in zip(numbers, images, strict=True)]
+    run = _Run(denoiser, images, device, names, side, n_threads, parts)
     n_done = 0
     with _workers(n_workers, n_threads // n_workers) as submit:
         # One tile more than there are workers, so that none waits for the caller.
@@ -209,8 +283,9 @@ def denoised_tiles(
 class _Run:
     """One pass over images: where it computes, and how large its tiles are by now."""
 
-    def __init__(self, denoiser, images, device, names, side, n_threads):
+    def __init__(self, denoiser, images, device, names, side, n_threads, parts):
         self._images = images
+        self._parts = parts
         self._n_threads = n_threads
         self._names = names
         self._side = side
@@ -268,7 +343,7 @@ class _Run:
         )
 
     def _start(self, i, tile, submit):
-        compute = self._denoiser.of_shape(self._images[i].shape[1:]).estimates
+        compute = self._denoiser.of_image(*self._parts[i]).estimates
         try:
             values = self._images[i].read(*tile.window)
             return submit(compute, values, tile, self._device, self._names)

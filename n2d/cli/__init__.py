@@ -13,6 +13,7 @@ from n2d.cli.demo import demo
 from n2d.cli.denoise import denoise
 from n2d.cli.fit import fit
 from n2d.cli.info import info
+from n2d.cli.noise import noise
 from n2d.cli.tune import tune
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.command()(fit)
 app.command()(compare)
 app.command()(demo)
 app.command()(tune)
+app.command()(noise)
 app.command()(info)
 
 

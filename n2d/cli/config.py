@@ -6,9 +6,7 @@ A JSON object: "parameters" of `n2d.Noise2DetailDenoiser` or another denoiser, t
 """
 
 import json
-import math
 from enum import StrEnum
-from numbers import Integral, Real
 
 from n2d import __version__
 
@@ -38,69 +36,10 @@ class Init(StrEnum):
     synthetic = "synthetic"
 
 
-def are_factors(values):
-    """Whether values are downsampling factors: different whole numbers from 2 up."""
-    return all(type(v) is int and v >= 2 for v in values) and (
-        len(set(values)) == len(values)
-    )
-
-
-def _is_whole(value, least):
-    return (
-        isinstance(value, Integral) and not isinstance(value, bool) and value >= least
-    )
-
-
-def _is_range(value):
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == 2
-        and all(isinstance(v, Real) and math.isfinite(v) for v in value)
-        and value[0] < value[1]
-    )
-
-
-# Parameters of Noise2DetailDenoiser: whether a value will do, and what will do.
-_PARAMETERS = {
-    "solver": (lambda v: v in tuple(Solver), "fast or paper"),
-    "init": (lambda v: v in tuple(Init), "auto, random or synthetic"),
-    "hidden_channels": (lambda v: _is_whole(v, 1), "a whole number of 1 or more"),
-    "max_iter": (
-        lambda v: v == "auto" or _is_whole(v, 1),
-        '"auto" or a whole number of 1 or more',
-    ),
-    "detail_max_iter": (
-        lambda v: v == "auto" or _is_whole(v, 0),
-        '"auto" or a whole number of 0 or more',
-    ),
-    "downsampling_factors": (
-        lambda v: v == "auto" or (isinstance(v, (list, tuple)) and are_factors(v)),
-        '"auto" or a list of different whole numbers of 2 or more, such as [2, 4]',
-    ),
-    "learning_rate": (
-        lambda v: (
-            v == "auto"
-            or (
-                isinstance(v, Real)
-                and not isinstance(v, bool)
-                and 0 < v < math.inf  # not NaN either
-            )
-        ),
-        '"auto" or a number above 0',
-    ),
-    "data_range": (
-        lambda v: v is None or _is_range(v),
-        "null or two numbers, the lower first",
-    ),
-    "random_state": (
-        lambda v: v is None or (_is_whole(v, 0) and v < 2**32),
-        "null or a whole number from 0 to 4294967295",
-    ),
-}
-
-
 def read_config(path):
     """Read parameters of `n2d.Noise2DetailDenoiser`, checked, as keyword arguments."""
+    from n2d._parameters import Parameters, complaint_about
+
     content = _read_object(path)
     _refuse_unknown(path, content, _KEYS, "key")
     method = content.get("method", "n2d")
@@ -113,29 +52,45 @@ def read_config(path):
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
         raise ConfigError(f'{path} has no object "parameters"')
-    _refuse_unknown(path, parameters, _PARAMETERS, "parameter")
+    tunable = Parameters.model_fields.keys() - NOT_TUNABLE
+    _refuse_unknown(path, parameters, tunable, "parameter")
     for name, value in parameters.items():
         if complaint := complaint_about(name, value):
             raise ConfigError(f"{path}: {complaint}")
-    return {
+    found = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in parameters.items()
     }
+    if "noise" in parameters:
+        found["noise"] = _noise_of(path, parameters["noise"])
+    return found
 
 
-def complaint_about(name, value):
-    """Say why a value of the estimator's parameter will not do, or return ""."""
-    will_do, description = _PARAMETERS[name]
-    return (
-        "" if will_do(value) else f"{name} must be {description}, not {_shown(value)}"
-    )
+def read_noise(path):
+    """Read what is told about the noise: what `n2d noise --json` has written."""
+    from n2d._parameters import complaint_about
 
-
-def _shown(value):
     try:
-        return json.dumps(value)
-    except TypeError:
-        return repr(value)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} is damaged or no JSON file; `n2d noise --json` writes one"
+        ) from error
+    found = _noise_of(path, content)
+    if complaint := complaint_about("noise", content):
+        raise ConfigError(f"{path}: {complaint}")
+    return found
+
+
+def _noise_of(path, content):
+    from n2d.noise import noise_from_json
+
+    try:
+        return noise_from_json(content)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def write_config(path, method, parameters, search, *, overwrite=False):
@@ -182,11 +137,8 @@ def _refuse_unknown(path, found, known, kind):
 # Up to a dozen settings, which take a minute for 512 x 512 pixels. Where the parameters
 # of a denoiser are in the units of the image (sigma of BM3D) there is no default.
 _DEFAULTS = {
-    # The learned start settles its few rounds (max_iter) by itself.
-    "n2d": {
-        "downsampling_factors": [(), (2, 4)],
-        "detail_max_iter": [0, 100, 400],
-    },
+    # The default first: it stays where nothing is better for certain.
+    "n2d": {"strength": [1.0, 0.6, 0.8, 1.25, 1.6]},
     "n2d-random": {
         "max_iter": [100, 400],
         "downsampling_factors": [(), (2, 4)],
@@ -245,6 +197,8 @@ def parse_grid(texts, method, known):
 
 def _check(name, value, method):
     """Raise now what would be raised in the middle, or at the end, of the search."""
+    from n2d._parameters import complaint_about
+
     complaint = complaint_about(name, value) if method in N2D_METHODS else ""
     if not complaint:
         try:

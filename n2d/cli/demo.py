@@ -30,6 +30,7 @@ def demo(
     ] = Path("n2d-demo"),
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
+    strength: options.StrengthOption = None,
     max_iter: options.MaxIterOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
     seed: options.SeedOption = 0,

@@ -11,6 +11,13 @@ from n2d.cli import options
 from n2d.cli.reporting import FAILED, clean_ending
 
 
+class NotANumber(StrEnum):
+    """What `--nan` may be."""
+
+    refuse = "refuse"
+    mask = "mask"
+
+
 class DataType(StrEnum):
     """What `--dtype` may be."""
 
@@ -58,6 +65,8 @@ def denoise(
     ] = options.FitPer.channel,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
+    noise: options.NoiseOption = None,
+    strength: options.StrengthOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
@@ -71,6 +80,14 @@ def denoise(
             "hold, or float32, untouched.",
         ),
     ] = DataType.same,
+    nan: Annotated[
+        NotANumber,
+        typer.Option(
+            "--nan",
+            help="What becomes of pixels that are NaN or infinite: refuse the file, or "
+            "mask them: they stay, and the others are denoised without them.",
+        ),
+    ] = NotANumber.refuse,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -121,7 +138,7 @@ def denoise(
 
     try:
         into_folder = len(inputs) > 1 or any(map(_is_folder_of_images, inputs))
-        inputs = expand_inputs(inputs)
+        inputs = expand_inputs(inputs, say=_note)
         if into_folder and len(inputs) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
         pairs = plan_outputs(inputs, output, overwrite=overwrite)
@@ -140,6 +157,7 @@ def denoise(
         channels=channels,
         fit_per=fit_per,
         channel_axis=channel_axis,
+        nan=nan,
         overwrite=overwrite,
         resume=resume,
     )
@@ -164,7 +182,8 @@ def _is_folder_of_images(path):
 
 
 _OF_A_FIT = (
-    "solver init max_iter factors detail_max_iter learning_rate data_range seed fit_per"
+    "solver init noise strength max_iter factors detail_max_iter learning_rate "
+    "data_range seed fit_per"
 ).split()
 
 
@@ -183,3 +202,8 @@ def _refuse_with_model(context, config):
             f"a model is fitted already, and {names} is about fitting.",
             param_hint="--model",
         )
+
+
+def _note(text):
+    """Say what becomes of an input, before anything is done."""
+    typer.echo(f"note: {text}", err=True)

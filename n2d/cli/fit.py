@@ -29,6 +29,8 @@ def fit(
     config: options.ConfigOption = None,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
+    noise: options.NoiseOption = None,
+    strength: options.StrengthOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
@@ -70,6 +72,10 @@ def fit(
         from n2d import Noise2DetailDenoiser
 
         model = Noise2DetailDenoiser(channel_axis=axis, **parameters).fit(planes)
+        if model.for_all_planes() is not model:
+            note = "the planes differ in their noise, and the model has that of all; "
+            tell([f"note: {note}without a model, n2d denoise gives each its own"])
+            model = model.for_all_planes()
         model.set_params(verbose=0).save(output, overwrite=overwrite)
         typer.echo(report(model))
         if not quiet:

@@ -87,7 +87,8 @@ def _devices(torch):
 
 def report(model):
     """Lay out what a fitted denoiser has measured and settled, a line for each."""
-    rows = [("fitted to", _input(model.input_fingerprint_)), *_noise(model.noise_)]
+    rows = [("fitted to", _input(model.input_fingerprint_))]
+    rows += noise_rows(model.noise_, told=not isinstance(model.noise, str))
     rows.append(("trust", _trust(model.trust_)))
     low, high = model.data_range_
     rows.append(("scale", f"{low:.6g} to {high:.6g} are mapped to 0 to 1"))
@@ -110,7 +111,7 @@ def _input(fingerprint):
     return text
 
 
-def _noise(noise):
+def noise_rows(noise, *, told=False):
     """Describe one noise model, or one for every channel."""
     if noise is None:
         return [("noise", "not measured, by random weights")]
@@ -125,7 +126,10 @@ def _noise(noise):
         for model in models
     ]
     return [
-        ("noise level", f"{each('level')}, in units of the image"),
+        (
+            "noise level",
+            f"{each('level')}, in units of the image{', as told' if told else ''}",
+        ),
         ("gain", f"{each('gain')} of variance per unit of intensity"),
         ("offset", each("offset")),
         ("read noise", each("read_noise")),
@@ -139,11 +143,13 @@ def _trust(trust):
 
 def _parameters(model):
     """Name the parameters that are not what they are by default."""
+    from n2d.noise import noise_to_json
+
     defaults = type(model)().get_params()
     # Of a machine or a file, not of the model.
     left_out = {"verbose", "device", "channel_axis"}
     changed = [
-        f"{name}={value!r}"
+        f"{name}={noise_to_json(value) if name == 'noise' else value!r}"
         for name, value in model.get_params().items()
         if name not in left_out and value != defaults[name]
     ]

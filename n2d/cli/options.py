@@ -1,12 +1,13 @@
 """Options that several commands share, and their way to the estimator's parameters."""
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from n2d.cli.config import ConfigError, Init, Solver, are_factors, read_config
+from n2d.cli.config import ConfigError, Init, Solver, read_config, read_noise
 
 
 class Channels(StrEnum):
@@ -31,6 +32,23 @@ InitOption = Annotated[
     Init,
     typer.Option(
         "--init", help="Start from random weights, or from weights that are shipped."
+    ),
+]
+NoiseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="SIGMA|FILE.json",
+        help="The noise, instead of measuring it: its standard deviation in units of "
+        "the image, or a file from `n2d noise --json`.  [default: measured]",
+    ),
+]
+StrengthOption = Annotated[
+    float | None,
+    typer.Option(
+        "--strength",
+        metavar="X",
+        help="Above 1 the result is smoother, below 1 it keeps more.  [default: 1]",
     ),
 ]
 MaxIterOption = Annotated[
@@ -175,9 +193,15 @@ def estimator_parameters(context):
         raise typer.BadParameter(
             f"{rate} is not above 0.", param_hint="--learning-rate"
         )
+    strength = found.get("strength")
+    if strength is not None and not (strength > 0 and math.isfinite(strength)):
+        raise typer.BadParameter(f"{strength} is not above 0.", param_hint="--strength")
     check_data_range(found.get("data_range"))
+    noise = found.get("noise")
     factors = found.get("factors")
     chosen = {
+        "noise": None if noise is None else _parse_noise(noise),
+        "strength": strength,
         "max_iter": found.get("max_iter"),
         "detail_max_iter": found.get("detail_max_iter"),
         "downsampling_factors": None if factors is None else _parse_factors(factors),
@@ -206,19 +230,35 @@ def estimator_parameters(context):
     return parameters
 
 
+def _parse_noise(text):
+    if text.strip().lower() == "auto":
+        return None
+    try:
+        sigma = float(text)
+    except ValueError:
+        sigma = None
+    if sigma is None:
+        try:
+            return read_noise(Path(text))
+        except ConfigError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--noise") from error
+    if not (sigma > 0 and math.isfinite(sigma)):
+        raise typer.BadParameter(f"{text} is not above 0.", param_hint="--noise")
+    return sigma
+
+
 def _parse_factors(text):
     if text.strip().lower() == "auto":
         return None
     if text.strip().lower() in ("", "none"):
         return ()
+    from n2d._parameters import settled_factors
+
     try:
-        factors = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        factors = (0,)
-    if not are_factors(factors):
+        return settled_factors([int(part) for part in text.split(",")])
+    except ValueError as error:
         raise typer.BadParameter(
             f"{text!r} is no list of different whole numbers of 2 or more; write, for "
             "example, 2,4, or none to switch stage 2 off.",
             param_hint="--factors",
-        )
-    return factors
+        ) from error

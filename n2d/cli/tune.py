@@ -39,7 +39,7 @@ def tune(
         typer.Option(
             "--grid",
             metavar="PARAMETER=VALUE,...",
-            help="What to search, such as detail_max_iter=0,100,400, or "
+            help="What to search, such as strength=1,0.8,1.25, or "
             "'downsampling_factors=(),(2,4)'. May be given several times; all "
             "combinations are tried.  [default: a few for every method]",
         ),
@@ -59,7 +59,8 @@ def tune(
 
     Tries all combinations of a grid, prints a table, the best first, and writes the
     parameters of the highest self-supervised score to a file that `n2d denoise
-    --config FILE` takes. A clean image, if there is one, adds PSNR to the table, and
+    --config FILE` takes; the default ones, where the score cannot tell them from the
+    best. A clean image, if there is one, adds PSNR to the table, and
     takes no part in the choice.
     """
     options.check_data_range(data_range)
@@ -92,9 +93,8 @@ def tune(
         )
         results = _search(denoiser, searched, cases, quiet=quiet)
         typer.echo(aligned(_table(results)))
-        parameters = _changed_parameters(
-            name, denoiser.set_params(**results[0]["parameters"])
-        )
+        chosen = _chosen(results, denoiser, cases, quiet=quiet)
+        parameters = _changed_parameters(name, denoiser.set_params(**chosen))
         search = {"image": image.name, "grid": searched, "results": results}
         write_config(target, name, parameters, search, overwrite=overwrite)
         if not quiet:
@@ -132,6 +132,55 @@ def _checked_grid(method, name, texts):
         return parse_grid(texts, name, known) if texts else default_grid(name)
     except ValueError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--grid") from error
+
+
+def _chosen(results, denoiser, cases, *, quiet):
+    """The parameters of the best result; the default's where none is surely better."""
+    best, defaults = results[0], denoiser.get_params()
+    for result in results[1:]:
+        if any(defaults[k] != v for k, v in result["parameters"].items()):
+            continue
+        least = _least_difference(denoiser, best, result, cases)
+        if best["score"] - result["score"] <= least:
+            note = (
+                "the score cannot tell the best from the default (differences below "
+                f"{least:.4f} are chance): the default is kept"
+            )
+            tell([note], quiet=quiet)
+            return result["parameters"]
+    return best["parameters"]
+
+
+def _least_difference(denoiser, one, other, cases):
+    """How much two scores differ, at least, where it is not chance.
+
+    What the score estimates of two results depends by chance on how the noise looks
+    like their difference: its deviation is that of the sum of noise times difference.
+    """
+    import numpy as np
+    from sklearn.base import clone
+
+    variance = 0.0
+    for case in cases:
+        estimates = []
+        for result in (one, other):
+            fitted = clone(denoiser).set_params(**result["parameters"]).fit(case.noisy)
+            estimates.append(np.asarray(fitted.transform(case.noisy), float))
+        if getattr(fitted, "noise_", None) is None:
+            return 0.0
+        # As the score measures it, whatever is told.
+        models = clone(fitted).set_params(noise="auto").fit(case.noisy).noise_
+        models = models if isinstance(models, tuple) else (models,)
+        level = np.mean([model.level**2 for model in models])
+        # Noise that neighbours share is as much as that of fewer pixels.
+        n_alike = max(1.0, *(np.prod(1 + 2 * m.correlation.sum(1)) for m in models))
+        if not level:
+            return 0.0
+        size = estimates[0].size
+        mean_square = np.mean((estimates[0] - estimates[1]) ** 2)
+        variance += 4 * mean_square / level * n_alike / size
+    # Twice the deviation of a mean over cases.
+    return float(2 * np.sqrt(variance) / len(cases))
 
 
 def _search(denoiser, grid, cases, *, quiet):

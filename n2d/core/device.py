@@ -42,7 +42,7 @@ def usable_device(name, *, fall_back=False):
 
 
 def half_precision_where_fast(device):
-    """A context in which convolutions compute in bfloat16, if the device is made for it.
+    """A context that computes convolutions in bfloat16, if the device is made for it.
 
     Parameters
     ----------

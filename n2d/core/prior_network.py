@@ -8,6 +8,8 @@ multiplied by the noise level, and gains depend on the correlation alone.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -88,7 +90,7 @@ class PriorNetwork(nn.Module):
         }
         self.first = nn.Conv2d(4, widths[0], 3, bias=False)
         self.encoder = _scales(widths, encoder_blocks)
-        steps = list(zip(widths, widths[1:], strict=False))
+        steps = list(pairwise(widths))
         self.down = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in steps
         )

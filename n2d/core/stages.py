@@ -114,6 +114,13 @@ class TrainedStages:
     factors: tuple
     clamp: bool
 
+    #: Why they cannot say how wrong they are.
+    why_no_error = (
+        "standard errors come from the network that was trained beforehand; the "
+        "networks of init='random' and solver='paper' have none. Use solver='fast' "
+        "with init='auto', or call transform without return_std"
+    )
+
     @property
     def alignment(self):
         """Smallest number that both sides of an image must be multiples of."""

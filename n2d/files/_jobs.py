@@ -1,6 +1,7 @@
 """One file denoised: opened, fitted, transformed plane by plane, written."""
 
 import contextlib
+import functools
 import hashlib
 import time
 from dataclasses import dataclass, field, replace
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from n2d import __version__
+from n2d.files._gaps import Gaps, NotANumber
 from n2d.files._plan import Plane, plan_of
-from n2d.files._words import describe_file
+from n2d.files._words import count, describe_file
 from n2d.images import convert
 from n2d.io import (
     View,
@@ -22,6 +24,7 @@ from n2d.io import (
     open_image,
     remove_leftovers,
 )
+from n2d.noise import noise_to_json
 
 # Opacity is copied so many rows at a time.
 _ROWS = 1024
@@ -47,6 +50,8 @@ class Job:
         "same" or "float32".
     axes, channels, fit_per, channel_axis
         As for `n2d.denoise_file`.
+    nan : str
+        What becomes of values that are no finite numbers: "refuse" or "mask".
     overwrite, resume : bool
         Whether results may be replaced, and whether to go on with an earlier run.
     """
@@ -58,6 +63,7 @@ class Job:
     channels: str = "independent"
     fit_per: str = "channel"
     channel_axis: int | None = None
+    nan: str = "refuse"
     overwrite: bool = False
     resume: bool = False
 
@@ -69,10 +75,13 @@ class Job:
             with open(self.model, "rb") as file:
                 model = hashlib.file_digest(file, "sha256").hexdigest()
         left_out = {"verbose", "device"}
+        told = {}
+        if "noise" in self.parameters:
+            told["noise"] = noise_to_json(self.parameters["noise"])
         return {
             "parameters": {
                 k: list(v) if isinstance(v, tuple) else v
-                for k, v in sorted(self.parameters.items())
+                for k, v in sorted((self.parameters | told).items())
                 if k not in left_out
             },
             "model": model,
@@ -81,8 +90,27 @@ class Job:
             "channels": str(self.channels),
             "fit_per": str(self.fit_per),
             "channel_axis": self.channel_axis,
+            "nan": str(self.nan),
             "version": __version__,
         }
+
+    @property
+    def told(self):
+        """What is told about the noise, in words that follow those of the plan."""
+        noise = self.parameters.get("noise", "auto")
+        if isinstance(noise, str):
+            return ""
+        if isinstance(noise, (tuple, list)):
+            return f"; the noise of {count(len(noise), 'channel')} is told"
+        return f"; the noise is told: {getattr(noise, 'level', noise):.6g}"
+
+    def parameters_of(self, number, n_fits, channel_axis):
+        """Parameters of a fit; of noise for every channel a single one gets its own."""
+        noise = self.parameters.get("noise")
+        is_list = isinstance(noise, (tuple, list))
+        if is_list and channel_axis is None and len(noise) == n_fits:
+            return self.parameters | {"noise": noise[number]}
+        return self.parameters
 
     @cached_property
     def loaded(self):
@@ -198,6 +226,13 @@ def carry_out(job, source, target, *, listed, say, progress):
             channel_axis=job.channel_axis,
             model=job.model,
         )
+        own_axes = image.axes
+        # What is known of an axis that goes by another name now is of no use.
+        sizes = {k: v for k, v in image.pixel_size.items() if k in plan.axes}
+        metadata = image.metadata | (
+            {"as_values": True} if image.metadata and job.dtype != "same" else {}
+        )
+        image = replace(image, axes=plan.axes, pixel_size=sizes, metadata=metadata)
         dtype = np.dtype(image.data.dtype if job.dtype == "same" else np.float32)
         outcome = DenoisedFile(
             shape=tuple(image.data.shape),
@@ -207,6 +242,11 @@ def carry_out(job, source, target, *, listed, say, progress):
             n_planes=plan.n_planes,
             notes=[f"{source}: {note}" for note in image.notes],
         )
+        if plan.axes != own_axes and "ome" in image.metadata:
+            outcome.notes.append(
+                f"{source}: the axes are {plan.axes}, as asked for, and {own_axes} in "
+                "the file; what it says of the renamed ones is not kept"
+            )
         if image.metadata and format_of(source) is not format_of(target):
             outcome.notes.append(
                 f"{target}: is of another format than its source; axes, pixel sizes "
@@ -217,16 +257,17 @@ def carry_out(job, source, target, *, listed, say, progress):
             image.data.shape,
             dtype,
             plan.axes,
-            like=replace(image, axes=plan.axes),
+            like=image,
             overwrite=job.overwrite,
             run_key=run_key,
             resume=job.resume,
         ) as result:
             say(f"{source}: {describe_file(image, plan.axes)}")
-            say(f"{source}: {plan.description}")
+            say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
-            _denoise(image.data, result, plan, job, progress, outcome)
+            gaps = _gaps(image, plan, job)
+            _denoise(image.data, gaps, result, plan, job, progress, outcome)
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
@@ -246,6 +287,8 @@ class _Piece:
     ----------
     plane : Plane
         The plane.
+    number : int
+        Which one it is of those that a denoiser is fitted to.
     place : tuple of int and slice
         What is written, with opacity.
     rows : slice or None
@@ -255,21 +298,41 @@ class _Piece:
     """
 
     plane: Plane
+    number: int
     place: tuple
     rows: slice | None = None
     share: float = 1.0
 
 
-def _denoise(data, result, plan, job, progress, outcome):
+def _gaps(image, plan, job):
+    """Return the places without an intensity, or None if there are none."""
+    mask = image.gaps
+    if mask is None and job.nan == "mask" and image.data.dtype.kind == "f":
+        mask = NotANumber(image.data)
+    if mask is None or any(one.opacity for planes in plan.fits for one in planes):
+        return None
+    return Gaps(image.data, mask, plan.axes)
+
+
+def _denoise(data, gaps, result, plan, job, progress, outcome):
     from n2d._trust import worst_of_fits
 
     progress.begin(plan.n_planes)
     trusts = []
-    for planes in plan.fits:
+    for number, planes in enumerate(plan.fits):
+        # There is nothing to learn from planes without a value, nor to denoise in them.
+        learned = [p for p in planes if gaps is None or gaps.has_values(p.key)]
+        learned = learned or planes[:1]
         pieces = [
             piece
             for plane in planes
-            for piece in _pieces(plane, data.shape, plan.channel_axis, result)
+            for piece in _pieces(
+                plane,
+                learned.index(plane) if plane in learned else 0,
+                data.shape,
+                plan.channel_axis,
+                result,
+            )
         ]
         todo = [piece for piece in pieces if not result.is_finished(piece.place)]
         progress.skip(
@@ -277,15 +340,18 @@ def _denoise(data, result, plan, job, progress, outcome):
         )
         if not todo:
             continue
-        denoiser = _fitted(data, planes, plan.channel_axis, job, progress)
+        parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
+        denoiser = _fitted(
+            data, gaps, learned, plan.channel_axis, job, parameters, progress
+        )
         if job.model is None:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
-            _denoise_some(data, some, result, denoiser, progress, outcome)
+            _denoise_some(data, gaps, some, result, denoiser, job, progress, outcome)
 
 
-def _pieces(plane, shape, channel_axis, result):
+def _pieces(plane, number, shape, channel_axis, result):
     """Split a large plane into bands of rows, where those can be finished singly."""
     place = _whole(plane, shape)
     image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
@@ -294,7 +360,7 @@ def _pieces(plane, shape, channel_axis, result):
     n_rows, n_columns = (shape[axis] for axis in image_axes)
     bands = result.band_rows(image_axes[0])
     if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
-        return [_Piece(plane, place)]
+        return [_Piece(plane, number, place)]
     height = bands * max(1, _BAND // bands)
     pieces = []
     for top in range(0, n_rows, height):
@@ -302,7 +368,7 @@ def _pieces(plane, shape, channel_axis, result):
         part = list(place)
         part[image_axes[0]] = rows
         share = (rows.stop - rows.start) / n_rows
-        pieces.append(_Piece(plane, tuple(part), rows, share))
+        pieces.append(_Piece(plane, number, tuple(part), rows, share))
     return pieces
 
 
@@ -322,33 +388,41 @@ def _batches(pieces, data):
         yield some
 
 
-def _denoise_some(data, pieces, result, denoiser, progress, outcome):
+def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
     """Denoise some planes, or a band of one, which are finished together."""
     share = sum(piece.share for piece in pieces)
     with progress.planes(share), contextlib.ExitStack() as stack:
         sources, targets = [], []
         for piece in pieces:
             part = stack.enter_context(result.writing(piece.place))
-            sources.append(View(data, piece.plane.key))
-            targets.append(_target(data, piece.plane, piece.place, part))
+            sources.append(_source(data, gaps, piece.plane))
+            targets.append(_target(data, gaps, piece.plane, piece.place, part))
             outcome.n_values += int(np.prod(part.shape, dtype=int))
         rows = pieces[0].rows
         region = None if rows is None else (rows, slice(None))
+        if job.model is None:  # they belong to what it was fitted to
+            denoiser = denoiser.for_planes([piece.number for piece in pieces])
         denoiser.transform(
             sources, region=region, out=targets, callback=progress.transforming
         )
         outcome.n_clipped += sum(target.n_clipped for target in targets)
 
 
-def _fitted(data, planes, channel_axis, job, progress):
+def _source(data, gaps, plane):
+    """Return a plane as the denoiser is to see it."""
+    return View(data, plane.key) if gaps is None else gaps.plane(plane.key)
+
+
+def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
     """Return the denoiser for some planes: fitted to them, or loaded."""
     # The heaviest import, and not needed for files that cannot be read.
     from n2d import Noise2DetailDenoiser
 
     if job.model is not None:
         return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
-    denoiser = Noise2DetailDenoiser(**job.parameters, channel_axis=channel_axis)
-    return denoiser.fit([View(data, p.key) for p in planes], callback=progress.fitting)
+    denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
+    sources = [_source(data, gaps, plane) for plane in planes]
+    return denoiser.fit(sources, callback=progress.fitting)
 
 
 def _whole(plane, shape):
@@ -361,10 +435,13 @@ def _whole(plane, shape):
     )
 
 
-def _target(data, plane, whole, part):
+def _target(data, gaps, plane, whole, part):
     """Return where a plane's result goes; its opacity is there already."""
     if plane.opacity is None:
-        return _Rounding(part, data.dtype)
+        put_back = None
+        if gaps is not None:
+            put_back = functools.partial(gaps.put_back, place=whole)
+        return _Rounding(part, data.dtype, put_back)
     kept = [axis for axis, k in enumerate(whole) if isinstance(k, slice)]
     opacity = View(data, plane.opacity)
     room = View(part, tuple(plane.opacity[axis] for axis in kept))
@@ -383,10 +460,13 @@ class _Rounding:
         What is written to.
     dtype : dtype
         Of the input.
+    put_back : callable, optional
+        Takes what is about to be written, and `key`, and changes it where the source
+        has no intensity.
     """
 
-    def __init__(self, array, dtype):
-        self._array = array
+    def __init__(self, array, dtype, put_back=None):
+        self._array, self._put_back = array, put_back
         self.shape, self.ndim = tuple(array.shape), len(array.shape)
         self.dtype = np.result_type(dtype, np.float32)
         self.n_clipped = 0
@@ -397,4 +477,7 @@ class _Rounding:
     def __setitem__(self, key, values):
         converted, n_clipped = convert(np.asarray(values), self._array.dtype)
         self.n_clipped += n_clipped
+        if self._put_back is not None:
+            converted = np.array(converted)
+            self._put_back(converted, key=key)
         self._array[key] = converted

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from n2d.io import SUFFIXES, format_of, is_image, name_in, suffix_of
+from n2d.io import SUFFIXES, files_of, format_of, is_image, name_in, suffix_of
 
 
 class PlanError(ValueError):
@@ -78,13 +78,18 @@ def _name_of_result(path):
     return "".join(name_in(path))
 
 
-def expand_inputs(inputs):
+def expand_inputs(inputs, *, say=None):
     """Put the images that are in a folder in the place of the folder.
+
+    Of files that are one image together, such as the set of an OME-TIFF, the first one
+    stands for all.
 
     Parameters
     ----------
     inputs : list of Path
         Files, Zarrs, and folders of such; folders in folders are left alone.
+    say : callable, optional
+        Takes a line for the user.
 
     Returns
     -------
@@ -106,7 +111,24 @@ def expand_inputs(inputs):
         if not images:
             raise PlanError(f"{path} has no {', '.join(SUFFIXES)} file")
         found += images
-    return found
+    return _one_of_each_set(found, say)
+
+
+def _one_of_each_set(paths, say):
+    """Leave out files whose image is in the list already, by another of its files."""
+    if len(paths) < 2:
+        return paths
+    kept, seen = [], {}
+    for path in paths:
+        real = os.path.realpath(path)
+        if real in seen and seen[real] != path:
+            if say is not None:
+                say(f"{path}: is a part of the image of {seen[real]}, and done with it")
+            continue
+        kept.append(path)
+        for other in files_of(path)[1:]:
+            seen.setdefault(os.path.realpath(other), path)
+    return kept
 
 
 def is_meant_as_folder(output):

@@ -9,6 +9,7 @@ _CHOICES = {
     "channels": ("independent", "together"),
     "fit_per": ("plane", "channel", "file"),
     "dtype": ("same", "float32"),
+    "nan": ("refuse", "mask"),
 }
 
 
@@ -22,6 +23,7 @@ def denoise_file(
     fit_per="channel",
     model=None,
     dtype="same",
+    nan="refuse",
     overwrite=False,
     resume=False,
     callback=None,
@@ -57,6 +59,9 @@ def denoise_file(
     dtype : {"same", "float32"}, default="same"
         Of the target: that of the source, rounded and clipped to what it can hold, or
         floating point, untouched.
+    nan : {"refuse", "mask"}, default="refuse"
+        What becomes of pixels that are NaN or infinite: an error, or what is around
+        them is denoised without them, and they stay as they are.
     overwrite : bool, default=False
         Whether an existing target may be replaced.
     resume : bool, default=False
@@ -66,7 +71,9 @@ def denoise_file(
         Called with the progress of fitting and transforming, as for
         `n2d.Noise2DetailDenoiser.fit`; returning True cancels.
     **parameters : object
-        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``.
+        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``. Of
+        ``noise`` for every channel, channels that are fitted each on its own get each
+        its own.
 
     Returns
     -------
@@ -109,7 +116,8 @@ def denoise_file(
     ('uint16', True)
     """
     source, target = (Path(os.fspath(path)) for path in (source, target))
-    for name, value in (("channels", channels), ("fit_per", fit_per), ("dtype", dtype)):
+    given = {"channels": channels, "fit_per": fit_per, "dtype": dtype, "nan": nan}
+    for name, value in given.items():
         if value not in _CHOICES[name]:
             allowed = ", ".join(map(repr, _CHOICES[name]))
             raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
@@ -130,6 +138,7 @@ def denoise_file(
         channels=channels,
         fit_per=fit_per,
         channel_axis=channel_axis,
+        nan=nan,
         overwrite=overwrite,
         resume=resume,
     )

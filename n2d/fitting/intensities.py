@@ -56,11 +56,14 @@ class Intensities:
         low, high = self.data_range
         return (high - low) or 1.0
 
-    def of_shape(self, shape):
-        """Intensities for an image of a shape (h, w): places are of one shape only."""
-        if self.places is None or self.places[0].shape == tuple(shape):
-            return self
-        return replace(self, places=None)
+    def of_shape(self, shape, top=0, left=0):
+        """Intensities for an image of a shape (h, w): places are of one shape only.
+
+        `top` and `left` say where in it that begins which `forward` is given.
+        """
+        if self.places is None or self.places[0].shape != tuple(shape):
+            return replace(self, places=None)
+        return replace(self, places=tuple(p.from_there(top, left) for p in self.places))
 
     def forward(self, values, top=0, left=0):
         """Map pixel values (C, h, w) to what the networks see, as float32.
@@ -91,32 +94,54 @@ class Intensities:
         kept (the exact unbiased inverse).
         """
         values = self.unrotate(values.astype(np.float64))
-        part = (top, left, *values.shape[1:])
+        values = self._scaled(values, top, left)
         if self.places is not None:
-            values = values * np.stack([p.levels(*part) for p in self.places])
-        if self.noise is not None:
-            values = np.stack(
-                [
-                    unstabilize(x, noise)
-                    for x, noise in zip(values, self.noise, strict=True)
-                ]
-            )
-        if self.places is not None:
+            part = (top, left, *values.shape[1:])
             values = values + np.stack([p.pattern(*part) for p in self.places])
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
+
+    def backward_error(self, error, values, top=0, left=0):
+        """Map standard errors of denoised values (C, h, w) to those of pixel values.
+
+        The errors of decorrelated channels are taken as independent. Where the way
+        back bends, it is half of what lies between one standard error below and above.
+        """
+        values, error = values.astype(np.float64), error.astype(np.float64)
+        if self.rotation is not None:
+            error = np.sqrt(np.tensordot(self._back**2, error**2, axes=1))
+            values = self.unrotate(values)
+        above, below = (
+            self._scaled(values + sign * error, top, left) for sign in (1, -1)
+        )
+        return self.span / 2 * (above - below)
+
+    def _scaled(self, values, top, left):
+        """Stabilised channels (C, h, w) of the image to values in the scaled one."""
+        if self.places is not None:
+            part = (top, left, *values.shape[1:])
+            values = values * np.stack([p.levels(*part) for p in self.places])
+        if self.noise is None:
+            return values
+        channels = zip(values, self.noise, strict=True)
+        return np.stack([unstabilize(x, noise) for x, noise in channels])
 
     def unrotate(self, values):
         """Turn decorrelated channels (C, h, w) back to those of the image."""
         if self.rotation is None:
             return values
+        return np.tensordot(self._back, values, axes=1)
+
+    @property
+    def _back(self):
+        """The inverse of the rotation."""
         back = self.rotation.T
         if not np.allclose(back @ self.rotation, np.eye(len(back))):
             back = np.linalg.inv(self.rotation)
-        return np.tensordot(back, values, axes=1)
+        return back
 
 
-def decorrelating_rotation(windows, spread=0.0):
+def decorrelating_rotation(windows, spread=0.0, shared=None):
     """Find the rotation of the channels to their principal components.
 
     Noise that the channels share is undone first: the network sees channels whose
@@ -129,6 +154,8 @@ def decorrelating_rotation(windows, spread=0.0):
     spread : float, default=0.0
         By what share that deviation may be off: where it may be much, what the channels
         share is texture.
+    shared : ndarray of shape (C, C), optional
+        Correlation of the noise between the channels, where it is known.
 
     Returns
     -------
@@ -137,8 +164,12 @@ def decorrelating_rotation(windows, spread=0.0):
         channels is independent; None where there is one channel or the channels show
         different things.
     """
-    shared = channel_correlation(windows)
-    if shared is None or (spread > _MOST_SPREAD and np.abs(shared).min() < _COPIES):
+    if shared is None:
+        shared = channel_correlation(windows)
+        texture = spread > _MOST_SPREAD
+        if shared is not None and texture and np.abs(shared).min() < _COPIES:
+            shared = None
+    if shared is None:
         return _principal_components(windows)
     apart = undo_correlation(shared)
     rotation = _principal_components([np.tensordot(apart, w, axes=1) for w in windows])

@@ -58,6 +58,8 @@ class Fitted:
     verdicts : tuple of Verdict
         How far the result can be trusted: one in all for one image, else one for every
         window; empty where it was not checked.
+    planes : tuple of n2d.fitting.planes.Plane or None, optional
+        For every image, what belongs to it alone, where their noise differs.
     """
 
     stages: object
@@ -68,6 +70,7 @@ class Fitted:
     stopped: str
     mixture: dict
     verdicts: tuple = ()
+    planes: tuple | None = None
 
 
 def range_of(windows):

@@ -22,20 +22,20 @@ from n2d.core.progress import Progress, report
 from n2d.core.stages import PARTIAL_DENOISING
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
+from n2d.fitting.verdicts import verdict_on_nothing_removed, verdicts_on
 from n2d.fitting.windows import training_windows
 from n2d.noise import (
     UNDERSTATED,
+    Defects,
     NoiseModel,
-    Verdict,
-    check_result,
     discount_texture,
     doubt_noise,
     estimate_noise,
     find_places,
     is_sure,
     refine_noise,
-    worst_of,
 )
+from n2d.noise.place import find_pattern
 
 # Noise counts as settled when a round changes its level by less than this share, and
 # its correlation by less than this.
@@ -79,6 +79,9 @@ class PriorPlan:
         Of the image, where one has been read whole: its places are known.
     one_image : bool
         Whether all windows are of one image.
+    noise : tuple of NoiseModel, optional
+        Of every channel, in the units of the images, where it is told. Nothing is
+        measured then.
     """
 
     hidden_channels: int
@@ -89,6 +92,7 @@ class PriorPlan:
     strength: float = 1.0
     shape: tuple | None = None
     one_image: bool = True
+    noise: tuple | None = None
 
     @property
     def alignment(self):
@@ -127,6 +131,8 @@ def fit_from_prior(windows, data_range, plan, resources):
     data_range = settled_scale(windows, data_range)
     unit = Intensities(data_range)
     scaled = [(window - data_range[0]) / unit.span for window in windows]
+    if plan.noise is not None:
+        return _told(prior, windows, scaled, data_range, plan, resources)
     generator = resources.generator()
     sample = _sample(windows, generator)
 
@@ -161,7 +167,7 @@ def fit_from_prior(windows, data_range, plan, resources):
                 noise,
                 "no noise found",
                 {1: 1.0},
-                (_nothing_removed(windows),),
+                (verdict_on_nothing_removed(windows),),
             )
         intensities = _stabilizing(data_range, noise, scaled, places)
         found = _conditioned(prior, intensities, resources)
@@ -177,11 +183,54 @@ def fit_from_prior(windows, data_range, plan, resources):
         if losses[-1] < _SETTLED:
             stopped = "noise settled"
             break
+    so_far = losses, stopped, measured
+    return _finished(
+        prior, windows, scaled, data_range, noise, places, plan, resources, so_far
+    )
 
+
+def _told(prior, windows, scaled, data_range, plan, resources):
+    """Believe what is told about the noise."""
+    unit = Intensities(data_range)
+    noise = tuple(
+        model.rescaled(1 / unit.span, -data_range[0] / unit.span)
+        for model in plan.noise
+    )
+    report(resources.callback, Progress(PARTIAL_DENOISING, 1, 1, 0.0))
+    so_far = [0.0], "noise given", noise
+    if are_flat(windows) or not any(map(_is_noisy, noise)):
+        verdicts = (verdict_on_nothing_removed(windows),)
+        return Fitted(
+            None, (prior,), unit, [0.0], noise, "noise given", {1: 1.0}, verdicts
+        )
+    places = None
+    if plan.shape is not None:
+        whole = [w[: plan.shape[0], : plan.shape[1]] for w in scaled[0]]
+        places = tuple(map(_told_places, whole, noise))
+        places = places if any(places) else None
+    return _finished(
+        prior, windows, scaled, data_range, noise, places, plan, resources, so_far
+    )
+
+
+def _told_places(image, noise):
+    """What a model says of the places of the one image (h, w) that it is for."""
+    places = find_pattern(image, noise.defects or Defects())
+    return places if noise.place is None else replace(places, level=noise.place)
+
+
+def _finished(
+    prior, windows, scaled, data_range, noise, places, plan, resources, so_far
+):
+    """Settle all that follows from the noise.
+
+    `so_far`: losses, why they ended, and the noise as it was measured at first.
+    """
+    losses, stopped, measured = so_far
     intensities = _stabilizing(data_range, noise, scaled, places)
     found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
     denoised = _denoised(found, windows, intensities, resources)
-    verdicts = _verdicts(windows, denoised, intensities, noise, measured, plan)
+    verdicts = verdicts_on(windows, denoised, intensities, noise, measured, plan)
     intensities = _keeping_the_mean(windows, denoised, intensities)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
@@ -292,15 +341,21 @@ def _stabilizing(data_range, noise, scaled, places):
     stabilized = [intensities.forward(window) for window in scaled]
     # Small images tell too little, and where there is no noise it does not matter.
     spread = max(1.0 if model.spread is None else model.spread for model in noise)
-    rotation = decorrelating_rotation(stabilized, spread)
+    rotation = decorrelating_rotation(stabilized, spread, noise[0].shared)
     return Intensities(data_range, noise, rotation, places=places)
+
+
+def _is_noisy(noise):
+    """Whether there is any noise at any intensity."""
+    return noise.curve is not None or noise.gain > 0 or noise.read_noise >= _NO_NOISE
 
 
 def _at_least_a_little(noise):
     """Keep a channel without noise from being divided by nothing."""
-    if noise.curve is not None or noise.gain > 0 or noise.read_noise >= _NO_NOISE:
+    if _is_noisy(noise):
         return noise
-    return NoiseModel(level=_NO_NOISE, offset=noise.offset)
+    white = np.zeros_like(noise.correlation)
+    return NoiseModel(level=_NO_NOISE, offset=noise.offset, correlation=white)
 
 
 def _conditioned(prior, intensities, resources):
@@ -374,44 +429,6 @@ def _keeping_the_mean(windows, denoised, intensities):
     after = sum(window.sum(axis=(1, 2)) for window in denoised)
     n_pixels = sum(window[0].size for window in windows)
     return replace(intensities, shift=(before - after) / n_pixels)
-
-
-def _verdicts(windows, denoised, intensities, noise, measured, plan):
-    """Judge by what was removed: all windows of one image at once, else each."""
-    low, span = intensities.data_range[0], intensities.span
-    pairs = []
-    for noisy, estimate in zip(windows, denoised, strict=True):
-        # What stays in its place is no noise, and has no contrast either.
-        pattern = low
-        if intensities.places is not None:
-            part = (0, 0, *noisy.shape[1:])
-            pattern = low + span * np.stack(
-                [places.pattern(*part) for places in intensities.places]
-            )
-        pairs.append([(values - pattern) / span for values in (noisy, estimate)])
-    groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
-    return tuple(
-        worst_of(
-            [
-                check_result(
-                    [noisy[c] for noisy, _ in group],
-                    [estimate[c] for _, estimate in group],
-                    noise[c],
-                    strength=plan.strength,
-                    measured=measured[c],
-                )
-                for c in range(len(noise))
-            ]
-        )
-        for group in groups
-    )
-
-
-def _nothing_removed(windows):
-    """What can be said of images that come back as they are."""
-    if are_flat(windows):
-        return Verdict()
-    return Verdict(None, ("no noise was found: the image comes back as it is",))
 
 
 def _detail(found, windows, intensities, plan, resources):

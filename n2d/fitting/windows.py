@@ -7,6 +7,14 @@ import numpy as np
 _MAX_TRAINING_PIXELS = 512**2
 _TRAINING_WINDOW = 96
 
+# Of each plane of a stack, where they differ, so many pixels at least; of all planes
+# together so many times what a training reads.
+_LEAST_PLANE_PIXELS = 256**2
+_MOST_TRAININGS = 4
+
+# A look at an image is at windows of this side, about a fifth from its borders.
+_LOOK = 64
+
 # A fill is looked for in cells of this side; less than this share of them is none.
 _CELL = 8
 _LEAST_FILL = 0.01
@@ -85,6 +93,58 @@ def sample_windows(images, rng, *, side, max_pixels, multiple):
         windows.append(read(image, int(top), int(left), height, width))
         n_pixels += height * width
     return _without_fill(windows, multiple)
+
+
+def plane_windows(image, rng, multiple, n_planes=1):
+    """Read what is learned of one plane of a stack.
+
+    Parameters
+    ----------
+    image : Image
+        The plane.
+    rng, multiple
+        As for `sample_windows`.
+    n_planes : int, default=1
+        Of how many planes windows are read: the more there are, the fewer of each.
+
+    Returns
+    -------
+    list of ndarray of shape (C, h, w), float64
+    """
+    each = _MOST_TRAININGS * _MAX_TRAINING_PIXELS // n_planes
+    return sample_windows(
+        [image],
+        rng,
+        side=_TRAINING_WINDOW,
+        max_pixels=min(_MAX_TRAINING_PIXELS, max(_LEAST_PLANE_PIXELS, each)),
+        multiple=multiple,
+    )
+
+
+def few_windows(image):
+    """Read four small windows of an image, or all of a small one.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+
+    Returns
+    -------
+    list of ndarray of shape (C, h, w), float64
+    """
+    starts, sides = [], []
+    for n in image.shape[1:]:
+        small = n <= 2 * _LOOK
+        sides.append(n if small else _LOOK)
+        starts.append([0] if small else [(n - _LOOK) // 5, 4 * (n - _LOOK) // 5])
+    return [image.read(top, left, *sides) for top in starts[0] for left in starts[1]]
+
+
+def are_constant(windows):
+    """Tell whether every channel has one value in all windows (C, h, w)."""
+    first = windows[0][:, :1, :1]
+    return all((window == first).all() for window in windows)
 
 
 def whole_images(images, multiple):

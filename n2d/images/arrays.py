@@ -5,13 +5,15 @@ time. Only what is asked for is read, so that memory maps and other array-likes 
 read on indexing never need to fit into memory. NumPy only.
 """
 
+import itertools
 import math
 import mmap
-import numbers
 
 import numpy as np
 
+from n2d.images.inputs import as_array, is_array, is_dask
 from n2d.images.rounding import convert
+from n2d.images.writable import are_one, check_writable
 
 
 class Image:
@@ -71,7 +73,8 @@ class Image:
             raise ValueError(
                 f"Input {self._name} contains {kind}, in rows {rows.start} to "
                 f"{rows.stop - 1} and columns {columns.start} to {columns.stop - 1}"
-                f"{self._where()}. Replace such pixels before denoising"
+                f"{self._where()}. Replace such pixels before denoising, or "
+                "have files denoised around them: nan='mask' (--nan mask)"
             )
         missing = (height - values.shape[1], width - values.shape[2])
         if any(missing):
@@ -149,9 +152,9 @@ class Images:
     def __init__(self, X, channel_axis=None, name="X"):
         self._X = X
         self._channel_axis = channel_axis
-        self.is_list = isinstance(X, (list, tuple)) and any(map(_is_array, X))
+        self.is_list = isinstance(X, (list, tuple)) and any(map(is_array, X))
         if self.is_list:
-            self.arrays = [_as_array(item, f"{name}[{i}]") for i, item in enumerate(X)]
+            self.arrays = [as_array(item, f"{name}[{i}]") for i, item in enumerate(X)]
             self._images = []
             for i, array in enumerate(self.arrays):
                 item_name = f"{name}[{i}]"
@@ -163,7 +166,7 @@ class Images:
                     )
                 self._images.append(Image(array, axis, name=item_name))
         else:
-            array = _as_array(X, name)
+            array = as_array(X, name)
             self.arrays = [array]
             axis, stacked = settle_axes(array, channel_axis, name)
             places = [(i,) for i in range(array.shape[0])] if stacked else [()]
@@ -201,7 +204,7 @@ class Images:
     @property
     def are_lazy(self):
         """Whether there are Dask arrays among the arrays."""
-        return any(hasattr(array, "__dask_graph__") for array in self.arrays)
+        return any(map(is_dask, self.arrays))
 
     def cropped(self, region):
         """Return what a region of every image is, without reading it.
@@ -287,8 +290,41 @@ class Images:
             )
         shapes = self.cropped(region)[1]
         for array, source, shape in zip(arrays, self.arrays, shapes, strict=True):
-            _check_writable(array, source, shape)
+            check_writable(array, source, shape)
         return Images(out, self._channel_axis)
+
+    def pair_of_outputs_in(self, out, region=None):
+        """Return the images of a pair of what `outputs_in` takes.
+
+        Parameters
+        ----------
+        out : tuple or list of two
+            Where to write the results, and their standard errors.
+        region : tuple of two slices, optional
+            As for `outputs_in`.
+
+        Returns
+        -------
+        list of two Images
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `out` is no pair, both are the same, or one of them is unsuitable.
+        """
+        if not isinstance(out, (tuple, list)) or len(out) != 2:
+            raise ValueError(
+                "with return_std=True, out must be a pair: what to write the result "
+                "to, and what to write the standard errors to"
+            )
+        outputs = [self.outputs_in(part, region) for part in out]
+        arrays = [array for output in outputs for array in output.arrays]
+        if any(are_one(a, b) for a, b in itertools.combinations(arrays, 2)):
+            raise ValueError(
+                "the arrays of out must not share memory: results and standard errors "
+                "would overwrite each other"
+            )
+        return outputs
 
     @property
     def result(self):
@@ -317,114 +353,6 @@ def _settle_region(region, shape):
         )
     (top, bottom, _), (left, right, _) = ranges
     return top, left, bottom - top, right - left
-
-
-def _check_writable(array, source, shape):
-    """Raise where results of a shape for `source` cannot be written to `array`."""
-    if not (_reads_lazily(array) and hasattr(array, "__setitem__")):
-        raise TypeError(
-            "out must be an array that can be written to, such as a NumPy array, a "
-            f"memory map or a Zarr array, got {type(array).__name__}"
-        )
-    if hasattr(array, "__dask_graph__"):
-        raise TypeError(
-            "out must not be a Dask array: transform a Dask array, and write the lazy "
-            "result with its own to_zarr or store"
-        )
-    if tuple(array.shape) != shape:
-        raise ValueError(
-            f"out has shape {tuple(array.shape)}, but the result has {shape}"
-        )
-    if np.dtype(array.dtype).kind not in "biuf":
-        raise TypeError(f"out must hold numbers, got dtype {array.dtype}")
-    if not getattr(getattr(array, "flags", None), "writeable", True):
-        raise ValueError("out is read-only")
-    if _are_one(array, source):
-        raise ValueError(
-            "out must not be X itself, or share memory with it: tiles are denoised "
-            "from pixels around them, which would be denoised already"
-        )
-
-
-def _are_one(array, source):
-    """Whether two arrays are known to be the same, in memory or on disk."""
-    if array is source:
-        return True
-    if isinstance(array, np.ndarray) and isinstance(source, np.ndarray):
-        if np.may_share_memory(array, source):
-            return True
-    place = _place_on_disk(array)
-    return place is not None and place == _place_on_disk(source)
-
-
-def _place_on_disk(array):
-    """The file behind a memory map or a Zarr array, if there is one."""
-    while isinstance(array, np.ndarray):
-        if getattr(array, "filename", None) is not None:
-            return array.filename
-        array = array.base
-    return getattr(array, "store_path", None)
-
-
-def _is_array(item):
-    return hasattr(item, "shape") and getattr(item, "ndim", 0) > 0
-
-
-def _reads_lazily(X):
-    """Whether X is no ndarray, but has a NumPy dtype and can be indexed like one."""
-    if not (hasattr(X, "shape") and hasattr(X, "dtype") and hasattr(X, "__getitem__")):
-        return False
-    try:
-        np.dtype(X.dtype)
-    except TypeError:  # as for torch tensors
-        return False
-    return True
-
-
-def _as_array(X, name):
-    """Return X as something with shape, dtype and windows, or say what is wrong."""
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array; fill the masked pixels first, for example by "
-            f"{name}.filled(value)"
-        )
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise TypeError(
-            f"Sparse data was passed for {name}, but dense data is required. Use "
-            f"'.toarray()' to convert it to a dense array"
-        )
-    array = X if isinstance(X, np.ndarray) or _reads_lazily(X) else np.asarray(X)
-    if any(n != n for n in array.shape):  # as for a Dask array after a selection
-        raise ValueError(
-            f"{name} does not know its own shape, {array.shape}; call its "
-            "compute_chunk_sizes() first"
-        )
-    dtype = np.dtype(array.dtype)
-    if dtype.kind == "O":
-        array = _numbers(np.asarray(array), name)
-    elif dtype.kind == "c":
-        raise ValueError(
-            f"Complex data not supported: {name} has dtype {dtype}; denoise its real "
-            "and its imaginary part, or its magnitude"
-        )
-    elif dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold numbers, got dtype {dtype}")
-    if isinstance(array, np.ndarray):
-        array = array.view(np.ndarray)  # a np.matrix would keep two axes
-    return array
-
-
-def _numbers(array, name):
-    """Convert an object array whose items are real numbers to float64."""
-    for item in array.flat:
-        if isinstance(item, numbers.Complex) and not isinstance(item, numbers.Real):
-            raise ValueError(f"Complex data not supported: {name} holds {item!r}")
-        if item is None or isinstance(item, str):
-            raise TypeError(f"{name} must hold numbers, got {item!r}")
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must hold numbers: {error}") from error
 
 
 def settle_axes(array, channel_axis, name="X"):

@@ -2,7 +2,8 @@
 
 The format follows from the suffix: ``.tif`` and ``.tiff`` (TIFF, ImageJ and OME-TIFF),
 ``.zarr`` (OME-Zarr), ``.png`` (8-bit, and 16-bit grey), ``.jpg`` and ``.jpeg``,
-``.npy``, ``.mrc``, ``.nii`` and ``.nii.gz`` (NIfTI) and ``.dcm`` (DICOM).
+``.bmp``, ``.webp``, ``.npy``, ``.mrc``, ``.mrcs`` and ``.rec``, ``.nii`` and
+``.nii.gz`` (NIfTI), and ``.dcm`` and ``.ima`` (DICOM).
 """
 
 from n2d.io._atomic import atomic_write, check_target, remove_leftovers
@@ -10,7 +11,7 @@ from n2d.io._formats import SUFFIXES, format_of, name_in, suffix_of
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import View
 from n2d.io._ledger import fingerprint
-from n2d.io._reading import is_image, open_image, read_image
+from n2d.io._reading import files_of, is_image, open_image, read_image
 from n2d.io._writing import check_output, create_image, is_result_of, write_image
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "check_output",
     "check_target",
     "create_image",
+    "files_of",
     "fingerprint",
     "format_of",
     "is_image",

@@ -1,11 +1,13 @@
 """DICOM, of hospitals, with pydicom: read, and written as an image derived from one."""
 
+import hashlib
 import os
 import warnings
 
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._lazy import stored_numbers
 from n2d.io._limits import check_size
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -25,12 +27,17 @@ def _import_pydicom():
 def read(path):
     """Read a DICOM file; see `n2d.io.open_image`."""
     pydicom = _import_pydicom()
-    dataset = pydicom.dcmread(path)
+    # Files of the time before part 10 of the standard lack a head.
+    dataset = pydicom.dcmread(path, force=True)
     if "PixelData" not in dataset:
         raise ImageFileError(f"{path}: has no pixels that can be denoised")
     kind = str(dataset.PhotometricInterpretation)
     if kind not in (*_GREY, *_COLOUR):
         raise ImageFileError(f"{path}: {kind} pixels are not intensities")
+    if int(dataset.BitsAllocated) == 1:
+        raise ImageFileError(
+            f"{path}: has one bit a pixel, as segmentations have, and no intensities"
+        )
     n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
     n_samples = int(dataset.SamplesPerPixel)
     shape = (n_frames, int(dataset.Rows), int(dataset.Columns), n_samples)
@@ -38,40 +45,149 @@ def read(path):
     check_size(
         path, shape, f"u{max(1, int(dataset.BitsAllocated) // 8)}", stored=stored
     )
-    data = dataset.pixel_array
-    slope = float(dataset.get("RescaleSlope", 1) or 1)
-    intercept = float(dataset.get("RescaleIntercept", 0) or 0)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        syntaxes = (
+            pydicom.uid.ImplicitVRLittleEndian,
+            pydicom.uid.ExplicitVRLittleEndian,
+        )
+        dataset.file_meta.TransferSyntaxUID = (
+            syntaxes[not implicit] if little else pydicom.uid.ExplicitVRBigEndian
+        )
+    data = _pixels(path, dataset)
     axes = ("Q" if n_frames > 1 else "") + "YX" + ("S" if n_samples > 1 else "")
     if data.ndim != len(axes):
         raise ImageFileError(f"{path}: is damaged, it says {axes} of {data.shape}")
+    rescale = _rescale(dataset, n_frames, data.ndim)
+    gaps = _gaps(dataset, data) if n_samples == 1 else None
+    notes = ()
+    if kind == "MONOCHROME1":
+        notes = ("MONOCHROME1: low values are shown bright, and stay as they are",)
     return ImageFile(
-        _rescaled(data, slope, intercept),
+        _rescaled(data, *rescale),
         axes,
         "dicom",
         metadata={
             "dataset": dataset,
             "stored_dtype": data.dtype,
-            "rescale": (slope, intercept),
+            "rescale": rescale,
+            "padding": None if gaps is None else data[gaps],
+            "white_is_zero": kind == "MONOCHROME1",
         },
+        notes=notes,
         pixel_size=_sizes(dataset),
+        gaps=gaps,
     )
+
+
+# Who decodes what pydicom and the packages of the extra do not, by the transfer syntax.
+_DECODERS = {
+    "1.2.840.10008.1.2.4.57": "pylibjpeg pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.70": "pylibjpeg pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.50": "pylibjpeg pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.51": "pylibjpeg pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.80": "pyjpegls",
+    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.91": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.201": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.202": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.203": "pylibjpeg pylibjpeg-openjpeg",
+}
+
+
+def _pixels(path, dataset):
+    """Decode the pixels, or say which package does."""
+    try:
+        return dataset.pixel_array
+    except (RuntimeError, NotImplementedError) as error:
+        syntax = dataset.file_meta.TransferSyntaxUID
+        if not syntax.is_compressed:
+            raise
+        package = _DECODERS.get(str(syntax))
+        advice = (
+            f"pip install {package}"
+            if package
+            else "save it uncompressed, with the program that made it"
+        )
+        raise ImageFileError(
+            f"{path}: its pixels are compressed as {syntax.name}, and nothing that is "
+            f"installed decodes them: {advice}"
+        ) from error
+
+
+def _functional(dataset, sequence, n_frames):
+    """Return an item of a functional group for every frame, None where there is none.
+
+    Multi-frame images have what single ones have in one place in the groups that all
+    frames share, or in one for each frame.
+    """
+
+    def first(groups):
+        found = groups.get(sequence)
+        return found[0] if found else None
+
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    common = first(shared[0]) if shared else None
+    each = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    own = [first(groups) for groups in each] if len(each) == n_frames else []
+    own = own or [None] * n_frames
+    return [common if one is None else one for one in own]
+
+
+def _rescale(dataset, n_frames, n_axes):
+    """Return slope and intercept: numbers, or arrays where frames differ."""
+    items = _functional(dataset, "PixelValueTransformationSequence", n_frames)
+    scales = []
+    for item in items:
+        source = dataset if item is None else item
+        slope = float(source.get("RescaleSlope", 1) or 1)
+        scales.append((slope, float(source.get("RescaleIntercept", 0) or 0)))
+    if len(set(scales)) == 1:
+        return scales[0]
+    shape = (n_frames, *[1] * (n_axes - 1))
+    slopes, intercepts = np.array(scales).T
+    return slopes.reshape(shape), intercepts.reshape(shape)
+
+
+def _gaps(dataset, data):
+    """Return where there is padding and no intensity, or None."""
+    value = dataset.get("PixelPaddingValue")
+    if not isinstance(value, int):
+        return None
+    limit = dataset.get("PixelPaddingRangeLimit")
+    limit = limit if isinstance(limit, int) else value
+    # Files say it with and without a sign, whatever their pixels have.
+    bits = np.iinfo(data.dtype).bits
+    ends = [np.int64(v).astype(f"{data.dtype.kind}{bits // 8}") for v in (value, limit)]
+    gaps = (data >= min(ends)) & (data <= max(ends))
+    return gaps if gaps.any() else None
 
 
 def _rescaled(data, slope, intercept):
     """Return what stored numbers stand for, such as Hounsfield units."""
-    if (slope, intercept) == (1.0, 0.0):
-        return data
-    if slope == 1.0 and intercept.is_integer():
-        for dtype in (np.int16, np.int32):
-            limits = np.iinfo(dtype)
-            low, high = (float(v) + intercept for v in (data.min(), data.max()))
-            if limits.min <= low and high <= limits.max:
-                return (data.astype(np.int64) + int(intercept)).astype(dtype)
+    if np.ndim(slope) == 0:
+        if (slope, intercept) == (1.0, 0.0):
+            return data
+        if slope == 1.0 and intercept.is_integer():
+            for dtype in (np.int16, np.int32):
+                limits = np.iinfo(dtype)
+                low, high = (float(v) + intercept for v in (data.min(), data.max()))
+                if limits.min <= low and high <= limits.max:
+                    return (data.astype(np.int64) + int(intercept)).astype(dtype)
     return (data * np.float64(slope) + intercept).astype(np.float32)
 
 
 def _sizes(dataset):
+    n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    found = {
+        tuple(map(float, item.PixelSpacing))
+        for item in _functional(dataset, "PixelMeasuresSequence", n_frames)
+        if item is not None and item.get("PixelSpacing")
+    }
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
+    if found:  # of no use where frames differ
+        spacing = found.pop() if len(found) == 1 else None
     sizes = {}
     if spacing is not None and len(spacing) == 2:
         for letter, value in zip("YX", spacing, strict=True):
@@ -101,8 +217,14 @@ def write(path, array, axes, like, *, target):
         )
     import copy
 
+    # Files have dates and numbers that the standard does not allow; they are kept.
+    with pydicom.config.disable_value_validation():
+        _write(pydicom, path, array, like, copy)
+
+
+def _write(pydicom, path, array, like, copy):
     dataset = copy.deepcopy(like.metadata["dataset"])
-    stored = _stored(np.asarray(array[...]), dataset, like.metadata)
+    stored = _stored(np.asarray(array[...]), dataset, like)
     dataset.PixelData = stored.tobytes()
     dataset["PixelData"].VR = "OW" if stored.itemsize > 1 else "OB"
     if str(dataset.PhotometricInterpretation).startswith("YBR"):
@@ -113,31 +235,55 @@ def write(path, array, axes, like, *, target):
         if name in dataset:
             delattr(dataset, name)
     _derive(pydicom, dataset)
+    was_big = dataset.original_encoding[1] is False
+    if was_big:
+        _swap_words(dataset)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    dataset.save_as(path, enforce_file_format=True)
+    if not was_big:
+        dataset.save_as(path, enforce_file_format=True)
+        return
+    pydicom.dataset.validate_file_meta(dataset.file_meta, enforce_standard=True)
+    dataset.file_meta.FileMetaInformationGroupLength = 0  # pydicom counts
+    dataset.preamble = dataset.preamble or b"\0" * 128
+    pydicom.dcmwrite(
+        path, dataset, implicit_vr=False, little_endian=True, force_encoding=True
+    )
 
 
-def _stored(values, dataset, kept):
+def _swap_words(dataset):
+    """Turn what pydicom leaves as bytes, such as overlays, to little-endian words."""
+    # Looking at an element makes numbers of its bytes.
+    for element in dataset.iterall():
+        if element.VR == "OW" and element.keyword != "PixelData":
+            words = np.frombuffer(element.value, ">u2")
+            element.value = words.astype("<u2").tobytes()
+
+
+def _stored(values, dataset, like):
     """Return the numbers to store, within the bits that the file declares for them."""
+    kept = like.metadata
     slope, intercept = kept["rescale"]
     dtype = kept["stored_dtype"]
-    numbers = values
-    if (slope, intercept) != (1.0, 0.0):
-        numbers = (values.astype(np.float64) - intercept) / slope
-    numbers = np.rint(numbers)
     bits = int(dataset.BitsStored)
     signed = int(dataset.PixelRepresentation) == 1
     low, high = (
         (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     )
-    n_beyond = int(np.count_nonzero((numbers < low) | (numbers > high)))
+    gaps = like.gaps
+    if gaps is not None and gaps.shape == values.shape:
+        values = np.where(gaps, values[~gaps][:1] if not gaps.all() else 0, values)
+    numbers, n_beyond = stored_numbers(
+        values, slope, intercept, (low, high), dtype.newbyteorder("<")
+    )
+    if gaps is not None and gaps.shape == values.shape:
+        numbers[gaps] = kept["padding"]
     if n_beyond:
         warnings.warn(
             f"{n_beyond:,} of {numbers.size:,} values were beyond the {bits} bits of "
             "the DICOM file and clipped",
             stacklevel=2,
         )
-    return np.clip(numbers, low, high).astype(dtype.newbyteorder("<"))
+    return numbers
 
 
 def _derive(pydicom, dataset):
@@ -145,6 +291,13 @@ def _derive(pydicom, dataset):
     from pydicom.dataset import Dataset
 
     source = Dataset()
+    if "SOPClassUID" not in dataset:
+        dataset.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    if "SOPInstanceUID" not in dataset:  # a name by what is in it
+        dataset.SOPInstanceUID = pydicom.uid.generate_uid(
+            entropy_srcs=[hashlib.sha256(dataset.PixelData).hexdigest()]
+        )
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     source.ReferencedSOPClassUID = dataset.SOPClassUID
     source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
 

@@ -3,8 +3,14 @@
 import contextlib
 import importlib
 import math
+import os
+import tempfile
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from n2d.io._atomic import atomic_write
 from n2d.io._image import ImageFileError
@@ -83,9 +89,44 @@ class WholeFile:
         """Give a `Target` in memory or on the disk, written at the end."""
         del resume  # what is cut off begins anew
         check_disk(path, math.prod(shape) * dtype.itemsize // 20)
+        self._rehearse(path, shape, dtype, axes, like)
         with scratch_array(path, shape, dtype) as array:
             yield Target(array)
             self._write(path, array, axes, like, overwrite, run_key)
+
+    def _rehearse(self, path, shape, dtype, axes, like):
+        """Write an image of few pixels with the same metadata, before all computing.
+
+        What a library cannot write, such as text that somebody put into a file by hand,
+        it only says when it writes.
+        """
+        small = [
+            min(n, 16) if a in "YX" else n for n, a in zip(shape, axes, strict=True)
+        ]
+        if math.prod(small) > 2**24:  # so many planes are not written twice
+            return
+        if like is not None and like.metadata.get("n_levels", 1) > 1:
+            like = replace(like, metadata=like.metadata | {"n_levels": 1})
+        parent = Path(os.path.realpath(path)).parent
+        with (
+            tempfile.TemporaryDirectory(prefix=".n2d.", dir=parent) as folder,
+            warnings.catch_warnings(action="ignore"),
+        ):
+            try:
+                self._module().write(
+                    Path(folder, "rehearsal"),
+                    np.zeros(small, dtype),
+                    axes,
+                    like,
+                    target=Path(path),
+                )
+            except (ImageFileError, ImportError, MemoryError, OSError):
+                raise
+            except Exception as error:
+                raise ImageFileError(
+                    f"{path}: cannot be written with what its source says ({error}); "
+                    "write a file of another format"
+                ) from error
 
     def write(self, path, array, axes, *, like, overwrite):
         """Write an array that is there already; see `Format`."""
@@ -108,10 +149,13 @@ FORMATS = (
     WholeFile("_raster", ".jpg", ".jpeg"),
     OMEZarr(),
     WholeFile("_npy", ".npy"),
-    WholeFile("_mrc", ".mrc"),
+    WholeFile("_raster", ".bmp"),
+    WholeFile("_raster", ".webp"),
+    WholeFile("_mrc", ".mrc", ".mrcs", ".rec"),
     WholeFile("_nifti", ".nii", ".nii.gz"),
-    WholeFile("_dicom", ".dcm"),
+    WholeFile("_dicom", ".dcm", ".ima"),
 )
+_OF_MAKERS = (".czi", ".nd2", ".lif", ".oib", ".oif", ".lsm", ".vsi", ".ims", ".dv")
 _BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 SUFFIXES = tuple(_BY_SUFFIX)
 
@@ -199,7 +243,14 @@ def format_of(path):
     """
     suffix = suffix_of(path)
     if suffix not in _BY_SUFFIX:
+        advice = ""
+        if suffix in _OF_MAKERS:
+            advice = (
+                " (save it as OME-TIFF, for example with Bio-Formats' bfconvert, or "
+                "with the microscope's program)"
+            )
         raise ImageFileError(
             f"{path}: unsupported file type {suffix!r}; use {', '.join(SUFFIXES)}"
+            f"{advice}"
         )
     return _BY_SUFFIX[suffix]

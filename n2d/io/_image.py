@@ -12,6 +12,14 @@ class ImageFileError(OSError):
     """
 
 
+def turned(orientation):
+    """Say in a note that viewers show a picture turned, and nothing else does."""
+    return (
+        f"its orientation tag ({orientation}) has viewers turn the picture; the pixels "
+        "stay as they are, and so does the tag where the result has room for it"
+    )
+
+
 @dataclass(frozen=True)
 class ImageFile:
     """An image as read from a file, with what is needed to write one like it.
@@ -41,6 +49,9 @@ class ImageFile:
         such as "micrometer" or "second", or "" where the file does not say.
     channel_names : tuple of str, default=()
         Names of the channels along ``"C"``, where the file has them.
+    gaps : array-like of bool, optional
+        True where the file says that there is no intensity, only padding; with the
+        shape of `data`. None if there is no such place.
     """
 
     data: Any
@@ -51,6 +62,7 @@ class ImageFile:
     notes: tuple = ()
     pixel_size: dict = field(default_factory=dict)
     channel_names: tuple = ()
+    gaps: Any = None
     resources: contextlib.ExitStack = field(
         default_factory=contextlib.ExitStack, repr=False, compare=False
     )

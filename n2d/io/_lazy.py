@@ -113,6 +113,37 @@ class View(LazyArray):
         self._array[tuple(self._outer(ranges))] = values
 
 
+class Scaled(LazyArray):
+    """What stored numbers stand for: each times a slope, plus an intercept.
+
+    Parameters
+    ----------
+    array : array-like
+        The stored numbers, with ``shape``, ``dtype`` and basic indexing.
+    slope, intercept : float
+        Of the values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.io._lazy import Scaled
+    >>> values = Scaled(np.arange(6, dtype=np.int16).reshape(2, 3), 0.5, 10.0)
+    >>> str(values.dtype), values[1].tolist()
+    ('float32', [11.5, 12.0, 12.5])
+    """
+
+    def __init__(self, array, slope, intercept):
+        # Single precision holds integers of 16 bits, and no longer ones.
+        dtype = np.result_type(array.dtype, np.float32)
+        super().__init__(array.shape, dtype, getattr(array, "path", "the array"))
+        self._array, self._scale = array, (slope, intercept)
+
+    def _read(self, ranges):
+        slope, intercept = self._scale
+        stored = np.asarray(self._array[tuple(ranges)])
+        return (stored * np.float64(slope) + intercept).astype(self.dtype)
+
+
 class RawFile(LazyArray):
     """Numbers that lie in a file one after the other, in C order.
 
@@ -185,6 +216,36 @@ class RawFile(LazyArray):
                 source = memoryview(window[index]).cast("B")
                 while source:
                     source = source[self._file.write(source[:_AT_ONCE]) :]
+
+
+def stored_numbers(values, slope, intercept, limits, dtype):
+    """Return the numbers that stand for values, and how many are beyond the limits.
+
+    Parameters
+    ----------
+    values : ndarray
+        What was denoised.
+    slope, intercept : float or ndarray
+        What was applied when they were read.
+    limits : tuple of int
+        The smallest and the largest number that can be stored.
+    dtype : dtype
+        Of the numbers, integers.
+
+    Returns
+    -------
+    numbers : ndarray
+        Rounded, and clipped to the limits.
+    n_beyond : int
+        How many were clipped.
+    """
+    numbers = values
+    if np.ndim(slope) or (slope, intercept) != (1.0, 0.0):
+        numbers = (values.astype(np.float64) - intercept) / slope
+    numbers = np.rint(numbers)
+    low, high = limits
+    n_beyond = int(np.count_nonzero((numbers < low) | (numbers > high)))
+    return np.clip(numbers, low, high).astype(dtype), n_beyond
 
 
 def expand(key, shape):

@@ -1,6 +1,8 @@
 """MRC, of electron microscopes, with mrcfile."""
 
+import math
 import os
+import warnings
 
 import numpy as np
 
@@ -9,12 +11,16 @@ from n2d.io._lazy import RawFile
 from n2d.io._limits import check_size
 from n2d.io._units import convert_unit
 
-_DTYPES = ("int8", "int16", "uint16", "float16", "float32")
+_DTYPES = ("int8", "uint8", "int16", "uint16", "float16", "float32")
 # Fields of the header that say nothing of the values, and are kept.
 _KEPT = (
     "nxstart nystart nzstart mx my mz cella cellb mapc mapr maps ispg exttyp nversion "
     "origin"
 ).split()
+
+# IMOD's mark, in what the format leaves free, and the flag beside it: signed bytes.
+_IMOD_STAMP, _IMOD_SIGNED = 1146047817, 1
+_IMOD_PLACE = 40  # in extra2, byte 152 of the file
 
 
 def _import_mrcfile():
@@ -30,13 +36,20 @@ def _import_mrcfile():
 def read(path):
     """Read an MRC file; see `n2d.io.open_image`."""
     mrcfile = _import_mrcfile()
-    with mrcfile.open(path, header_only=True) as mrc:
+    # Wrong marks in the header are common, and what counts is checked below.
+    with (
+        warnings.catch_warnings(action="ignore", category=RuntimeWarning),
+        mrcfile.open(path, header_only=True, permissive=True) as mrc,
+    ):
+        _settle_byte_order(mrc.header, os.path.getsize(path))
         dtype = mrcfile.utils.data_dtype_from_header(mrc.header)
         shape = mrcfile.utils.data_shape_from_header(mrc.header)
         header = mrc.header.copy()
         extended = np.array(mrc.extended_header)
         lengths = {letter: float(mrc.voxel_size[letter.lower()]) for letter in "ZYX"}
     shape = tuple(int(n) for n in shape)
+    if dtype == np.int8 and _has_unsigned_bytes(header):
+        dtype = np.dtype(np.uint8)
     if dtype.kind not in "iuf":
         raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
     offset = 1024 + int(header.nsymbt)
@@ -63,6 +76,37 @@ def read(path):
     return image
 
 
+def _settle_byte_order(header, size):
+    """Swap the bytes of a header whose machine stamp is not to be believed."""
+    if not _is_likely(header, size):
+        swapped = header.dtype.newbyteorder()
+        own, header.dtype = header.dtype, swapped
+        if not _is_likely(header, size):
+            header.dtype = own
+
+
+def _is_likely(header, size):
+    """Whether what a header says fits into the file."""
+    numbers = [int(header[name]) for name in ("nx", "ny", "nz", "nsymbt")]
+    return (
+        min(numbers[:3]) > 0
+        and numbers[3] >= 0
+        and 0 <= int(header.mode) <= 101
+        and math.prod(numbers[:3]) // 2 + numbers[3] <= size
+    )
+
+
+def _has_unsigned_bytes(header):
+    """Whether bytes have no sign: IMOD says so, or values beyond what a sign allows."""
+    order = ">" if header.nx.dtype.byteorder == ">" else "<"
+    stamp, flags = np.frombuffer(
+        header.extra2.tobytes(), f"{order}i4", count=2, offset=_IMOD_PLACE
+    )
+    if stamp == _IMOD_STAMP:
+        return not flags & _IMOD_SIGNED
+    return bool(header.dmax > 127 and header.dmax <= 255 and header.dmin >= 0)
+
+
 def cannot_hold(dtype, axes, shape, *, suffix):
     """Say why an MRC file cannot hold such an image, or return None."""
     del shape, suffix
@@ -81,8 +125,15 @@ def write(path, array, axes, like, *, target):
     mrcfile = _import_mrcfile()
     kept = like.metadata if like is not None and like.format == "mrc" else {}
     check_size(path, array.shape, array.dtype)
-    with mrcfile.new(path, overwrite=True) as mrc:
-        mrc.set_data(np.asarray(array[...]))
+    with (
+        # mrcfile warns of NaN, which are there because the source has them.
+        warnings.catch_warnings(action="ignore", category=RuntimeWarning),
+        mrcfile.new(path, overwrite=True) as mrc,
+    ):
+        data = np.asarray(array[...])
+        unsigned = data.dtype == np.uint8 and bool(kept)
+        # Without IMOD's mark bytes have a sign, and mrcfile takes 16 bits.
+        mrc.set_data(data.view(np.int8) if unsigned else data)
         if kept:
             if kept["extended"].size:
                 mrc.set_extended_header(kept["extended"])
@@ -91,6 +142,8 @@ def write(path, array, axes, like, *, target):
             mrc.header.nlabl = kept["header"].nlabl
             mrc.header.label = kept["header"].label
             mrc.update_header_stats()
+            if unsigned:
+                _mark_unsigned(mrc.header, data)
             return
         if len(axes) == 3 and axes[0] == "Z":
             mrc.set_volume()
@@ -103,3 +156,13 @@ def write(path, array, axes, like, *, target):
         ]
         if all(lengths[:2]):
             mrc.voxel_size = tuple(length or lengths[0] for length in lengths)
+
+
+def _mark_unsigned(header, data):
+    """Say, in IMOD's way, that bytes have no sign."""
+    extra = bytearray(header.extra2.tobytes())
+    mark = np.array([_IMOD_STAMP, 0], header.nx.dtype).tobytes()
+    extra[_IMOD_PLACE : _IMOD_PLACE + len(mark)] = mark
+    header.extra2 = np.void(bytes(extra))
+    header.dmin, header.dmax = data.min(), data.max()
+    header.dmean, header.rms = data.mean(), data.std()

@@ -1,11 +1,12 @@
 """NIfTI, of brain imaging, with nibabel."""
 
 import os
+import warnings
 
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
-from n2d.io._lazy import RawFile
+from n2d.io._lazy import RawFile, Scaled, stored_numbers
 from n2d.io._limits import check_size
 from n2d.io._units import convert_unit, unit_name
 
@@ -44,8 +45,9 @@ def read(path):
         "class": type(found),
         "header": header.copy(),
         "affine": None if found.affine is None else np.array(found.affine),
-        # The stored numbers are denoised, and keep their scale.
+        # The values are denoised, and written as numbers of the same scale.
         "scale": (float(proxy.slope), float(proxy.inter)),
+        "stored_dtype": dtype.newbyteorder("="),
     }
     image = ImageFile(
         None, axes, "nifti", metadata=metadata, pixel_size=_sizes(header, axes)
@@ -59,6 +61,8 @@ def read(path):
             raise ImageFileError(f"{path}: is damaged, it ends too early")
         data = RawFile(path, shape, dtype, offset=offset)
         image.resources.callback(data.close)
+    if metadata["scale"] != (1.0, 0.0):
+        data = Scaled(data, *metadata["scale"])
     object.__setattr__(image, "data", data)
     return image
 
@@ -92,6 +96,11 @@ def write(path, array, axes, like, *, target):
     check_size(path, array.shape, array.dtype)
     missing = [letter for letter in _ORDER[_ORDER.index(axes[0]) :]]
     data = np.asarray(array[...])
+    scale = (1.0, 0.0)
+    # Floating point that was asked for is written as it is.
+    if kept and kept["scale"] != scale and not kept.get("as_values"):
+        scale = kept["scale"]
+        data = _stored(data, scale, kept["stored_dtype"])
     for place, letter in enumerate(missing):
         if letter not in axes:
             data = np.expand_dims(data, place)
@@ -105,10 +114,8 @@ def write(path, array, axes, like, *, target):
         header = kind.header_class()
         header.set_data_dtype(data.dtype)
     image = kind(data.T, kept.get("affine"), header)
-    if kept:
-        image.header.set_slope_inter(*kept["scale"])
-    else:
-        image.header.set_slope_inter(1.0, 0.0)
+    image.header.set_slope_inter(*scale)
+    if not kept:
         _describe(image, like)
     # nibabel goes by the name, and the temporary file has another one.
     content = image.to_bytes()
@@ -118,6 +125,23 @@ def write(path, array, axes, like, *, target):
         content = gzip.compress(content, mtime=0)
     with open(path, "wb") as file:
         file.write(content)
+
+
+def _stored(values, scale, dtype):
+    """Return the numbers of the source's kind that stand for values."""
+    if dtype.kind == "f":
+        return ((values.astype(np.float64) - scale[1]) / scale[0]).astype(dtype)
+    limits = np.iinfo(dtype)
+    numbers, n_beyond = stored_numbers(
+        values, *scale, (int(limits.min), int(limits.max)), dtype
+    )
+    if n_beyond:
+        warnings.warn(
+            f"{n_beyond:,} of {numbers.size:,} values were beyond what {dtype} of the "
+            "NIfTI file's slope can hold and clipped; --dtype float32 keeps them",
+            stacklevel=3,
+        )
+    return numbers
 
 
 def _describe(image, like):

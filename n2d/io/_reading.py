@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from n2d.io._formats import format_of
+from n2d.io._formats import format_of, suffix_of
 from n2d.io._image import ImageFileError
 from n2d.io._lazy import damaged
 from n2d.io._limits import check_size
@@ -124,3 +124,34 @@ def is_image(path):
         return format_of(path).is_folder == Path(path).is_dir()
     except ImageFileError:
         return False
+
+
+def files_of(path):
+    """Return the files that an image consists of.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file or a folder.
+
+    Returns
+    -------
+    list of path-like
+        `path` first; the others that hold planes of the image, as those of an OME-TIFF
+        may. Only `path` where the file cannot be read.
+
+    Examples
+    --------
+    >>> from n2d.io import files_of
+    >>> files_of("a.png")
+    ['a.png']
+    """
+    if suffix_of(path) not in (".tif", ".tiff"):
+        return [path]
+    from n2d.io.tiff import files_of
+
+    try:
+        return files_of(path)
+    # Whatever is wrong with the file, it is said when it is opened.
+    except Exception:
+        return [path]

@@ -27,7 +27,8 @@ from n2d.model_file.measured import (
     restore_trust,
 )
 from n2d.model_file.networks import build_network, describe_network
-from n2d.noise import NoiseModel
+from n2d.noise import NoiseModel, noise_from_json, noise_to_json
+from n2d.noise.told import models_of_channels
 
 _LARGEST_ALIGNMENT = 2**14
 
@@ -47,6 +48,12 @@ def describe(estimator):
     tensors : dict of str to ndarray
         Weights and other arrays by name.
     """
+    if estimator._planes is not None:
+        raise ModelFileError(
+            "a model file cannot hold the noise of every single plane, and the planes "
+            "that this denoiser was fitted to differ in it; save for_all_planes(), "
+            "which has the noise of all, or keep it in a pickle"
+        )
     intensities, stages = estimator._intensities, estimator._stages
     names = getattr(estimator, "feature_names_in_", None)
     noise = estimator.noise_
@@ -97,8 +104,11 @@ def describe(estimator):
 
 def _parameter(name, value):
     """Return a constructor parameter as JSON can hold it."""
+    value = noise_to_json(value) if name == "noise" else value
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, dict):
+        return value
     if isinstance(value, (tuple, list)):
         return [_parameter(name, item) for item in value]
     if isinstance(value, np.random.RandomState):
@@ -218,9 +228,14 @@ def _unfitted(make, fields, document):
         raise _refused(complaint_about(name, parameters[name])) from error
     except RuntimeError as error:
         raise _refused(str(error)) from error
-    return make(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
-    )
+    try:
+        noise = noise_from_json(parameters.get("noise", "auto"))
+        if isinstance(noise, tuple):
+            models_of_channels(noise, len(noise))
+    except (TypeError, ValueError) as error:
+        raise _refused(str(error)) from error
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
+    return make(**values | {"noise": noise})
 
 
 def _refused(reason):

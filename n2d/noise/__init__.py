@@ -21,6 +21,7 @@ from n2d.noise.simulate import (
     add_rician_noise,
 )
 from n2d.noise.stabilize import stabilize, unstabilize
+from n2d.noise.told import noise_from_json, noise_to_json
 
 __all__ = [
     "UNDERSTATED",
@@ -42,6 +43,8 @@ __all__ = [
     "estimate_noise",
     "find_places",
     "is_sure",
+    "noise_from_json",
+    "noise_to_json",
     "refine_noise",
     "stabilize",
     "undo_correlation",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from n2d.noise.defects import Defects
+from n2d.noise.written import fields_of, model_of_fields
 
 #: Distances, in pixels, at which the correlation of the noise is kept.
 N_LAGS = 4
@@ -225,6 +227,52 @@ class NoiseModel:
         from n2d.noise.frames import model_of_frames
 
         return model_of_frames(cls, frames, dark, flat)
+
+    def to_json(self) -> str:
+        """Write the model as JSON, which ``n2d denoise --noise FILE`` takes.
+
+        Returns
+        -------
+        text : str
+            An object with the fields that are not as by default.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> print(NoiseModel(level=7.0, gain=2.0).to_json())
+        {
+          "level": 7.0,
+          "gain": 2.0
+        }
+        """
+        return json.dumps(fields_of(self), indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text) -> NoiseModel:
+        """Read what `to_json` has written, or what was written by hand.
+
+        Parameters
+        ----------
+        text : str
+            An object with the fields of a model; only the level has to be there.
+
+        Returns
+        -------
+        noise : NoiseModel
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If it is no JSON, or something in it will not do; the message names it.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> NoiseModel.from_json('{"level": 7, "gain": 2}').gain
+        2.0
+        """
+        return model_of_fields(cls, json.loads(text))
 
     def variance(self, intensity) -> np.ndarray:
         """Give the variance of the noise at given noise-free intensities.

@@ -45,6 +45,8 @@ class Places:
     level : ndarray of shape (r, c)
         Relative deviation on a grid that spans the image; ones where it is the same
         everywhere.
+    origin : (int, int), default=(0, 0)
+        Where in the image that begins whose parts are asked for.
     """
 
     shape: tuple
@@ -52,6 +54,7 @@ class Places:
     columns: np.ndarray
     waves: np.ndarray
     level: np.ndarray
+    origin: tuple = (0, 0)
 
     def __bool__(self):
         return bool(
@@ -61,12 +64,16 @@ class Places:
             or (self.level != 1).any()
         )
 
+    def from_there(self, top, left):
+        """The same places, counted from there."""
+        return replace(self, origin=(top, left))
+
     def _index(self, top, left, height, width):
         """Rows and columns of a part, mirrored beyond the border."""
         return [
-            _mirrored(np.arange(start, start + n), side)
-            for start, n, side in zip(
-                (top, left), (height, width), self.shape, strict=True
+            _mirrored(np.arange(first + start, first + start + n), side)
+            for first, start, n, side in zip(
+                self.origin, (top, left), (height, width), self.shape, strict=True
             )
         ]
 

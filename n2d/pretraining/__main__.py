@@ -108,8 +108,8 @@ def main(
         training = Training(settings, pool, output, provenance, start)
         training.run(
             log_every=log_every,
-            report=lambda line: print(
-                *(f"{k}={v}" for k, v in line.items()), flush=True
+            report=lambda line: typer.echo(
+                " ".join(f"{k}={v}" for k, v in line.items())
             ),
         )
     finally:

@@ -166,7 +166,6 @@ class Training:
             self.folder.mkdir(parents=True, exist_ok=True)
             if (self.folder / "checkpoint.pt").exists():
                 self._resume()
-        self.generator = self._generator(2 + self.step)
         self._drawn = None
 
     def _generator(self, number):
@@ -181,11 +180,15 @@ class Training:
 
     def _next_batch(self):
         """A batch; several are drawn at once, since that costs no more than one."""
-        number = self.step % _DRAWN_AT_ONCE
+        draw, number = divmod(self.step, _DRAWN_AT_ONCE)
         if number == 0 or self._drawn is None:
             n_samples = _DRAWN_AT_ONCE * self.settings.batch
-            maps = self.step // _DRAWN_AT_ONCE % _LEVEL_MAPS_EVERY == 1
-            self._drawn = self._draw(self.generator, maps, n_samples)
+            # From the number of the draw alone: a training that is taken up again
+            # goes on as if it had never stopped.
+            generator = self._generator(2 + draw)
+            self._drawn = self._draw(
+                generator, draw % _LEVEL_MAPS_EVERY == 1, n_samples
+            )
         # Every n-th sample: each batch has its share of all kinds.
         return Batch(
             **{

@@ -96,7 +96,7 @@ def plan(target, shape, dtype, axes, like):
     kept = like.metadata if like is not None and like.format == "zarr" else {}
     order = tuple(sorted(range(len(axes)), key=lambda i: _ORDER.index(axes[i])))
     letters = "".join(axes[i] for i in order)
-    names = tuple({"S": "c", "Q": "q", "I": "i"}.get(a, a.lower()) for a in letters)
+    names = _names(letters, kept)
     full = tuple(shape[i] for i in order)
     n_levels = kept.get("n_levels") or n_levels_for(*full[-2:])
     shapes = [full]
@@ -121,6 +121,17 @@ def plan(target, shape, dtype, axes, like):
         compressors=_compressors(kept),
         attributes=_attributes(target, shapes, dtype, letters, names, like, kept),
     )
+
+
+def _names(letters, kept):
+    """Return the names of axes: those of the source, where it has any."""
+    names = [{"S": "c", "Q": "q", "I": "i"}.get(a, a.lower()) for a in letters]
+    given = kept.get("described_axes", {})
+    old = [
+        str(given.get(a, {}).get("name") or n)
+        for a, n in zip(letters, names, strict=True)
+    ]
+    return tuple(old if len(set(old)) == len(old) else names)
 
 
 def _chunk(kept, letter):
@@ -157,7 +168,7 @@ def _attributes(target, shapes, dtype, letters, names, like, kept):
     multiscale = {
         "name": old.get("name") or target.name.partition(".")[0],
         "axes": [
-            _axis(letter, name, sizes)
+            _axis(letter, name, sizes, kept.get("described_axes", {}).get(letter, {}))
             for letter, name in zip(letters, names, strict=True)
         ],
         "datasets": _datasets(shapes, letters, sizes, old),
@@ -171,8 +182,9 @@ def _attributes(target, shapes, dtype, letters, names, like, kept):
     return {**kept.get("attributes", {}), "ome": ome}
 
 
-def _axis(letter, name, sizes):
-    axis = {"name": name}
+def _axis(letter, name, sizes, old):
+    # Kinds and units of a source that OME-Zarr has no words for are kept as they are.
+    axis = {"name": name} | {key: old[key] for key in ("type", "unit") if old.get(key)}
     if letter in _TYPES:
         axis["type"] = _TYPES[letter]
     unit = unit_name(sizes.get(letter, (1.0, ""))[1])

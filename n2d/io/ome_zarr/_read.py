@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 and 0.5, and Zarr arrays without its metadata: reading, with zarr."""
+"""OME-Zarr 0.1 to 0.5, and Zarr arrays without its metadata: reading, with zarr."""
 
 import os
 from pathlib import Path
@@ -40,11 +40,15 @@ def read(path):
     datasets = first["datasets"]
     where = str(datasets[0]["path"])
     array = node[where]
-    axes = _axes(path, first.get("axes"), array.ndim)
-    sizes = _pixel_size(first, axes)
+    given = _described_axes(first, array.ndim)
+    axes = _axes(path, given, array.ndim)
+    sizes = _pixel_size(first, given, axes)
     omero = described.get("omero")
-    channels = omero.get("channels", []) if isinstance(omero, dict) else []
-    names = tuple(str(channel.get("label", "")) for channel in channels)
+    channels = omero.get("channels") if isinstance(omero, dict) else None
+    names = tuple(
+        str(channel.get("label") or "") if isinstance(channel, dict) else ""
+        for channel in channels or ()
+    )
     notes = []
     if len(multiscales) > 1:
         notes.append(f"the first of {len(multiscales)} multiscales is read")
@@ -56,6 +60,7 @@ def read(path):
         "multiscale": first,
         "omero": omero,
         "n_levels": len(datasets),
+        "described_axes": dict(zip(axes, given, strict=True)),
     }
     folder = Path(path, where)
     names = names if any(names) else ()
@@ -153,12 +158,30 @@ def _numbered(n):
     return "QIPUVWR"[:n]
 
 
+def _described_axes(multiscale, n_axes):
+    """Return the axes as objects, as OME-Zarr has them since version 0.4.
+
+    Until 0.2 they are always the five, in this order; 0.3 has their names only.
+    """
+    described = multiscale.get("axes")
+    if described is None and n_axes == 5:
+        described = list("tczyx")
+    if not isinstance(described, list):
+        return described
+    kinds = {"t": "time", "c": "channel"}
+    return [
+        {"name": axis, "type": kinds.get(axis, "space")}
+        if isinstance(axis, str)
+        else axis
+        for axis in described
+    ]
+
+
 def _axes(path, described, n_axes):
     """Return a letter for each axis of the multiscale."""
     if not isinstance(described, list) or len(described) != n_axes:
         raise ImageFileError(
-            f"{path}: is damaged, or of OME-Zarr before 0.4: it does not say what its "
-            f"{n_axes} axes are"
+            f"{path}: is damaged, it does not say what its {n_axes} axes are"
         )
     letters = []
     for axis in described:
@@ -173,7 +196,7 @@ def _axes(path, described, n_axes):
     return axes
 
 
-def _pixel_size(multiscale, axes):
+def _pixel_size(multiscale, described, axes):
     """Multiply the scales of the first level and of all, with the units of the axes."""
     scale = np.ones(len(axes))
     transforms = list(multiscale["datasets"][0].get("coordinateTransformations") or [])
@@ -183,6 +206,6 @@ def _pixel_size(multiscale, axes):
             scale = scale * np.asarray(transform["scale"], float)
     return {
         letter: (float(value), unit_name(axis.get("unit")))
-        for letter, value, axis in zip(axes, scale, multiscale["axes"], strict=True)
+        for letter, value, axis in zip(axes, scale, described, strict=True)
         if letter in "TZYX" and 0 < value < np.inf and (value != 1 or axis.get("unit"))
     }

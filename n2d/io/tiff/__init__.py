@@ -1,6 +1,6 @@
 """TIFF, with ImageJ's kind and OME-TIFF: reading and writing, with tifffile."""
 
-from n2d.io.tiff._read import read
+from n2d.io.tiff._read import files_of, read
 from n2d.io.tiff._write import cannot_hold, write
 
-__all__ = ["cannot_hold", "read", "write"]
+__all__ = ["cannot_hold", "files_of", "read", "write"]

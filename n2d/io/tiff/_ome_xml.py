@@ -4,8 +4,11 @@ Nothing is written from scratch: the file's own XML is kept, and only what it sa
 the layout of the pixels is brought up to date.
 """
 
+import math
 import xml.etree.ElementTree as ElementTree
 from xml.sax.saxutils import quoteattr
+
+import numpy as np
 
 from n2d.io._units import unit_name, unit_symbol
 
@@ -68,7 +71,7 @@ def sizes_and_names(xml):
     return sizes, names if any(names) else ()
 
 
-def adapted(xml, dtype, n_pages):
+def adapted(xml, dtype, axes, shape, own_axes):
     """Bring OME-XML up to date with pixels that are written anew, into one file.
 
     Parameters
@@ -77,22 +80,29 @@ def adapted(xml, dtype, n_pages):
         OME-XML of the file that the pixels are from.
     dtype : dtype
         Of the new pixels.
-    n_pages : int
-        How many pages are going to be written, in the order they had.
+    axes : str
+        One letter for each axis of the new pixels; pages are written in this order.
+    shape : tuple of int
+        Of the new pixels.
+    own_axes : str
+        What the file itself calls the axes.
 
     Returns
     -------
     bytes or None
-        UTF-8; None where the XML is not about so many pages.
+        UTF-8; None where the XML is not about these pixels.
     """
     root = _root(xml)
     all_pixels = root.findall(".//{*}Image/{*}Pixels")
     expected = [_n_pages(pixels) for pixels in all_pixels]
+    lead = {a: n for a, n in zip(axes, shape, strict=True) if a not in "YXS"}
+    n_pages = math.prod(lead.values())
     if not all_pixels or None in expected or sum(expected) != n_pages:
         return None
+    if axes != own_axes and not _rename(all_pixels, axes, own_axes, lead):
+        return None
     root.attrib.pop("UUID", None)  # of another file
-    first = 0
-    for pixels, n in zip(all_pixels, expected, strict=True):
+    for i, pixels in enumerate(all_pixels):
         if pixels.get("Type") != _TYPES[dtype.name]:
             pixels.set("Type", _TYPES[dtype.name])
             pixels.attrib.pop("SignificantBits", None)
@@ -100,15 +110,74 @@ def adapted(xml, dtype, n_pages):
         for name in ("BinData", "TiffData", "MetadataOnly"):
             for element in pixels.findall(f"{{*}}{name}"):
                 pixels.remove(element)
+        # Pages follow the array, whatever order those of the source were in.
+        if lead and set(lead) & set("TCZ"):
+            order = [a for a in axes[::-1] if a in "TCZ"]
+            missing = [a for a in pixels.get("DimensionOrder", "XYCZT") if a in "TCZ"]
+            order += [a for a in missing if a not in order]
+            pixels.set("DimensionOrder", "XY" + "".join(order))
+        pages = _pages_of(i, len(all_pixels), pixels, lead)
+        if pages is None:
+            return None
         namespace = pixels.tag.partition("}")[0] + "}" if "}" in pixels.tag else ""
-        data = ElementTree.Element(
-            f"{namespace}TiffData", {"IFD": str(first), "PlaneCount": str(n)}
-        )
         # The schema has the channels first, and planes and the like after.
         place = len(pixels.findall("{*}Channel"))
-        pixels.insert(place, data)
-        first += n
+        for k, attributes in enumerate(pages):
+            data = ElementTree.Element(f"{namespace}TiffData", attributes)
+            pixels.insert(place + k, data)
     return _as_bytes(root)
+
+
+def _pages_of(image, n_images, pixels, lead):
+    """Return attributes of the TiffData of an image: where its planes are, or None."""
+    n = _n_pages(pixels)
+    others = [letter for letter in lead if letter not in "TCZ"]
+    if n_images == 1 and others:  # such as lifetimes, which are a part of Z, T or C
+        return [{"IFD": "0", "PlaneCount": str(n)}]
+    if math.prod(lead[letter] for letter in others) != n_images:
+        return None
+    sizes = {letter: lead.get(letter, 1) for letter in "TCZ"}
+    if n != math.prod(sizes.values()):
+        return None
+    place = np.unravel_index(image, [lead[letter] for letter in others] or [1])
+    place = dict(zip(others, map(int, place), strict=False))
+    order = pixels.get("DimensionOrder", "XYCZT")[:1:-1]
+    numbers, indices = [], []
+    for index in np.ndindex(*(sizes[letter] for letter in order)):
+        at = place | dict(zip(order, index, strict=True))
+        number = 0
+        for letter, size in lead.items():
+            number = number * size + at[letter]
+        numbers.append(number)
+        indices.append(at)
+    if numbers == list(range(numbers[0], numbers[0] + n)):
+        return [{"IFD": str(numbers[0]), "PlaneCount": str(n)}]
+    return [
+        {f"First{letter}": str(at[letter]) for letter in "CTZ"}
+        | {"IFD": str(number), "PlaneCount": "1"}
+        for number, at in zip(numbers, indices, strict=True)
+    ]
+
+
+def _rename(all_pixels, axes, own_axes, lead):
+    """Call the axes by other names than the file does; False if XML cannot follow."""
+    if len(axes) != len(own_axes):
+        return False
+    changed = {a for pair in zip(axes, own_axes, strict=True) for a in pair}
+    changed -= {a for a, b in zip(axes, own_axes, strict=True) if a == b}
+    # Channels are described one by one, and other axes not at all.
+    if changed - {"T", "Z"}:
+        return False
+    for pixels in all_pixels:
+        for letter in "TZ":
+            pixels.set(f"Size{letter}", str(lead.get(letter, 1)))
+        for letter in changed:
+            name = "TimeIncrement" if letter == "T" else "PhysicalSizeZ"
+            pixels.attrib.pop(name, None)
+            pixels.attrib.pop(f"{name}Unit", None)
+        for element in pixels.findall("{*}Plane"):  # of times that are none
+            pixels.remove(element)
+    return True
 
 
 def _as_bytes(root):

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import tifffile
 
-from n2d.io._image import ImageFile, ImageFileError
+from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._limits import check_size
 from n2d.io._units import unit_name
 from n2d.io.tiff import _ome_xml as ome
@@ -15,10 +15,23 @@ from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
 
 # What tifffile logs, and goes on, when it finds fewer pages than it was promised.
-_DAMAGE = ("TiffPages", "failed to reshape", "corrupted", "missing data")
+_DAMAGE = (
+    "TiffPages",
+    "failed to reshape",
+    "corrupted",
+    "missing data",
+    "Missing data",
+)
 # Tags of a page that are kept as they are, beside those that have a place of their own.
 _TAGS = (271, 272, 274, 285, 286, 287, 305, 306, 315, 316, 33432)
-_ICC_PROFILE = 34675
+_ICC_PROFILE, _ORIENTATION = 34675, 274
+# Tags of makers, such as those of electron microscopes with the pixel size, and of
+# maps, begin here. Kept if they are no places in the file, which change.
+_PRIVATE, _PLACES, _MOST_BYTES = 32768, (4, 13, 16, 17, 18), 2**20
+# Of the layout of a file, or written anew.
+_OF_LAYOUT = {*range(32995, 32999), 33432, _ICC_PROFILE, 50838, 50839, 50674}
+# Of planes, or with places inside: Metamorph, LSM, Photoshop, Micro-Manager, NDPI.
+_NOT_KEPT = {*range(33628, 33632), 34412, 34377, 37724, 51123, *range(65420, 65536)}
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
 
 
@@ -30,6 +43,18 @@ def read(path):
             tif = resources.enter_context(tifffile.TiffFile(path))
             image = _read(path, tif, messages, resources)
         return ImageFile(**image, resources=resources.pop_all())
+
+
+def files_of(path):
+    """Return the files that the image of an OME-TIFF is spread over, `path` first."""
+    names = [path]
+    with _logged(), tifffile.TiffFile(path) as tif:
+        if tif.is_ome and tif.ome_metadata.count("FileName=") > 1:
+            for series in tif.series:
+                for page in series.pages:
+                    if page is not None and page.parent is not tif:
+                        names.append(page.parent.filehandle.path)
+    return list(dict.fromkeys(names))
 
 
 def _read(path, tif, messages, resources):
@@ -56,6 +81,7 @@ def _read(path, tif, messages, resources):
     check_size(path, shape, first.dtype, stored=stored, whole=False)
     # tifffile says here what it could not make out, so that comes before the pixels.
     n_pages = len(tif.pages)
+    _refuse_missing(path, series)
     _refuse_damage(path, messages)
     data = None if appended else lazy_series(path, tif, first, resources)
     if data is None:
@@ -65,7 +91,10 @@ def _read(path, tif, messages, resources):
     if data.shape != tuple(shape):
         raise ImageFileError(f"{path}: is damaged, pages are missing")
     axes = "I" + first.axes if appended else first.axes
-    metadata = _metadata(tif, first, page)
+    if "I" not in axes:  # positions of a stage are images of their own
+        axes = axes.replace("R", "I")
+    metadata = _metadata(tif, first, page, messages)
+    metadata["axes"] = axes
     if metadata["compression"] not in LOSSLESS:
         messages.append(
             f"its {metadata['compression']} compression loses detail, so the result is "
@@ -108,6 +137,18 @@ def _whole(path, series, page):
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 
+def _refuse_missing(path, series):
+    """Raise where planes are promised that are in no file: they would be zeros."""
+    pages = [page for one in series for page in one.pages]
+    missing = sum(page is None for page in pages)
+    if missing:
+        raise ImageFileError(
+            f"{path}: {missing} of its {len(pages)} planes are missing, because the "
+            "acquisition was stopped, or because the other files of the set are not "
+            "beside it; put the files together, or save the planes there are anew"
+        )
+
+
 def _refuse_damage(path, messages):
     damage = [text for text in messages if any(word in text for word in _DAMAGE)]
     if damage:
@@ -122,7 +163,7 @@ def _refuse_no_intensities(path, page, series, *, imagej):
     intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
     if imagej:  # a lookup table to show intensities with
         intensities.append(kinds.PALETTE)
-    if page.photometric not in intensities:
+    if _photometric(page) not in intensities:
         name = getattr(page.photometric, "name", page.photometric)
         raise ImageFileError(
             f"{path}: {name} pixels are not intensities that can be "
@@ -132,11 +173,60 @@ def _refuse_no_intensities(path, page, series, *, imagej):
         raise ImageFileError(f"{path}: has no image axes, but {series.axes!r}")
 
 
-def _metadata(tif, series, page):
+def _photometric(page):
+    """Return what the values of pixels mean; grey, where no tag says so."""
+    return page.photometric if 262 in page.tags else tifffile.PHOTOMETRIC.MINISBLACK
+
+
+def _text(tif, tag):
+    """Return the text of a tag, or its bytes where those are not all ASCII."""
+    if isinstance(tag.value, str) and tag.value.isascii():
+        return tag.value
+    return _raw(tif, tag).rstrip(b"\0")
+
+
+def _raw(tif, tag):
+    with tif.filehandle.lock:
+        tif.filehandle.seek(tag.valueoffset)
+        return tif.filehandle.read(tag.count)
+
+
+def _kept_tags(tif, page, messages):
+    """Return the tags to write again as (code, type, count, value)."""
+    kept, lost = [], []
+    for tag in page.tags:
+        dtype, count = int(tag.dtype), tag.count
+        known = tag.code in _TAGS
+        if not known and (tag.code < _PRIVATE or tag.code in _OF_LAYOUT):
+            continue
+        if known and isinstance(tag.value, int):
+            kept.append((tag.code, dtype, count, tag.value))
+        elif known and dtype == 2:
+            kept.append((tag.code, dtype, 0, _text(tif, tag)))
+        elif (
+            tag.code in _NOT_KEPT
+            or dtype in _PLACES
+            or tag.valuebytecount > _MOST_BYTES
+        ):
+            lost.append(str(tag.code))
+        elif dtype in (1, 2, 6, 7):
+            kept.append((tag.code, dtype, count, _raw(tif, tag)))
+        elif isinstance(tag.value, (int, float, tuple)):
+            kept.append((tag.code, dtype, count, tag.value))
+        else:
+            lost.append(str(tag.code))
+    if lost:
+        messages.append(f"its private tags {', '.join(lost)} are not kept")
+    orientation = page.tags.get(_ORIENTATION)
+    if orientation is not None and orientation.value in range(2, 9):
+        messages.append(turned(orientation.value))
+    return kept
+
+
+def _metadata(tif, series, page, messages):
     """Return what it takes to write such a file again."""
     metadata = {
-        "photometric": "rgb" if page.photometric == 6 else page.photometric.name,
-        "planarconfig": page.planarconfig.name if "S" in series.axes else None,
+        "photometric": "rgb" if page.photometric == 6 else _photometric(page).name,
         "extrasamples": [extra.name for extra in page.extrasamples],
         "compression": getattr(page.compression, "name", str(page.compression)),
         "predictor": int(page.predictor or 1) > 1,
@@ -144,7 +234,7 @@ def _metadata(tif, series, page):
         "bigtiff": tif.is_bigtiff,
         "n_levels": len(series.levels),
         "level_shapes": [level.shape for level in series.levels],
-        "tags": [],
+        "tags": _kept_tags(tif, page, messages),
     }
     for name in ("XResolution", "YResolution", "ResolutionUnit"):
         if name in page.tags:
@@ -156,7 +246,7 @@ def _metadata(tif, series, page):
             if isinstance(described.get(name), kind):
                 described[name] = [described[name]]
         metadata["imagej"] = described
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        if _photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
             metadata["photometric"] = "minisblack"
             if page.colormap is not None:
                 table = (page.colormap >> 8).astype(np.uint8)
@@ -165,11 +255,7 @@ def _metadata(tif, series, page):
         shaped = (tif.shaped_metadata or ({},))[0]
         metadata["shaped"] = {k: v for k, v in shaped.items() if k not in _SHAPED}
     elif not tif.is_ome and page.description:
-        metadata["description"] = page.description
-    for code in _TAGS:
-        tag = page.tags.get(code)
-        if tag is not None and isinstance(tag.value, (str, bytes, int)):
-            metadata["tags"].append((code, int(tag.dtype), tag.count, tag.value))
+        metadata["description"] = _text(tif, page.tags[270])
     if _ICC_PROFILE in page.tags:
         metadata["iccprofile"] = page.tags[_ICC_PROFILE].value
     return metadata

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import math
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from n2d.io.tiff import _ome_xml as ome
 # ImageJ's own bookkeeping, which tifffile writes anew.
 _IMAGEJ_COUNTS = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack"}
 _IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
+_IMAGEJ_UNICODE = {"Info"}
 _IMAGEJ_AXES = "TZCYXS"
 # Classic TIFF counts in 32 bits; a little is left for the tags.
 _CLASSIC = 2**32 - 2**25
@@ -87,11 +87,13 @@ _OF_A_LEVEL = "photometric planarconfig extrasamples compression predictor tile"
 
 def _kind(array, axes, like, kept, target):
     """Return options for `TiffWriter.write`, and the kind of file to write."""
-    options = _options(array, axes, kept)
+    options = _options(array, axes, kept, like)
     name = Path(target).name.lower()
     wants_ome = name.endswith((".ome.tif", ".ome.tiff"))
     if "ome" in kept and ome.can_hold(array.dtype):
-        xml = ome.adapted(kept["ome"], array.dtype, _n_pages(array, axes))
+        xml = ome.adapted(
+            kept["ome"], array.dtype, axes, array.shape, kept.get("axes", axes)
+        )
         if xml is not None:
             options |= {"description": xml, "metadata": None}
             return options, "ome"
@@ -114,11 +116,11 @@ def _kind(array, axes, like, kept, target):
     return options, "plain"
 
 
-def _options(array, axes, kept):
-    options = {"photometric": _photometric(array, axes, kept), "metadata": None}
+def _options(array, axes, kept, like):
+    options = {"photometric": _photometric(array, axes, kept, like), "metadata": None}
     if "S" in axes:
         options["planarconfig"] = "contig" if axes[-1] == "S" else "separate"
-        options["extrasamples"] = kept.get("extrasamples") or _extrasamples(array, axes)
+        options["extrasamples"] = _extrasamples(array, axes, kept, options)
     compression = LOSSLESS.get(kept.get("compression", "NONE"), "zlib")
     if compression:
         options["compression"] = compression
@@ -126,7 +128,8 @@ def _options(array, axes, kept):
             options["predictor"] = True
     if kept.get("tile"):
         options["tile"] = kept["tile"]
-    if kept.get("XResolution") and kept.get("YResolution"):
+    resolution = [kept.get(f"{letter}Resolution") for letter in "XY"]
+    if all(value and len(value) == 2 and value[1] for value in resolution):
         options["resolution"] = (kept["XResolution"], kept["YResolution"])
         options["resolutionunit"] = kept.get("ResolutionUnit")
     if kept.get("iccprofile"):
@@ -135,6 +138,8 @@ def _options(array, axes, kept):
         (code, dtype, count, value, True)
         for code, dtype, count, value in kept.get("tags", [])
     ]
+    if like is not None and "orientation" in like.metadata:
+        tags.append((274, 3, 1, like.metadata["orientation"], True))
     if tags:
         options["extratags"] = tags
         if any(code == 305 for code, *_ in tags):
@@ -157,10 +162,10 @@ def _fits_imagej(array, axes):
 def _imagej_options(array, axes, described, sizes, names, options):
     if described is not None:
         metadata = {k: v for k, v in described.items() if k not in _IMAGEJ_COUNTS}
-        unit = metadata.get("unit")
-        if isinstance(unit, str) and not unit.isascii():
-            # The description is ASCII, and this is how ImageJ itself writes it.
-            metadata["unit"] = unit.replace("μ", "µ").replace("µ", "\\u00B5")
+        # The description is ASCII, and this is how ImageJ itself writes units.
+        for key, value in metadata.items():
+            if isinstance(value, str) and key not in _IMAGEJ_UNICODE:
+                metadata[key] = _escaped(value.replace("μ", "µ"))
         found = {"metadata": metadata | {"axes": axes}}
     else:
         found = _imagej_from_other(axes, sizes, names)
@@ -170,13 +175,17 @@ def _imagej_options(array, axes, described, sizes, names, options):
     return found
 
 
+def _escaped(text):
+    return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in text)
+
+
 def _imagej_from_other(axes, sizes, names):
     """Return options of an ImageJ file for an image of another format."""
     metadata = {"axes": axes}
     found = {"metadata": metadata}
     unit = sizes.get("X", (0, ""))[1]
     if "X" in sizes and "Y" in sizes and sizes["Y"][1] == unit:
-        metadata["unit"] = {"micrometer": "um"}.get(unit, unit) or "pixel"
+        metadata["unit"] = _escaped({"micrometer": "um"}.get(unit, unit)) or "pixel"
         found["resolution"] = (1 / sizes["X"][0], 1 / sizes["Y"][0])
         found["resolutionunit"] = 1
         if "Z" in sizes:
@@ -211,10 +220,6 @@ def _axes_of_a_page(axes):
     return 3 if axes.endswith(("YXS", "SYX")) else 2
 
 
-def _n_pages(array, axes):
-    return math.prod(array.shape[: array.ndim - _axes_of_a_page(axes)])
-
-
 def _tiles(array, lead, page, tile, axes):
     """Yield the tiles of all pages, those at the border filled up with zeros."""
     tall, wide = tile
@@ -245,13 +250,17 @@ def _level(stack, path, array, axes, shape):
     return level
 
 
-def _photometric(array, axes, kept):
+def _photometric(array, axes, kept, like):
     if "S" in axes and array.shape[axes.index("S")] >= 3:
         return kept.get("photometric", "rgb")
+    if like is not None and like.metadata.get("white_is_zero"):
+        return "miniswhite"
     return kept.get("photometric", "minisblack")
 
 
-def _extrasamples(array, axes):
-    """Name the samples beyond grey or RGB."""
-    samples = array.shape[axes.index("S")]
-    return {2: ["unassalpha"], 4: ["unassalpha"]}.get(samples, [])
+def _extrasamples(array, axes, kept, options):
+    """Name the samples beyond grey or RGB, those of a TIFF source as it did."""
+    n_extra = array.shape[axes.index("S")]
+    n_extra -= 3 if options["photometric"].lower() == "rgb" else 1
+    named = kept.get("extrasamples", [] if kept else ["unassalpha"])
+    return [*named[:n_extra], *["unspecified"] * (n_extra - len(named))]

@@ -1,0 +1,130 @@
+"""What a denoiser knows of single images of a stack, and how it is applied to them."""
+
+import copy
+
+from n2d.applying.tiled import TileDenoiser
+from n2d.fitting.planes import noise_in_units
+from n2d.noise import NoiseModel
+
+
+class PlaneByPlane:
+    """Base of a denoiser that may know the noise of every single image.
+
+    It has `_stages`, `_intensities` and `networks_`, and here `_planes`, of every image
+    of X, where their noise differs.
+    """
+
+    _planes = None
+
+    def for_planes(self, numbers):
+        """Give the denoiser of some of the images that `fit` has seen.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Their places in the X of `fit`.
+
+        Returns
+        -------
+        Noise2DetailDenoiser
+            One whose `transform` takes them, as many and in this order, and gives each
+            its own noise; itself where the noise of all is the same. It shares the
+            networks with this one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> stack = rng.normal(100, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> denoiser = Noise2DetailDenoiser(random_state=0)
+        >>> whole = denoiser.fit_transform(stack)
+        >>> last = denoiser.for_planes([2]).transform(stack[2:])
+        >>> bool((last == whole[2:]).all())
+        True
+        """
+        if self._planes is None:
+            return self
+        some = self._another()
+        some._planes = tuple(self._planes[i] for i in numbers)
+        if isinstance(self.noise_, list):
+            some.noise_ = [self.noise_[i] for i in numbers]
+        return some
+
+    def for_all_planes(self):
+        """Give the denoiser that knows no single images, only what `fit` saw of all.
+
+        Returns
+        -------
+        Noise2DetailDenoiser
+            One that transforms every image with the noise of all, and that a model file
+            can hold; itself where the noise of all is the same.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> rng = np.random.default_rng(0)
+        >>> stack = rng.normal(100, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> denoiser = Noise2DetailDenoiser(random_state=0).fit(stack)
+        >>> isinstance(denoiser.noise_, list)
+        True
+        >>> isinstance(denoiser.for_all_planes().noise_, list)
+        False
+        """
+        if self._planes is None:
+            return self
+        every = self._another()
+        every._planes = None
+        (low, _), span = self._intensities.data_range, self._intensities.span
+        models = self._intensities.noise or (NoiseModel(0.0),) * self._n_channels
+        models = tuple(model.rescaled(span, low) for model in models)
+        every.noise_ = models[0] if self.channel_axis is None else models
+        return every
+
+    def _another(self):
+        """A copy that shares all; by `copy` the networks would be copied, too."""
+        another = object.__new__(type(self))
+        vars(another).update(vars(self))
+        return another
+
+    @property
+    def _all_stages(self):
+        """All stages that there are."""
+        return _stages_of(self._stages, self._planes)
+
+    def _noise_in_units(self, fitted):
+        """The measured noise in the units of X: see `noise_`."""
+        if fitted.noise is None:
+            return None
+
+        def each(models):
+            return models[0] if self.channel_axis is None else models
+
+        shared = noise_in_units(fitted)
+        if fitted.planes is None:
+            return each(shared)
+        return [each(plane.noise if plane else shared) for plane in fitted.planes]
+
+    def _tile_denoiser(self):
+        return TileDenoiser(self._stages, self._intensities, self._planes)
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())  # not the estimator's own
+        if "_stages" in state:  # on the CPU, to load anywhere
+            # Together, as they share the networks.
+            names = ("networks_", "_stages", "_planes")
+            state.setdefault("_planes", None)
+            copies = copy.deepcopy([state[name] for name in names])
+            for network in copies[0]:
+                network.to("cpu")
+            state |= zip(names, copies, strict=True)
+            for stages in _stages_of(state["_stages"], state["_planes"]):
+                stages.to("cpu")
+        return state
+
+
+def _stages_of(stages, planes):
+    """Stages of all images and of single ones, as far as there are any."""
+    own = (plane.stages for plane in planes or () if plane is not None)
+    return [each for each in (stages, *own) if each is not None]

@@ -1,0 +1,58 @@
+"""What a user's program has set for itself, kept away from what is computed here."""
+
+import contextlib
+import functools
+import os
+
+import numpy as np
+import torch
+
+_computed_with_threads = False
+
+
+def undisturbed(function):
+    """Decorate a function so that settings of the whole process do not reach it.
+
+    NumPy's errors on underflow, Torch's default device and automatic mixed precision
+    are the user's, for the user's own arrays.
+
+    Parameters
+    ----------
+    function : callable
+        What computes.
+
+    Returns
+    -------
+    callable
+        The same, in surroundings of its own.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        global _computed_with_threads
+        _computed_with_threads |= torch.get_num_threads() > 1
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(
+                np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
+            )
+            if torch.get_default_device().type != "cpu":
+                stack.enter_context(torch.device("cpu"))
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    stack.enter_context(torch.autocast(kind, enabled=False))
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+def _settle_in_child():
+    """Compute with one thread in a fork of a process that has computed with several.
+
+    The others are not there any more, and OpenMP would wait for them for ever.
+    """
+    if _computed_with_threads:
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_settle_in_child)

@@ -1,0 +1,66 @@
+"""What `fit` has settled, applied to a user's X: where the results go."""
+
+from n2d._memory import check_room
+from n2d.applying.tiled import denoised_tiles
+
+
+def results_of(
+    denoiser, images, names, *, device, n_threads, region=None, out=None, callback=None
+):
+    """Denoise a user's images: one result like X for every estimate named.
+
+    Parameters
+    ----------
+    denoiser : TileDenoiser
+        What to apply.
+    images : Images
+        The user's images.
+    names : sequence of str or int
+        See `TileDenoiser.estimates`.
+    device : torch.device
+        Where to compute.
+    n_threads : int
+        How many threads may compute at once.
+    region : tuple of two slices, optional
+        Which rows and columns of every image.
+    out : array-like, list of array-likes, or a pair of such, optional
+        Where to write the result, or the pair of results. By default new arrays.
+    callback : callable, optional
+        See `denoised_tiles`.
+
+    Returns
+    -------
+    list
+        For every name what `out` or X is: arrays, or lists or tuples of arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `region` or `out` is unsuitable.
+    MemoryError
+        If there is no room for the results.
+    """
+    regions, _ = images.cropped(region)
+    if out is None:
+        n_bytes = len(names) * images.n_result_bytes(region)
+        check_room(n_bytes, "the result", "pass out=, an array on disk")
+        outputs = [images.empty_like(region) for _ in names]
+    elif len(names) == 1:
+        outputs = [images.outputs_in(out, region)]
+    else:
+        outputs = images.pair_of_outputs_in(out, region)
+    found = denoised_tiles(
+        denoiser,
+        images,
+        device,
+        n_threads=n_threads,
+        names=names,
+        regions=regions,
+        callback=callback,
+    )
+    for i, tile, estimates in found:
+        top, left, *_ = regions[i]
+        for output, estimate in zip(outputs, estimates, strict=True):
+            output[i].write(estimate, tile.top - top, tile.left - left)
+            output[i].let_go()
+    return [output.result for output in outputs]

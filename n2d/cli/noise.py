@@ -1,0 +1,174 @@
+"""`n2d noise`: what is measured about the noise of an image, in words and a picture."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2d.cli import options
+from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
+
+# Correlations, and shares of stripes in the level, below this are not worth a word.
+_SMALL = 0.02
+
+
+def noise(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="A file that n2d denoise takes.")
+    ],
+    as_json: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE.json",
+            help="Where the noise goes, for n2d denoise --noise.",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture",
+            metavar="FILE.png",
+            help="Where a picture goes: variance against intensity, correlation, map "
+            "(needs Matplotlib).",
+        ),
+    ] = None,
+    axes: options.AxesOption = None,
+    channels: options.ChannelsOption = options.Channels.independent,
+    channel_axis: options.ChannelAxisOption = None,
+    overwrite: options.OverwriteOption = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+):
+    """Measure the noise of an image, as n2d denoise does.
+
+    Prints its level, how it depends on intensity, how neighbours share it, where it
+    differs from place to place, and what is beside it, for every channel.
+    """
+    from importlib.util import find_spec
+
+    if picture is not None and find_spec("matplotlib") is None:
+        raise typer.BadParameter(
+            "Matplotlib is missing: pip install 'noise2detail[plot]'.",
+            param_hint="--picture",
+        )
+    with clean_ending(debug=debug), warnings_in_one_line():
+        from n2d.files._cases import read_cases
+        from n2d.io import check_target
+
+        for target in filter(None, (as_json, picture)):
+            check_target(target, overwrite=overwrite)
+        cases, _, notes = read_cases(
+            image.stem,
+            image,
+            None,
+            data_range=None,
+            axes=axes,
+            channels=channels,
+            channel_axis=channel_axis,
+        )
+        tell([n for n in notes if ": data range " not in n], quiet=quiet)
+        found = [one for case in cases for one in _measured(case)]
+        for number, (model, values) in enumerate(found):
+            if len(found) > 1:
+                typer.echo(f"channel {number}")
+            for name, text in rows_of(model, values):
+                typer.echo(f"{name:<14}{text}")
+        _write(found, as_json, picture, overwrite=overwrite)
+
+
+def _measured(case):
+    """Yield the noise of every channel of a case, and its pixels, (n, h, w)."""
+    import numpy as np
+
+    from n2d import Noise2DetailDenoiser
+
+    axis = case.channel_axis
+    denoiser = Noise2DetailDenoiser(channel_axis=axis, random_state=0)
+    models = denoiser.fit(case.noisy).noise_
+    if axis is None:
+        models, planes = (models,), [case.noisy]
+    else:
+        planes = np.moveaxis(case.noisy, axis, 0)
+    for model, values in zip(models, planes, strict=True):
+        yield model, np.asarray(values).reshape(-1, *values.shape[-2:])
+
+
+def _write(found, as_json, picture, *, overwrite):
+    from n2d.io import atomic_write
+    from n2d.noise import noise_to_json
+
+    models = [model for model, _ in found]
+    if as_json is not None:
+        content = noise_to_json(models[0] if len(models) == 1 else models)
+        with atomic_write(as_json, overwrite=overwrite) as temporary:
+            text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+            temporary.write_text(text, encoding="utf-8")
+    if picture is not None:
+        from n2d.cli.noise_picture import draw_noise
+
+        figure = draw_noise(found)
+        with atomic_write(picture, overwrite=overwrite) as temporary:
+            figure.savefig(temporary, format=picture.suffix.lstrip(".") or "png")
+
+
+def rows_of(model, values):
+    """Say what a noise model says of pixel values, as pairs of a name and a text."""
+    import numpy as np
+
+    low, high = np.quantile(values, [0.01, 0.99])
+    level = f"{model.level:.4g}, a standard deviation in units of the image"
+    if high > low:
+        level += f"; {model.level / (high - low):.1%} of its contrast"
+    if model.spread is not None:
+        level += f"; known to about {model.spread:.0%}"
+    rows = [("level", level), ("intensity", _dependence(model, low, high))]
+    y, x = model.correlation[:, 0]
+    if max(abs(y), abs(x)) < _SMALL:
+        text = "none: pixels are independent"
+    else:
+        reach = max(model.reach())
+        text = f"of neighbours {y:.2f} along y and {x:.2f} along x"
+        if reach > 1:
+            text += f"; it reaches over {reach} pixels"
+    rows.append(("correlation", text))
+    if model.place is None:
+        text = "the same everywhere"
+    else:
+        text = f"{model.place.min():.2f} to {model.place.max():.2f} times the level"
+    rows.append(("places", text))
+    rows.append(("beside it", _beside(model)))
+    return rows
+
+
+def _dependence(model, low, high):
+    """Say how the noise depends on intensity."""
+    import numpy as np
+
+    if model.curve is None and not model.gain:
+        return "does not change the noise"
+    at = np.linspace(low, high, 3)
+    deviations = np.sqrt(model.variance(at))
+    text = ", ".join(f"{d:.4g} at {x:.4g}" for d, x in zip(deviations, at, strict=True))
+    if model.curve is not None:
+        return f"the deviation is {text}"
+    return (
+        f"the deviation is {text}; gain {model.gain:.4g}, offset {model.offset:.4g}, "
+        f"read noise {model.read_noise:.4g}"
+    )
+
+
+def _beside(model):
+    """Say what was found that is no random noise."""
+    defects, parts = model.defects, []
+    if defects is not None:
+        if defects.hot:
+            parts.append(f"{defects.hot:.2%} of the pixels stand alone (hot or dead)")
+        for name in ("rows", "columns"):
+            size = getattr(defects, name)
+            if size > _SMALL * model.level:
+                parts.append(f"stripes of {name}, {size:.4g}")
+        if n := len(defects.periods):
+            parts.append(f"{n} periodic pattern{'s' * (n > 1)}")
+    return "; ".join(parts) or "nothing: no stripes, hot pixels or patterns"

@@ -1,0 +1,72 @@
+"""What a fit says of its own result, from what was removed of the windows it read."""
+
+import numpy as np
+
+from n2d.fitting.plan import are_flat
+from n2d.noise import Verdict, check_result, worst_of
+
+
+def verdicts_on(windows, denoised, intensities, noise, measured, plan):
+    """Judge by what was removed: all windows of one image at once, else each.
+
+    Parameters
+    ----------
+    windows, denoised : list of ndarray of shape (C, h, w)
+        Pixel values before and after.
+    intensities : Intensities
+        How they were mapped.
+    noise, measured : sequence of NoiseModel
+        Of every channel in units of the scaled image: as it was believed, and as it
+        was measured at first.
+    plan : PriorPlan
+        Whether all windows are of one image, and the strength.
+
+    Returns
+    -------
+    tuple of Verdict
+        One, or one for every window.
+    """
+    low, span = intensities.data_range[0], intensities.span
+    pairs = []
+    for noisy, estimate in zip(windows, denoised, strict=True):
+        # What stays in its place is no noise, and has no contrast either.
+        pattern = low
+        if intensities.places is not None:
+            part = (0, 0, *noisy.shape[1:])
+            pattern = low + span * np.stack(
+                [places.pattern(*part) for places in intensities.places]
+            )
+        pairs.append([(values - pattern) / span for values in (noisy, estimate)])
+    groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
+    return tuple(
+        worst_of(
+            [
+                check_result(
+                    [noisy[c] for noisy, _ in group],
+                    [estimate[c] for _, estimate in group],
+                    noise[c],
+                    strength=plan.strength,
+                    measured=measured[c],
+                )
+                for c in range(len(noise))
+            ]
+        )
+        for group in groups
+    )
+
+
+def verdict_on_nothing_removed(windows):
+    """What can be said of images that come back as they are.
+
+    Parameters
+    ----------
+    windows : list of ndarray of shape (C, h, w)
+        Their pixel values.
+
+    Returns
+    -------
+    Verdict
+    """
+    if are_flat(windows):
+        return Verdict()
+    return Verdict(None, ("no noise was found: the image comes back as it is",))

@@ -1,0 +1,102 @@
+"""Noise models as what JSON can hold, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Real
+
+import numpy as np
+
+from n2d.noise.defects import Defects
+
+_NUMBERS = ("level", "gain", "offset", "read_noise", "spread")
+_ARRAYS = ("correlation", "diagonals", "place", "shared", "curve")
+_SIZES = ("hot", "rows", "columns")
+
+
+def fields_of(model):
+    """Give the fields of a model that are not as by default, as JSON can hold them."""
+    kind = type(model)
+    default = kind(model.level, gain=model.gain)
+    found = {"level": model.level}
+    for name in _NUMBERS[1:]:
+        value = getattr(model, name)
+        if value != getattr(kind(0.0) if name == "gain" else default, name):
+            found[name] = float(value)
+    for name in _ARRAYS:
+        array = getattr(model, name)
+        if array is not None and not np.array_equal(array, getattr(default, name)):
+            found[name] = array.tolist()
+    if model.defects is not None:
+        found["defects"] = {
+            **{name: float(getattr(model.defects, name)) for name in _SIZES},
+            "periods": [[float(f) for f in pair] for pair in model.defects.periods],
+        }
+    return found
+
+
+def model_of_fields(kind, value):
+    """Make a model of its kind of what `fields_of` gives, checked field by field."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f'a noise model must be an object, such as {{"level": 7}}, not {value!r}'
+        )
+    _refuse_unknown("noise model", value, [field.name for field in fields(kind)])
+    if "level" not in value:
+        raise ValueError("a noise model needs its level")
+    given = {}
+    for name, found in value.items():
+        if found is None:
+            continue
+        if name in _NUMBERS:
+            given[name] = _number(name, found)
+        elif name in _ARRAYS:
+            given[name] = _array(name, found)
+        else:
+            given[name] = _defects(found)
+    if given.get("spread", 0) < 0:
+        raise ValueError(f"spread must be at least 0, got {given['spread']!r}")
+    return kind(**given)
+
+
+def is_number(value):
+    """Whether a value is a number, and not a truth."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _number(name, value):
+    if not is_number(value) or not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, not {value!r}")
+    return float(value)
+
+
+def _array(name, value):
+    try:
+        array = np.array(value)
+    except ValueError:
+        array = np.array(None)
+    if array.dtype.kind not in "iuf" or array.ndim != 2:
+        raise ValueError(f"{name} must be a list of lists of numbers, of one length")
+    return array
+
+
+def _defects(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"defects must be an object, not {value!r}")
+    _refuse_unknown("defects", value, [*_SIZES, "periods"])
+    sizes = {name: _number(name, value[name]) for name in _SIZES if name in value}
+    periods = value.get("periods", [])
+    periods = _array("periods", periods).tolist() if periods else []
+    if not all(len(pair) == 2 for pair in periods):
+        raise ValueError("periods must be pairs of numbers")
+    return Defects(**sizes, periods=[tuple(map(float, pair)) for pair in periods])
+
+
+def _refuse_unknown(what, found, known):
+    unknown = sorted(str(name) for name in found if name not in known)
+    if unknown:
+        raise ValueError(
+            f"{what}: there is no field {', '.join(unknown)}; there are "
+            f"{', '.join(known)}"
+        )

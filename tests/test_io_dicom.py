@@ -1,0 +1,215 @@
+"""DICOM beyond the simple slice: many frames, padding, signs, encodings, oddities."""
+
+import warnings
+
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian
+
+from n2d.files.denoising import denoise_file
+from n2d.io import ImageFileError, read_image, write_image
+
+RAMP = np.arange(42, dtype=np.uint16).reshape(6, 7)
+FEW = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
+
+
+def write_dicom(path, pixels, *, syntax=ExplicitVRLittleEndian, **more):
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = syntax
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    data.Rows, data.Columns = pixels.shape[-2:]
+    if pixels.ndim == 3:
+        data.NumberOfFrames = len(pixels)
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = 8 * pixels.itemsize
+    data.HighBit = data.BitsStored - 1
+    data.PixelRepresentation = int(pixels.dtype.kind == "i")
+    data.PixelData = pixels.tobytes()
+    data["PixelData"].VR = "OW" if pixels.itemsize > 1 else "OB"
+    for name, value in more.items():
+        setattr(data, name, value)
+    data.save_as(path, enforce_file_format=True)
+    return data
+
+
+def item(**elements):
+    data = Dataset()
+    for name, value in elements.items():
+        setattr(data, name, value)
+    return data
+
+
+def groups(slope, intercept, spacing=None):
+    found = item(
+        PixelValueTransformationSequence=Sequence(
+            [item(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType="US")]
+        )
+    )
+    if spacing:
+        found.PixelMeasuresSequence = Sequence([item(PixelSpacing=spacing)])
+    return found
+
+
+def test_frames_have_a_scale_each(tmp_path):
+    frames = np.stack([RAMP, RAMP, RAMP])
+    scales = [(1, 0), (2, -10), (0.5, 100)]
+    write_dicom(
+        tmp_path / "a.dcm",
+        frames,
+        SharedFunctionalGroupsSequence=Sequence(
+            [item(PixelMeasuresSequence=Sequence([item(PixelSpacing=[0.5, 0.25])]))]
+        ),
+        PerFrameFunctionalGroupsSequence=Sequence([groups(*s) for s in scales]),
+    )
+    image = read_image(tmp_path / "a.dcm")
+    for frame, (slope, intercept) in zip(image.data, scales, strict=True):
+        np.testing.assert_array_equal(frame, RAMP.astype(float) * slope + intercept)
+    assert image.pixel_size == {"Y": (0.5, "millimeter"), "X": (0.25, "millimeter")}
+    write_image(tmp_path / "b.dcm", image.data, like=image)
+    again = pydicom.dcmread(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(again.pixel_array, frames)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.dcm").data, image.data)
+
+
+def test_frames_share_a_scale(tmp_path):
+    shared = Sequence([groups(1, -1024, [0.5, 0.5])])
+    frames = np.stack([RAMP, RAMP])
+    write_dicom(tmp_path / "a.dcm", frames, SharedFunctionalGroupsSequence=shared)
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(image.data, frames.astype(int) - 1024)
+    assert image.pixel_size["X"] == (0.5, "millimeter")
+
+
+def test_monochrome1_stays_a_positive(tmp_path):
+    write_dicom(tmp_path / "a.dcm", RAMP, PhotometricInterpretation="MONOCHROME1")
+    image = read_image(tmp_path / "a.dcm")
+    assert "MONOCHROME1" in image.notes[0]
+    write_image(tmp_path / "b.tif", image.data, like=image)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+        assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.MINISWHITE
+
+
+def test_bits_are_no_intensities(tmp_path):
+    bits = np.packbits(RAMP.ravel() % 2)
+    write_dicom(tmp_path / "a.dcm", RAMP, BitsAllocated=8)
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    data.BitsAllocated = data.BitsStored = 1
+    data.HighBit, data.PixelData = 0, bits.tobytes()
+    data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    with pytest.raises(ImageFileError, match="one bit a pixel"):
+        read_image(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize(
+    ("limit", "gaps"), [(None, [-2000]), (-1990, [-2000, -1995, -1990])]
+)
+@pytest.mark.parametrize("representation", ["SS", "US"])
+def test_padding_is_not_learned_from_and_stays(tmp_path, limit, gaps, representation):
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(100, 20, (64, 64)).astype(np.int16)
+    edges = [(k, v) for k, v in enumerate([-2000, -1995, -1990])]
+    for k, v in edges:
+        pixels[:, k] = v
+    pixels[:, -10:] = -2000
+    data = write_dicom(tmp_path / "a.dcm", pixels, RescaleSlope=1, RescaleIntercept=0)
+    signed = representation == "SS"
+    data.add_new("PixelPaddingValue", representation, -2000 if signed else 63536)
+    if limit is not None:
+        value = limit if signed else 65536 + limit
+        data.add_new("PixelPaddingRangeLimit", representation, value)
+    data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(image.gaps, np.isin(pixels, gaps))
+    denoise_file(tmp_path / "a.dcm", tmp_path / "b.dcm", **FEW)
+    result = pydicom.dcmread(tmp_path / "b.dcm").pixel_array
+    np.testing.assert_array_equal(result[image.gaps], pixels[image.gaps])
+    if limit is not None:
+        assert 50 < result[~image.gaps].min()
+
+
+def test_padding_beyond_the_bits_of_values_is_not_clipped(tmp_path):
+    pixels = np.where(RAMP < 5, -2000, RAMP).astype(np.int16)
+    more = {"BitsStored": 8, "HighBit": 7, "PixelPaddingValue": -2000}
+    with warnings.catch_warnings(action="ignore"):
+        write_dicom(tmp_path / "a.dcm", pixels, **more)
+        image = read_image(tmp_path / "a.dcm")
+        write_image(tmp_path / "b.dcm", image.data, like=image)
+        again = read_image(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(again.data, image.data)
+
+
+def test_big_endian(tmp_path):
+    write_dicom(
+        tmp_path / "a.dcm",
+        RAMP.astype(">u2"),
+        syntax=ExplicitVRBigEndian,
+        RescaleSlope=2,
+        RescaleIntercept=0,
+        SmallestImagePixelValue=0,
+        WindowCenter=20,
+    )
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(image.data, RAMP * 2)
+    write_image(tmp_path / "b.dcm", image.data, like=image)
+    again = pydicom.dcmread(tmp_path / "b.dcm")
+    assert again.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    np.testing.assert_array_equal(again.pixel_array, RAMP)
+    assert (again.Rows, again.Columns, again.WindowCenter) == (6, 7, 20)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "package"),
+    [
+        ("1.2.840.10008.1.2.4.70", "pylibjpeg-libjpeg"),
+        ("1.2.840.10008.1.2.4.80", "pyjpegls"),
+    ],
+)
+def test_a_missing_decoder_is_named(tmp_path, monkeypatch, syntax, package):
+    write_dicom(tmp_path / "a.dcm", RAMP)
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    data.file_meta.TransferSyntaxUID = syntax
+    data.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    data["PixelData"].is_undefined_length = True
+    data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+
+    def no_decoder(self):
+        raise RuntimeError("the required packages are missing")
+
+    monkeypatch.setattr(pydicom.Dataset, "pixel_array", property(no_decoder))
+    with pytest.raises(ImageFileError, match=f"pip install .*{package}"):
+        read_image(tmp_path / "a.dcm")
+
+
+def test_a_file_without_a_head(tmp_path):
+    data = write_dicom(tmp_path / "a.dcm", RAMP)
+    content = (tmp_path / "a.dcm").read_bytes()
+    body = content.index(b"\x08\x00\x16\x00")
+    (tmp_path / "c.dcm").write_bytes(content[body:])
+    image = read_image(tmp_path / "c.dcm")
+    write_image(tmp_path / "b.dcm", image.data, like=image)
+    again = pydicom.dcmread(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(again.pixel_array, RAMP)
+    assert again.SOPClassUID == data.SOPClassUID
+
+
+def test_what_the_standard_wants_and_files_lack(tmp_path):
+    write_dicom(tmp_path / "a.dcm", RAMP)
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    del data.SOPInstanceUID
+    with pydicom.config.disable_value_validation():
+        data.StudyDate = "last Tuesday"
+        data.PatientAge = "old"
+        data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    image = read_image(tmp_path / "a.dcm")
+    write_image(tmp_path / "b.dcm", image.data, like=image)
+    with pydicom.config.disable_value_validation():
+        again = pydicom.dcmread(tmp_path / "b.dcm")
+        assert again.StudyDate == "last Tuesday"
+    assert again.SOPInstanceUID == again.file_meta.MediaStorageSOPInstanceUID
+    np.testing.assert_array_equal(again.pixel_array, RAMP)

@@ -1,0 +1,108 @@
+"""What is read is what the numbers of a file stand for, and is written as such."""
+
+import mrcfile
+import nibabel
+import numpy as np
+import pytest
+
+from n2d.io import ImageFileError, open_image, read_image, write_image
+
+RAMP = np.arange(42, dtype=np.float64).reshape(6, 7)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_nifti_is_read_as_values_and_keeps_its_numbers(tmp_path, suffix):
+    values = 100.0 + 0.37 * RAMP
+    image = nibabel.Nifti1Image(values.T, np.eye(4))
+    image.header.set_data_dtype(np.int16)
+    source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    nibabel.save(image, source)
+    image = read_image(source)
+    assert image.data.dtype == np.float32
+    np.testing.assert_allclose(image.data, values, atol=1e-3)
+    with open_image(source) as opened:
+        np.testing.assert_array_equal(opened.data[2:4, 1], image.data[2:4, 1])
+    write_image(target, image.data, like=image)
+    before, after = nibabel.load(source), nibabel.load(target)
+    assert after.get_data_dtype() == np.int16
+    np.testing.assert_array_equal(
+        before.dataobj.get_unscaled(), after.dataobj.get_unscaled()
+    )
+    np.testing.assert_array_equal(before.get_fdata(), after.get_fdata())
+    with pytest.warns(UserWarning, match="1 of 42 values were beyond"):
+        write_image(
+            target, np.where(RAMP == 3, 1e6, image.data), like=image, overwrite=True
+        )
+    write_image(tmp_path / "c.tif", image.data, like=image)
+    np.testing.assert_array_equal(read_image(tmp_path / "c.tif").data, image.data)
+
+
+def test_nifti_as_float32_has_the_values_themselves(tmp_path):
+    from n2d.files.denoising import denoise_file
+
+    rng = np.random.default_rng(0)
+    image = nibabel.Nifti1Image(rng.normal(700, 50, (48, 48)), np.eye(4))
+    image.header.set_data_dtype(np.int16)
+    nibabel.save(image, tmp_path / "a.nii")
+    few = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
+    for dtype, stored in (("same", np.int16), ("float32", np.float32)):
+        target = tmp_path / f"{dtype}.nii"
+        denoise_file(tmp_path / "a.nii", target, dtype=dtype, **few)
+        result = nibabel.load(target)
+        assert result.get_data_dtype() == stored
+        assert result.get_fdata().mean() == pytest.approx(700, abs=20)
+
+
+def write_mrc(path, array):
+    with mrcfile.new(path, overwrite=True) as mrc:
+        mrc.set_data(array)
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"), [(0, np.uint8), (1, np.int8), (None, np.uint8)]
+)
+def test_bytes_of_mrc_have_the_sign_that_imod_says(tmp_path, flags, dtype):
+    stored = (RAMP * 6).astype(np.uint8)
+    source, target = tmp_path / "a.mrc", tmp_path / "b.mrc"
+    content = write_mrc(source, stored.view(np.int8))
+    if flags is not None:
+        content[152:160] = np.array([1146047817, flags], "<i4").tobytes()
+    else:  # a largest value that no byte with a sign has
+        content[76:88] = np.array([0, 246, 123], "<f4").tobytes()
+    source.write_bytes(content)
+    image = read_image(source)
+    assert image.data.dtype == dtype
+    np.testing.assert_array_equal(image.data, stored.view(dtype))
+    write_image(target, image.data, like=image)
+    again = read_image(target)
+    assert again.data.dtype == dtype
+    np.testing.assert_array_equal(again.data, image.data)
+
+
+def test_bytes_of_other_formats_become_16_bits_in_mrc(tmp_path):
+    stored = (RAMP * 6).astype(np.uint8)
+    write_image(tmp_path / "a.mrc", stored)
+    np.testing.assert_array_equal(mrcfile.read(tmp_path / "a.mrc"), stored)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["i1", "i2", "f4"])
+@pytest.mark.parametrize("stamp", [b"\0\0\0\0", b"DA\0\0", b"\x11\x11\0\0", b"abcd"])
+def test_mrc_with_a_wrong_machine_stamp(tmp_path, order, dtype, stamp):
+    values = (RAMP - 10).astype(dtype)
+    path = tmp_path / "a.mrc"
+    content = write_mrc(path, values.astype(values.dtype.newbyteorder(order)))
+    content[212:216] = stamp
+    path.write_bytes(content)
+    image = read_image(path)
+    np.testing.assert_array_equal(image.data, values)
+    write_image(tmp_path / "b.mrc", image.data, like=image)
+    np.testing.assert_array_equal(mrcfile.read(tmp_path / "b.mrc"), values)
+
+
+def test_what_is_no_mrc_is_refused(tmp_path):
+    path = tmp_path / "a.mrc"
+    path.write_bytes(bytes(np.random.default_rng(0).integers(0, 255, 5000, np.uint8)))
+    with pytest.raises(ImageFileError):
+        read_image(path)

@@ -1,0 +1,110 @@
+"""What a program has set, and what it has at hand, does not matter."""
+
+import multiprocessing
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from PIL import Image
+
+from n2d import Noise2DetailDenoiser, denoise_noise2detail
+from n2d.images import Images
+
+NOISY = np.random.default_rng(0).poisson(20, (48, 48)).astype(np.float32)
+FEW = {"max_iter": 2, "detail_max_iter": 0}
+
+
+def denoised(image, **parameters):
+    return denoise_noise2detail(image, rng=0, **FEW, **parameters)
+
+
+def test_arrays_whatever_scikit_learn_is_told():
+    with sklearn.config_context(transform_output="pandas"):
+        assert type(denoised(NOISY)) is np.ndarray
+        assert denoised(np.stack([NOISY, NOISY])).shape == (2, 48, 48)
+
+
+def test_errors_of_numpy_and_devices_of_torch_are_the_users():
+    expected = denoised(NOISY, device="cpu")
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(denoised(NOISY, device="cpu"), expected)
+        assert np.geterr()["under"] == "raise"
+    torch.set_default_device("meta")
+    try:
+        np.testing.assert_array_equal(denoised(NOISY, device="cpu"), expected)
+        assert torch.zeros(1).device.type == "meta"
+    finally:
+        torch.set_default_device("cpu")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(denoised(NOISY, device="cpu"), expected)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        torch.tensor(NOISY, requires_grad=True),
+        torch.tensor(NOISY).to(torch.bfloat16),
+        np.ma.masked_array(NOISY),
+        np.ma.masked_array(NOISY, mask=np.zeros_like(NOISY, bool)),
+        Image.fromarray(NOISY.astype(np.uint8)),
+    ],
+    ids=["with gradient", "bfloat16", "without a mask", "nothing masked", "Pillow"],
+)
+def test_images_of_other_libraries(image):
+    for X in (image, [image, image]):
+        images = Images(X)
+        assert len(images) == (2 if isinstance(X, list) else 1)
+        for one in images.arrays:
+            np.testing.assert_allclose(one, NOISY)  # integers up to 40
+
+
+def test_a_mask_that_hides_something_is_refused():
+    with pytest.raises(TypeError, match="masked array"):
+        Images(np.ma.masked_array(NOISY, mask=NOISY > 25))
+
+
+def test_xarray_in_memory_gives_an_array_without_dask():
+    xarray = pytest.importorskip("xarray")
+    image = xarray.DataArray(NOISY, dims=("y", "x"))
+    assert not Images(image).are_lazy
+    code = (
+        "import sys; sys.modules['dask'] = sys.modules['dask.array'] = None\n"
+        "import numpy as np, xarray as xr, n2d\n"
+        "image = xr.DataArray(np.random.default_rng(0).poisson(20., (48, 48)) * 1.)\n"
+        "result = n2d.denoise_noise2detail(image, rng=0, max_iter=2, "
+        "detail_max_iter=0)\n"
+        "assert type(result) is np.ndarray, type(result)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    target = xarray.DataArray(np.zeros((48, 48), np.float32), dims=("y", "x"))
+    denoiser = Noise2DetailDenoiser(random_state=0, **FEW).fit(NOISY)
+    denoiser.transform(NOISY, out=target)
+    np.testing.assert_array_equal(target, denoiser.transform(NOISY))
+
+
+def _mean_in_child(queue):
+    queue.put(float(denoised(NOISY, device="cpu").mean()))
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no fork here"
+)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_of_a_process_that_has_computed_with_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        expected = denoised(NOISY, device="cpu").mean()
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        child = context.Process(target=_mean_in_child, args=(queue,))
+        child.start()
+        try:
+            assert queue.get(timeout=60) == pytest.approx(float(expected), rel=1e-4)
+        finally:
+            child.kill()
+    finally:
+        torch.set_num_threads(before)
