@@ -248,7 +248,7 @@ def test_a_random_state_object_is_saved_as_none(tmp_path):
 
 def test_the_weights_that_ship_need_not_be_there(fitted, folder, monkeypatch):
     monkeypatch.setattr("n2d.core.prior.shipped_weights", lambda *_: None)
-    monkeypatch.setattr("n2d.denoiser.shipped_weights", lambda *_: None)
+    monkeypatch.setattr("n2d._plans.shipped_weights", lambda *_: None)
     loaded = Noise2DetailDenoiser.load(folder / "learned.n2d")
     X = KINDS["learned"][0]
     assert_same(loaded.transform(X), fitted["learned"].transform(X))

@@ -197,6 +197,7 @@ def restore(make, document, tensors):
         raise fields.wrong("loss_curve", "at least one value")
     state["loss_curve_"] = curve.tolist()
     state["n_iter_"] = curve.size
+    state["_planes"] = None
     fields.end()
     if tensors:
         raise fields.wrong("", f"without the tensor {min(tensors)[:80]!r}")
