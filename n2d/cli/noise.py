@@ -86,7 +86,8 @@ def _measured(case):
 
     axis = case.channel_axis
     denoiser = Noise2DetailDenoiser(channel_axis=axis, random_state=0)
-    models = denoiser.fit(case.noisy).noise_
+    # Of planes whose noise differs, what they have in common.
+    models = denoiser.fit(case.noisy).for_all_planes().noise_
     if axis is None:
         models, planes = (models,), [case.noisy]
     else:

@@ -169,7 +169,8 @@ def _least_difference(denoiser, one, other, cases):
         if getattr(fitted, "noise_", None) is None:
             return 0.0
         # As the score measures it, whatever is told.
-        models = clone(fitted).set_params(noise="auto").fit(case.noisy).noise_
+        measured = clone(fitted).set_params(noise="auto").fit(case.noisy)
+        models = measured.for_all_planes().noise_
         models = models if isinstance(models, tuple) else (models,)
         level = np.mean([model.level**2 for model in models])
         # Noise that neighbours share is as much as that of fewer pixels.
