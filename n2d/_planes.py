@@ -36,7 +36,8 @@ class PlaneByPlane:
         >>> import numpy as np
         >>> from n2d import Noise2DetailDenoiser
         >>> rng = np.random.default_rng(0)
-        >>> stack = rng.normal(100, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> noise = rng.normal(0, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> stack = np.linspace(0, 200, 64) + noise
         >>> denoiser = Noise2DetailDenoiser(random_state=0)
         >>> whole = denoiser.fit_transform(stack)
         >>> last = denoiser.for_planes([2]).transform(stack[2:])
@@ -65,7 +66,8 @@ class PlaneByPlane:
         >>> import numpy as np
         >>> from n2d import Noise2DetailDenoiser
         >>> rng = np.random.default_rng(0)
-        >>> stack = rng.normal(100, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> noise = rng.normal(0, [[[1]], [[1]], [[9]]], (3, 64, 64))
+        >>> stack = np.linspace(0, 200, 64) + noise
         >>> denoiser = Noise2DetailDenoiser(random_state=0).fit(stack)
         >>> isinstance(denoiser.noise_, list)
         True

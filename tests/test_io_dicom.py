@@ -106,6 +106,7 @@ def test_bits_are_no_intensities(tmp_path):
         read_image(tmp_path / "a.dcm")
 
 
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")  # few pixels, loud
 @pytest.mark.parametrize(
     ("limit", "gaps"), [(None, [-2000]), (-1990, [-2000, -1995, -1990])]
 )

@@ -65,12 +65,16 @@ def test_the_shipped_network_turns_with_image_and_noise(prior):
     assert (flipped - expected).square().mean().sqrt() < 0.12
 
 
-def test_strength_is_the_level_that_the_network_is_told(prior):
+@pytest.mark.parametrize(
+    ("neighbours", "louder"), [(0.0, 1.0), (0.15, 1.075), (0.3, 1.15), (-0.6, 1.15)]
+)
+def test_strength_is_the_level_that_the_network_is_told(prior, neighbours, louder):
+    # And more of it where neighbours are correlated, along either axis.
     noisy = random_images(1, 1, 32, 32)
-    told = correlation(0.2, 0.1)
+    told = correlation(neighbours, 0.0)
     stages = PriorStages((prior,), told, {}, strength=1.7)
     with torch.no_grad():
-        expected = prior(noisy, 1.7, told[..., :N_LAGS])
+        expected = prior(noisy, 1.7 * louder, told[..., :N_LAGS])
     torch.testing.assert_close(
         stages.partial_denoising(noisy), expected, rtol=0, atol=1e-5
     )
@@ -383,6 +387,7 @@ def test_detail_recovery_does_no_harm(blur):
     assert errors[1] < 1.05 * errors[0]
 
 
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")  # an image of noise
 def test_no_pattern_at_the_positions_of_a_grid():
     # Folding by 2 and phase images could leave one: four positions along each axis.
     noisy = np.random.default_rng(0).normal(100, 10, (256, 256))

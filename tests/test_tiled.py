@@ -151,6 +151,7 @@ def test_images_without_noise_have_every_estimate(parameters):
         np.testing.assert_array_equal(estimate, X)
 
 
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")  # channels of one scene, turned
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(150, 131), (2, 90, 80)])
 def test_a_region_of_transform_is_that_part_of_the_result(fitted, small_tiles, shape):
