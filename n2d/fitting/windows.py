@@ -22,7 +22,7 @@ _LEAST_FILL = 0.01
 # The least side of what is left of an image within a fill, and how many pixels there
 # have to be to say enough.
 _LEAST_SIDE = 32
-_ENOUGH = 64**2
+_ENOUGH = 48**2
 
 
 def training_windows(images, rng, multiple):

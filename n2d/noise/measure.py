@@ -9,9 +9,10 @@ import numpy as np
 
 from n2d.noise import reader
 from n2d.noise.blocks import as_windows, sample_blocks
-from n2d.noise.defects import without_defects
+from n2d.noise.defects import Defects, without_defects
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
+from n2d.noise.painted import painted_over
 from n2d.noise.spectrum import REACH, block_basis, cosine_power, fit_spectrum
 from n2d.noise.variance import fit_curve
 
@@ -140,7 +141,11 @@ def estimate_noise(image) -> NoiseModel:
         )
     if low == high:
         return NoiseModel(level=0.0, offset=low)
-    windows, defects = without_defects(windows)
+    blocks = sample_blocks(windows)
+    if blocks is not None and painted_over(blocks).any():
+        defects = Defects()  # areas that repeat would be taken for a lattice
+    else:
+        windows, defects = without_defects(windows)
     low = min(float(window.min()) for window in windows)
     high = max(float(window.max()) for window in windows)
     if low == high:
@@ -374,6 +379,7 @@ def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:
     constant = power[:, basis.used].mean(axis=1) <= _NOTHING
     silent = constant & ((mean <= low + _DARK_END * (high - low)) | (mean >= high))
     clipped[silent] = 1
+    clipped[painted_over(blocks)] = 1
     visible = clipped < _CLIPPED_SHARE
     if visible.sum() < max(30, 0.02 * len(blocks)):
         visible = clipped <= np.quantile(clipped, 0.2)
