@@ -136,3 +136,24 @@ def test_autocorrelation_has_four_directions():
     assert noise.autocorrelation()[:, 1].tolist() == [0.5, 0.4, 0.3, 0.0]
     with pytest.raises(ValueError, match="diagonals"):
         NoiseModel(1.0, diagonals=[[2.0], [0]])
+
+
+@pytest.mark.parametrize("value", [35.0, 60.0])
+@pytest.mark.parametrize("n_squares", [1, 4, 9])
+def test_areas_that_were_painted_over_say_nothing(n_squares, value):
+    size = SCENE.shape[0]
+    noisy = SCENE + 20 * white()
+    painted = np.zeros(SCENE.shape, bool)
+    for i in range(n_squares):
+        row, column = (size // 3 * k + 6 for k in divmod(i, 3))
+        painted[row : row + size // 5, column : column + size // 5] = True
+    noisy[painted] = value
+    found = estimate_noise(noisy)
+    assert found.read_noise == pytest.approx(20, rel=0.15)
+
+
+def test_areas_of_a_drawing_without_noise_are_believed():
+    drawing = np.zeros((256, 256))
+    drawing[40:200, 60:180] = 50.0
+    drawing += np.add.outer(np.zeros(256), np.linspace(0, 30, 256)) * (drawing > 0)
+    assert estimate_noise(drawing).level < 0.5
