@@ -1,9 +1,13 @@
 """Noise that is correlated, shared, striped, or differs by place or by light."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
+from n2d import Noise2DetailDenoiser
 from n2d.datasets import fluorescence_cells
 from n2d.noise import (
     NoiseModel,
@@ -157,3 +161,16 @@ def test_areas_of_a_drawing_without_noise_are_believed():
     drawing[40:200, 60:180] = 50.0
     drawing += np.add.outer(np.zeros(256), np.linspace(0, 30, 256)) * (drawing > 0)
     assert estimate_noise(drawing).level < 0.5
+
+
+def test_noise_that_jpeg_has_spread_over_the_channels_is_removed():
+    rng = np.random.default_rng(0)
+    noisy = SCENE[..., None] + rng.normal(0, 20, (*SCENE.shape, 3)) + 30
+    file = io.BytesIO()
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=95)
+    noisy = np.asarray(Image.open(file)) - 30.0
+    denoised = Noise2DetailDenoiser(channel_axis=-1, random_state=0).fit_transform(
+        noisy
+    )
+    errors = [np.sqrt(np.mean((x - SCENE[..., None]) ** 2)) for x in (noisy, denoised)]
+    assert errors[1] < 0.5 * errors[0]

@@ -1,7 +1,7 @@
 """Noise measured, simulated and stabilised; numpy and scipy only."""
 
 from n2d.noise.channels import channel_correlation, undo_correlation
-from n2d.noise.check import VERDICTS, NoiseWarning, Verdict, check_result, worst_of
+from n2d.noise.check import VERDICTS, Verdict, check_result, worst_of
 from n2d.noise.defects import Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
@@ -22,6 +22,7 @@ from n2d.noise.simulate import (
 )
 from n2d.noise.stabilize import stabilize, unstabilize
 from n2d.noise.told import noise_from_json, noise_to_json
+from n2d.noise.warning import NoiseWarning
 
 __all__ = [
     "UNDERSTATED",

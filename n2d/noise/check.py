@@ -36,10 +36,6 @@ _MOST_DEVIATIONS = 6.0
 _FEWEST_PIXELS = 64**2
 
 
-class NoiseWarning(UserWarning):
-    """The noise was not understood well enough to trust a result."""
-
-
 @dataclass(frozen=True)
 class Verdict:
     """What `check_result` found.
