@@ -186,7 +186,8 @@ def test_blocks_do_not_fight_for_threads(fitted, small_chunks, monkeypatch):
 
     monkeypatch.setattr(tiled.TileDenoiser, "estimates", watched)
     n_threads = torch.get_num_threads()
-    X = noisy_image(200, 200)
+    # Four blocks: those smaller than the reach are put together.
+    X = noisy_image(400, 400)
     fitted.transform(da.from_array(X, chunks=(50, 50))).compute(scheduler="threads")
     assert set(seen) == {1}
     assert torch.get_num_threads() == n_threads
