@@ -213,7 +213,7 @@ def test_files_are_opened_before_they_get_their_name(tmp_path, name, monkeypatch
         os.truncate(path, os.path.getsize(path) // 2)
 
     monkeypatch.setattr(module, "write", cut_off)
-    with pytest.raises(OSError, match="was not written|nothing is left"):
+    with pytest.raises(OSError, match=r"was not written|nothing is left"):
         write_image(tmp_path / name, pixels, overwrite=True)
     assert (tmp_path / name).read_bytes() == before
     assert os.listdir(tmp_path) == [name]
