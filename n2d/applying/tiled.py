@@ -344,12 +344,12 @@ class _Run:
         for name, values in zip(self._names, estimates, strict=True):
             n_bad = values.size - np.count_nonzero(np.isfinite(values))
             if n_bad:
-                what = "a stage" if name == "stage3" else name
+                bottom, right = tile.top + tile.height - 1, tile.left + tile.width - 1
                 raise NotFiniteError(
-                    f"{n_bad:,} of {values.size:,} values came out of {what} as NaN or "
-                    f"infinite, in rows {tile.top} to {tile.top + tile.height - 1} and "
-                    f"columns {tile.left} to {tile.left + tile.width - 1} of image {i}. "
-                    "The weights, the noise that was told or data_range do not belong "
+                    f"{n_bad:,} of {values.size:,} values of {name} came out as NaN or "
+                    f"infinite, in rows {tile.top} to {bottom} and columns "
+                    f"{tile.left} to {right} of image {i}. The weights, the noise "
+                    "that was told or data_range do not belong "
                     "to such an image; fit to it anew"
                 )
 

@@ -215,13 +215,17 @@ def _refuse_not_finite(stages, intensities, n_channels):
     side = max(stages.alignment, _SMALLEST_PROBE)
     noisy = np.random.default_rng(0).random((n_channels, side, side))
     values = intensities.data_range[0] + intensities.span * noisy
-    with np.errstate(all="ignore"):
-        seen = torch.from_numpy(intensities.of_shape((0, 0)).forward(values))
-        found = stages.estimates(seen[None]).stage3[0].numpy()
-        found = intensities.of_shape((0, 0)).backward(found)
-    if not np.isfinite(found).all():
+    intensities = intensities.of_shape((0, 0))
+    try:
+        with np.errstate(all="ignore"):
+            seen = torch.from_numpy(intensities.forward(values))
+            found = stages.estimates(seen[None]).stage3[0].numpy()
+            is_finite = np.isfinite(intensities.backward(found)).all()
+    except ArithmeticError:  # of Python's numbers
+        is_finite = False
+    if not is_finite:
         raise ModelFileError(
-            "holds no usable model: its weights make NaN or infinity of an image; fit "
+            "holds no usable model: its numbers make NaN or infinity of an image; fit "
             "the model again"
         )
 
