@@ -259,6 +259,26 @@ def test_both_backends_are_bm3d():
     assert BM3DDenoiser().fit(X).backend_ == "bm3d"
 
 
+@pytest.mark.parametrize(
+    "backend", ["bmnd", pytest.param("bm3d", marks=needs_bm3d)]
+)
+def test_bm3d_takes_the_spectrum_that_is_told(backend):
+    rng = np.random.default_rng(0)
+    clean = np.kron(rng.random((4, 4)) * 100, np.ones((16, 16)))
+    blurred = ndimage.gaussian_filter(rng.normal(size=clean.shape), 1, mode="wrap")
+    noisy = clean + 10 * blurred / blurred.std()
+    lags = [np.exp(-(d**2) / 4) for d in (1, 2, 3, 4)]
+    told = noise.NoiseModel(10.0, correlation=[lags, lags])
+    error = {
+        sigma: np.std(
+            BM3DDenoiser(backend=backend, sigma=sigma).fit_transform(noisy)
+            - clean
+        )
+        for sigma in (10.0, told)
+    }
+    assert error[told] < 0.7 * error[10.0]
+
+
 @needs_bm3d
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (8, 8), (3, 17)])
 def test_bm3d_takes_small_images(shape):
