@@ -135,8 +135,34 @@ class WholeFile:
     def _write(self, path, array, axes, like, overwrite, run_key):
         with atomic_write(path, overwrite=overwrite) as temporary:
             self._module().write(temporary, array, axes, like, target=Path(path))
+            self._prove(temporary, Path(path), array.shape)
             if run_key is not None:
                 FinishedFiles(path).add(temporary, run_key)
+
+    def _prove(self, temporary, path, shape):
+        """Open what was written, and read its end, before it gets its name."""
+        with (
+            tempfile.TemporaryDirectory(prefix=".n2d.", dir=temporary.parent) as folder,
+            warnings.catch_warnings(action="ignore"),
+        ):
+            link = Path(folder, path.name)  # libraries go by the name
+            try:
+                link.symlink_to(temporary)
+            except (OSError, NotImplementedError):  # no links on this file system
+                return
+            try:
+                with self._module().read(link) as image:
+                    if math.prod(image.data.shape) != math.prod(shape):
+                        raise ValueError(f"its shape is {image.data.shape}")
+                    image.data[(-1,) * len(image.data.shape)]
+            except MemoryError:
+                return
+            # Whatever a library raises, the file is not whole.
+            except Exception as error:
+                raise ImageFileError(
+                    f"{path}: was not written, because what was put together for it "
+                    f"cannot be opened ({type(error).__name__}: {error})"
+                ) from error
 
     def is_result_of(self, path, run_key):
         """Whether the list beside a file says it is the result of a run."""
