@@ -152,7 +152,7 @@ def find_case(data, name, case_name):
     return cropped(next(case for case in cases if case.name == case_name), SIDE)
 
 
-def contestants(kinds):
+def contestants(kinds, without=()):
     """Yield (what is chosen among, name, unfitted denoiser)."""
     for strength in STRENGTHS if "strengths" in kinds else ():
         yield (
@@ -174,6 +174,8 @@ def contestants(kinds):
         )
     registry = n2d.denoiser_registry()
     for name in DENOISERS if "denoisers" in kinds else ():
+        if name in without:
+            continue
         seed = {"random_state": 0} if "n2" in name else {}
         yield "denoisers", name, registry[name](**seed)
 
@@ -284,7 +286,9 @@ def run(arguments, name):
     rows = []
     for case in cases_of(arguments.data, name):
         defaults = {}
-        for kind, contestant, denoiser in contestants(arguments.among):
+        for kind, contestant, denoiser in contestants(
+            arguments.among, arguments.without
+        ):
             path = arguments.cache and arguments.cache / case.name / f"{contestant}.pkl"
             denoiser = fitted(denoiser, case.noisy, path)
             row, judgement = judge(
@@ -339,6 +343,9 @@ def main():
     )
     parser.add_argument("--set", nargs="+", choices=[*IMAGES, "hard"], default=["main"])
     parser.add_argument("--among", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument(
+        "--without", nargs="+", default=(), help="denoisers to leave out, such as bm3d"
+    )
     parser.add_argument(
         "--cache", type=Path, help="folder for fitted denoisers (default: none is kept)"
     )
