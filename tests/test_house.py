@@ -87,6 +87,13 @@ MAY_IMPORT = {
         | {"noise"},
         {"numpy", "torch"},
     ),
+    # the command line for its files of settings, and its words for noise and errors
+    "napari": (
+        {"_memory", "_trust", "cli", "comparison", "core", "datasets", "files"}
+        | {"images", "io", "napari"},
+        {"napari", "numpy"},
+    ),
+    "napari.window": ({"core", "napari"}, {"napari", "numpy", "qtpy", "superqt"}),
     # "__init__" names modules in strings and loads them lazily
     "__init__": (set(), set()),
     "__main__": ({"cli"}, set()),
