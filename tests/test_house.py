@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "core": ({"core"}, {"torch"}),
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
+    "core.team": ({"core"}, {"torch", "threadpoolctl"}),
     "noise": ({"noise"}, {"numpy", "scipy"}),
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
         {"_memory", "applying", "core", "images"},
-        {"dask", "numpy", "threadpoolctl", "torch"},
+        {"dask", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
