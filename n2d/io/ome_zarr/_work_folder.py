@@ -13,6 +13,7 @@ import os
 import shutil
 from pathlib import Path
 
+from n2d.io._atomic import short_name
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import Ledger
 
@@ -39,7 +40,7 @@ class WorkFolder:
 
     def __init__(self, target, run):
         target = Path(os.path.realpath(target))
-        self.path = target.with_name(target.name + SUFFIX)
+        self.path = target.with_name(short_name(target.name) + SUFFIX)
         self.image = self.path / "image.zarr"
         self._run = json.loads(json.dumps(run, default=str))
         self._ledger = Ledger(self.path / _LIST, with_sums=True)
