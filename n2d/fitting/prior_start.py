@@ -228,7 +228,11 @@ def _finished(
     """
     losses, stopped, measured = so_far
     intensities = _stabilizing(data_range, noise, scaled, places)
-    found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
+    found = replace(
+        _conditioned(prior, intensities, resources),
+        strength=plan.strength,
+        told=plan.noise is not None,
+    )
     denoised = _denoised(found, windows, intensities, resources)
     verdicts = verdicts_on(windows, denoised, intensities, noise, measured, plan)
     intensities = _keeping_the_mean(windows, denoised, intensities)

@@ -13,8 +13,8 @@ from n2d.io._limits import check_size
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _NEEDED = (
-    "PhotometricInterpretation BitsAllocated BitsStored PixelRepresentation Rows Columns "
-    "SamplesPerPixel"
+    "PhotometricInterpretation BitsAllocated BitsStored PixelRepresentation Rows "
+    "Columns SamplesPerPixel"
 ).split()
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from n2d.io._atomic import atomic_write
 from n2d.io._image import ImageFileError
-from n2d.io._limits import refuse_series
 from n2d.io._ledger import FinishedFiles
+from n2d.io._limits import refuse_series
 from n2d.io._scratch import check_disk, scratch_array
 from n2d.io._target import Target
 from n2d.io.ome_zarr import OMEZarr
@@ -153,8 +153,34 @@ class WholeFile:
     def _write(self, path, array, axes, like, overwrite, run_key):
         with atomic_write(path, overwrite=overwrite) as temporary:
             self._module().write(temporary, array, axes, like, target=Path(path))
+            self._prove(temporary, Path(path), array.shape)
             if run_key is not None:
                 FinishedFiles(path).add(temporary, run_key)
+
+    def _prove(self, temporary, path, shape):
+        """Open what was written, and read its end, before it gets its name."""
+        with (
+            tempfile.TemporaryDirectory(prefix=".n2d.", dir=temporary.parent) as folder,
+            warnings.catch_warnings(action="ignore"),
+        ):
+            link = Path(folder, path.name)  # libraries go by the name
+            try:
+                link.symlink_to(temporary)
+            except (OSError, NotImplementedError):  # no links on this file system
+                return
+            try:
+                with self._module().read(link) as image:
+                    if math.prod(image.data.shape) != math.prod(shape):
+                        raise ValueError(f"its shape is {image.data.shape}")
+                    image.data[(-1,) * len(image.data.shape)]
+            except MemoryError:
+                return
+            # Whatever a library raises, the file is not whole.
+            except Exception as error:
+                raise ImageFileError(
+                    f"{path}: was not written, because what was put together for it "
+                    f"cannot be opened ({type(error).__name__}: {error})"
+                ) from error
 
     def is_result_of(self, path, run_key):
         """Whether the list beside a file says it is the result of a run."""
@@ -191,15 +217,24 @@ _ADVICE = {
     (".svs", ".ndpi", ".qptiff", ".bif"): (
         "of such slides save the part to denoise as OME-TIFF, for example with QuPath"
     ),
-    (".gif", ".avif", ".heic", ".jp2", ".tga", ".ppm", ".pgm", ".exr", ".hdf5", ".h5"): (
-        "save it as TIFF or PNG, for example with Fiji"
-    ),
+    (
+        ".gif",
+        ".avif",
+        ".heic",
+        ".jp2",
+        ".tga",
+        ".ppm",
+        ".pgm",
+        ".exr",
+        ".hdf5",
+        ".h5",
+    ): ("save it as TIFF or PNG, for example with Fiji"),
     (".par", ".mgz", ".mgh", ".mnc", ".head", ".brik", ".v", ".nrrd", ".mha", ".mhd"): (
         "save it as NIfTI (.nii), for example with 3D Slicer or nibabel"
     ),
     (".gii", ".trk", ".tck"): "it holds no image, but a surface, lines or tables",
     (".gz", ".bz2", ".xz", ".zip", ".7z", ".tar"): "unpack it first",
-    (".npz", ".mat"): "save one array of it as .npy",
+    (".npz", ".mat", ".h5", ".hdf5"): "save one array of it as .npy",
     (".raw", ".bin", ".dat", ".data"): (
         "numbers without a description: read them with NumPy and save them as .npy"
     ),

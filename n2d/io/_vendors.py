@@ -1,7 +1,7 @@
 """Files of microscopes' makers, with the readers that are maintained: read only.
 
-CZI (Zeiss) with czifile, ND2 (Nikon) with nd2, LIF and LOF (Leica) with liffile, OIB and
-OIF (Olympus) with oiffile: all in Python and free for every use.
+CZI (Zeiss) with czifile, ND2 (Nikon) with nd2, LIF and LOF (Leica) with liffile, OIB
+and OIF (Olympus) with oiffile: all in Python and free for every use.
 """
 
 import contextlib
