@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
         {"_memory", "io"},
-        {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
+        {"numpy", "PIL", "psutil", "tifffile", "imagecodecs"}
+        | {"zarr", "mrcfile", "nibabel", "pydicom"},
     ),
     "pretraining": (
         {"core", "datasets", "noise", "pretraining"},
