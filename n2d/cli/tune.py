@@ -46,9 +46,11 @@ def tune(
         ),
     ] = None,
     clean: options.CleanOption = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.PixelRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -84,6 +86,8 @@ def tune(
             axes=axes,
             channels=channels,
             channel_axis=channel_axis,
+            series=series,
+            nan=nan,
         )
         tell(notes, quiet=quiet)
         denoiser = _make(

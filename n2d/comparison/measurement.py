@@ -181,11 +181,8 @@ def _add_extras(measurement, denoiser, X, *, stages, score):
         }
     if score:
         try:
-            from n2d._base import ImageDenoiser
-            from n2d.model_selection import judge
-
-            if isinstance(denoiser, ImageDenoiser):
-                measurement.judgement = judge(denoiser, X)
+            if hasattr(denoiser, "_judge"):  # of this package
+                measurement.judgement = denoiser._judge(X)
                 measurement.score = measurement.judgement.score
             else:
                 measurement.score = float(denoiser.score(X))

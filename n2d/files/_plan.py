@@ -174,8 +174,8 @@ def plan_planes(
     >>> len(plan.fits), plan.n_planes, plan.channel_axis
     (2, 122, None)
     >>> plan.description
-    '2 channels independently; 61 Z planes each, plane by plane, the noise measured for \
-each channel: 122 planes'
+    '2 channels independently; 61 Z planes each, plane by plane, the noise measured \
+for each channel: 122 planes'
     """
     together = _together(axes, shape, channels, channel_axis)
     plane_axes = _plane_axes(axes, shape, together)
