@@ -80,8 +80,13 @@ def compare(
         ),
     ] = None,
     figure: Annotated[
-        bool, typer.Option("--figure/--no-figure", help="Whether to draw figures.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--figure/--no-figure",
+            help="Whether to draw figures; they need the extra plot.  [default: if "
+            "they can be drawn]",
+        ),
+    ] = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
     overwrite: options.OverwriteOption = False,
@@ -103,6 +108,7 @@ def compare(
     from n2d.files._targets import is_meant_as_folder
 
     options.check_data_range(data_range)
+    figure = _may_draw(figure)
     chosen = _chosen_methods(methods, seed=seed, device=device)
     if Path(output).exists() and not is_meant_as_folder(output):
         raise typer.BadParameter(
@@ -147,7 +153,8 @@ def compare(
                         on_case=_drawer(folder, drawing, overwrite) if figure else None,
                     )
         typer.echo(aligned(_table(rows)))
-        tell([text for text in (describe_ranges(rows), _winner(rows)) if text])
+        found = filter(None, (describe_ranges(rows), _winner(rows)))
+        tell(found, quiet=quiet)
         for error in _errors(rows):
             complain(error)
             failed = True
@@ -178,6 +185,19 @@ def _chosen_methods(texts, *, seed, device):
     return make
 
 
+def _may_draw(wanted):
+    """Whether there will be figures; says so where there cannot be."""
+    if wanted is False or find_spec("matplotlib") is not None:
+        return wanted is not False
+    how = "pip install 'noise2detail[plot]'"
+    if wanted:
+        raise typer.BadParameter(
+            f"figures need Matplotlib: {how}.", param_hint="--figure"
+        )
+    tell([f"note: without figures, which need Matplotlib: {how}"])
+    return False
+
+
 def _prepare(folder, files, *, figure, overwrite):
     """Make the folder, and raise before anything is computed where writing would fail.
 
@@ -185,11 +205,6 @@ def _prepare(folder, files, *, figure, overwrite):
     """
     from n2d.io import check_target
 
-    if figure and find_spec("matplotlib") is None:
-        raise ImportError(
-            "figures need Matplotlib: pip install 'noise2detail[plot]', or go without "
-            "by --no-figure"
-        )
     targets = [folder / name for name in TABLES]
     if figure:
         targets += [_figure_path(folder, name) for name in files]
