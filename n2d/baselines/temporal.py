@@ -65,19 +65,19 @@ class TemporalMeanDenoiser(_FrameFilter):
     Notes
     -----
     Axis 0 of a stack is time, and so is a list, as far as its images have one shape. A
-    lone image comes back as it is. What stands still loses noise by the square root of `size`; what moves is
-    smeared, and an event of one frame is left with a share of 1 / `size`. Any real
-    dtype is accepted; the result has dtype ``np.result_type(X.dtype, np.float32)`` and
-    the units of X.
+    lone image comes back as it is. What stands still loses noise by the square root of
+    `size`; what moves is smeared, and an event of one frame is left with a share of
+    1 / `size`. Any real dtype is accepted; the result has dtype
+    ``np.result_type(X.dtype, np.float32)`` and the units of X.
 
     Examples
     --------
     >>> import numpy as np
     >>> from n2d.baselines import TemporalMeanDenoiser
-    >>> flash = np.zeros((7, 4, 4))
-    >>> flash[3] = 10
+    >>> flash = np.zeros((9, 4, 4))
+    >>> flash[4] = 10
     >>> TemporalMeanDenoiser().fit_transform(flash)[:, 0, 0].tolist()
-    [0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.0]
+    [0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.0, 0.0]
     """
 
     def _filtered(self, frames):
@@ -109,9 +109,9 @@ class TemporalMedianDenoiser(_FrameFilter):
     Notes
     -----
     Axis 0 of a stack is time, and so is a list, as far as its images have one shape. A
-    lone image comes back as it is. An event of fewer than half of `size` frames disappears. Any real dtype is
-    accepted; the result has dtype ``np.result_type(X.dtype, np.float32)`` and the units
-    of X.
+    lone image comes back as it is. An event of fewer than half of `size` frames
+    disappears. Any real dtype is accepted; the result has dtype
+    ``np.result_type(X.dtype, np.float32)`` and the units of X.
 
     Examples
     --------
