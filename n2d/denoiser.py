@@ -64,6 +64,14 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
+    stack : {"independent", "time", "depth"}, default="independent"
+        What the images of a stack, or of a list, are to each other. ``"independent"``:
+        nothing. ``"time"``: frames one after another; what shows the same in up to 3
+        frames before and after, in its place or moved by up to 15 pixels, is averaged
+        before it is denoised. ``"depth"``: planes one above another, up to 2 to either
+        side, without motion. Where neighbours differ, a plane stands alone: a cut, a
+        flash, a plane with other noise. Never guessed. For synthetic weights; anything
+        but ``"independent"`` is an error with others, and with stage 3.
     hidden_channels : int, default=48
         Channels of the hidden layers of the networks that are trained on the image.
         There are synthetic weights for 48.
@@ -183,6 +191,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         init="auto",
         noise="auto",
         strength=1.0,
+        stack="independent",
         hidden_channels=48,
         max_iter="auto",
         downsampling_factors="auto",
@@ -198,6 +207,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.init = init
         self.noise = noise
         self.strength = strength
+        self.stack = stack
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
         self.downsampling_factors = downsampling_factors
