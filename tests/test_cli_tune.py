@@ -131,6 +131,7 @@ def test_the_default_stays_where_the_score_tells_no_difference(images, tmp_path)
 
 
 NO_DEFAULT = {"bm3d", "vst-bm3d", "identity", "n2d-paper", "zs-n2n-paper"}
+NO_DEFAULT |= {"temporal-mean", "temporal-median", "bm4d"}
 
 
 @pytest.mark.parametrize("method", sorted(NO_DEFAULT))
@@ -331,7 +332,7 @@ def test_a_config_by_hand_needs_parameters_only(images, tmp_path):
         ('{"parameters": {}, "comment": ""}', "no key 'comment'"),
         ('{"parameters": {"iterations": 3}}', "no parameter 'iterations'; there are"),
         ('{"parameters": {"device": "cpu"}}', "no parameter 'device'"),
-        ('{"parameters": {}, "method": "tv"}', "for the method 'tv'"),
+        ('{"parameters": {}, "method": "tvv"}', "for the method 'tvv'"),
         ('{"parameters": {}, "method": ["n2d"]}', "for the method ['n2d']"),
         ('{"parameters": {"max_iter": 0}}', "max_iter must be"),
         ('{"parameters": {"max_iter": true}}', "max_iter must be"),

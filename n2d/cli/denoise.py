@@ -11,13 +11,6 @@ from n2d.cli import options
 from n2d.cli.reporting import FAILED, clean_ending
 
 
-class NotANumber(StrEnum):
-    """What `--nan` may be."""
-
-    refuse = "refuse"
-    mask = "mask"
-
-
 class DataType(StrEnum):
     """What `--dtype` may be."""
 
@@ -45,6 +38,7 @@ def denoise(
         ),
     ],
     config: options.ConfigOption = None,
+    method: options.MethodOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -53,6 +47,7 @@ def denoise(
             help="A model from `n2d fit`, instead of a fit of each file.",
         ),
     ] = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     fit_per: Annotated[
@@ -80,14 +75,7 @@ def denoise(
             "hold, or float32, untouched.",
         ),
     ] = DataType.same,
-    nan: Annotated[
-        NotANumber,
-        typer.Option(
-            "--nan",
-            help="What becomes of pixels that are NaN or infinite: refuse the file, or "
-            "mask them: they stay, and the others are denoised without them.",
-        ),
-    ] = NotANumber.refuse,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -123,7 +111,7 @@ def denoise(
     Each file is denoised on its own, with a network that learns from nothing else.
     Every channel has a scale and a network of its own; its planes (Z, T) share them.
     """
-    parameters = options.estimator_parameters(context)
+    name, parameters = options.method_and_parameters(context)
     if resume and overwrite:
         raise typer.BadParameter(
             "--resume keeps results that are finished, --overwrite replaces them; give "
@@ -149,10 +137,13 @@ def denoise(
     from n2d.cli.progress import is_terminal
     from n2d.files._jobs import Job
 
+    is_own = name in options.N2D_METHODS
     job = Job(
-        parameters=parameters | {"verbose": 0},
+        parameters=parameters | ({"verbose": 0} if is_own else {}),
+        method=name,
         model=model,
         dtype=dtype,
+        series=series,
         axes=axes,
         channels=channels,
         fit_per=fit_per,
@@ -183,7 +174,7 @@ def _is_folder_of_images(path):
 
 _OF_A_FIT = (
     "solver init noise strength max_iter factors detail_max_iter learning_rate "
-    "data_range seed fit_per"
+    "data_range seed fit_per method"
 ).split()
 
 
