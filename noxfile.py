@@ -1,4 +1,4 @@
-"""Sessions: ``nox -s tests``, ``tests-min``, ``lint``, ``docs``, ``bench``, ``package``.
+"""Sessions: tests, tests-min, lint, docs, bench, package (``nox -s NAME``).
 
 ``nox`` alone runs the lint and the tests.
 """
