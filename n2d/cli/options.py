@@ -279,7 +279,7 @@ def method_and_parameters(context):
     if unfit := [name for name in _OF_OWN_METHOD if name in given]:
         name = unfit[0]
         raise typer.BadParameter(
-            f"is an option of n2d itself, and {method} has its parameters in "
+            f"this is an option of n2d itself; {method} has its parameters in "
             "--method NAME:PARAMETER=VALUE.",
             param_hint=f"--{name.replace('_', '-')}",
         )
