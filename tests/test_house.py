@@ -44,7 +44,8 @@ MAY_IMPORT = {
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
         {"_memory", "io"},
-        {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
+        {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"}
+        | {"imagecodecs"},
     ),
     "pretraining": (
         {"core", "datasets", "noise", "pretraining"},
@@ -53,6 +54,7 @@ MAY_IMPORT = {
     "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_trust": ({"noise"}, {"sklearn"}),
+    "_suits": ({"noise"}, {"numpy"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
@@ -63,7 +65,7 @@ MAY_IMPORT = {
     "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
         {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
-        | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
+        | {"_suits", "_surroundings", "_trust", "applying", "core", "fitting", "images"}
         | {"model_file", "noise"},
         None,
     ),

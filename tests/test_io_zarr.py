@@ -184,7 +184,7 @@ def test_plain_arrays_are_read(tmp_path):
     [
         ({"ome": {"version": "0.5", "plate": {}}}, "A/1/0"),
         ({"ome": {"version": "0.5", "well": {}}}, "well of fields"),
-        ({"ome": {"version": "0.5", "bioformats2raw.layout": 3}}, "a.zarr/0"),
+        ({"ome": {"version": "0.5", "bioformats2raw.layout": 3}}, "--series"),
         ({}, "without OME-Zarr multiscales"),
         ({"ome": 3}, "damaged"),
         ({"ome": {"multiscales": [{"datasets": []}]}}, "damaged"),

@@ -117,6 +117,12 @@ ChannelAxisOption = Annotated[
         "[default: what the file says]",
     ),
 ]
+RecursiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--recursive", "-r", help="Go into folders in folders; results keep theirs."
+    ),
+]
 SeriesOption = Annotated[
     int | None,
     typer.Option(

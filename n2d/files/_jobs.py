@@ -217,6 +217,12 @@ def carry_out(job, source, target, *, listed, say, progress):
     if job.resume:
         if is_result_of(target, run_key):
             return DenoisedFile(skipped=True)
+        difference = format_of(target).difference(target, run_key)
+        if difference:
+            raise FileExistsError(
+                f"{target}: is the result of another run; what differs: {difference}; "
+                "repeat the command of that run, or replace it with --overwrite"
+            )
         with contextlib.suppress(OSError):
             remove_leftovers(target)
     with open_image(source, job.series) as image:
@@ -268,6 +274,9 @@ def carry_out(job, source, target, *, listed, say, progress):
             say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
+            for text in plan.cautions:
+                outcome.notes.append(f"{source}: {text}")
+                say(f"warning: {source}: {text}", always=True)
             gaps = gaps_of(image, plan, job.nan)
             _denoise(image.data, gaps, result, plan, job, progress, outcome)
             image.close()  # or Windows refuses to replace it by its result
