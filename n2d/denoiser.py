@@ -13,8 +13,8 @@ from n2d._planes import PlaneByPlane
 from n2d._plans import plan_of, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
-from n2d._surroundings import undisturbed
 from n2d._suits import detail_of, warn_unless_suits
+from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
 from n2d.applying.tiled import STANDARD_ERROR

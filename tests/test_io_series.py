@@ -107,7 +107,7 @@ def test_lists_of_colours_are_refused(tmp_path):
     colours = RNG.integers(0, 65536, (3, 256)).astype(np.uint16)
     options = {"photometric": "palette", "colormap": colours, "metadata": None}
     tifffile.imwrite(tmp_path / "a.tif", SMALL[0], **options)
-    with pytest.raises(ImageFileError, match="PALETTE .*convert"):
+    with pytest.raises(ImageFileError, match=r"PALETTE .*convert"):
         read_image(tmp_path / "a.tif")
 
 
@@ -123,9 +123,8 @@ def test_pairs_of_analyze_and_nifti(tmp_path, kind):
         assert [image.pixel_size[a][0] for a in "XYZ"] == [2, 3, 4]
     write_image(tmp_path / "b.nii", image.data, like=image)
     written = nibabel.load(tmp_path / "b.nii")
-    np.testing.assert_array_equal(
-        written.affine, nibabel.load(tmp_path / "a.hdr").affine
-    )
+    source = nibabel.load(tmp_path / "a.hdr")
+    np.testing.assert_array_equal(written.affine, source.affine)
     np.testing.assert_array_equal(np.asarray(written.dataobj), volume.T)
     # A folder has the two as one image, and its result is one file.
     found = expand_inputs([tmp_path])
@@ -142,10 +141,8 @@ def test_pairs_of_analyze_and_nifti(tmp_path, kind):
 def test_nifti_in_colour(tmp_path):
     kind = np.dtype([(sample, "u1") for sample in "RGB"])
     colours = RNG.integers(0, 255, (5, 6, 7, 3)).astype(np.uint8)
-    nibabel.save(
-        nibabel.Nifti1Image(colours.view(kind)[..., 0], np.eye(4)),
-        tmp_path / "a.nii.gz",
-    )
+    volume = nibabel.Nifti1Image(colours.view(kind)[..., 0], np.eye(4))
+    nibabel.save(volume, tmp_path / "a.nii.gz")
     image = read_image(tmp_path / "a.nii.gz")
     assert image.axes == "ZYXS"
     np.testing.assert_array_equal(image.data, colours.transpose(2, 1, 0, 3))

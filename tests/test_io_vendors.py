@@ -19,7 +19,7 @@ FEW = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
 
 
 def write_lif(path, images):
-    """Write (name, array, [(number of the axis, its length in meters)]) as Leica does."""
+    """Write (name, array, [(number of an axis, its length in m)]) as Leica does."""
     elements = ""
     for k, (name, array, lengths) in enumerate(images):
         step, axes = array.itemsize, ""
@@ -34,7 +34,7 @@ def write_lif(path, images):
             f'Resolution="{8 * array.itemsize}" NameOfMeasuredQuantity="" Min="0" '
             f'Max="1" LUTName="{colour}" IsLUTInverted="0" BytesInc="{c * step}" '
             'BitInc="0"/>'
-            for c, colour in zip(range(array.nbytes // step), ("Green", "Red"))
+            for c, colour in enumerate(("Green", "Red")[: array.nbytes // step])
         )
         elements += (
             f'<Element Name="{name}" UniqueID="u{k}"><Data><Image><ImageDescription>'
@@ -127,13 +127,12 @@ def test_olympus(tmp_path):
 
 def test_nikon_as_its_reader_says(tmp_path, monkeypatch):
     class ND2File:
-        sizes = {"T": 1, "P": 2, "Z": 3, "Y": 6, "X": 8}
         dtype = STACK.dtype
         metadata = types.SimpleNamespace(channels=None)  # of an old version
         experiment = ()
 
         def __init__(self, path):
-            self.path = path
+            self.sizes = {"T": 1, "P": 2, "Z": 3, "Y": 6, "X": 8}
 
         def __enter__(self):
             return self

@@ -39,6 +39,7 @@ def denoise(
     ],
     recursive: options.RecursiveOption = False,
     config: options.ConfigOption = None,
+    method: options.MethodOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -111,7 +112,7 @@ def denoise(
     Each file is denoised on its own, with a network that learns from nothing else.
     Every channel has a scale and a network of its own; its planes (Z, T) share them.
     """
-    parameters = options.estimator_parameters(context)
+    name, parameters = options.method_and_parameters(context)
     if resume and overwrite:
         raise typer.BadParameter(
             "--resume keeps results that are finished, --overwrite replaces them; give "
@@ -140,10 +141,13 @@ def denoise(
 
     from n2d.cli.batch import Batch
     from n2d.cli.progress import is_terminal
+    from n2d.files._checks import OptionError, check_job
     from n2d.files._jobs import Job
 
+    is_own = name in options.N2D_METHODS
     job = Job(
-        parameters=parameters | {"verbose": 0},
+        parameters=parameters | ({"verbose": 0} if is_own else {}),
+        method=name,
         model=model,
         dtype=dtype,
         series=series,
@@ -156,6 +160,12 @@ def denoise(
         resume=resume,
     )
     with clean_ending(debug=debug):
+        try:
+            if _says_how(context):
+                check_job(job)
+        except OptionError as error:
+            hint = options.option_of(error.option)
+            raise typer.BadParameter(f"{error}.", param_hint=hint) from error
         batch = Batch(
             pairs,
             job,
@@ -176,9 +186,16 @@ def _is_folder_of_images(path):
     return path.is_dir() and not is_image(path)
 
 
+def _says_how(context):
+    """Whether anything was said of the fit; else nothing can be wrong with it."""
+    names = (*_OF_A_FIT, "config", "model", "device")
+    sources = (context.get_parameter_source(name).name for name in names)
+    return "COMMANDLINE" in sources
+
+
 _OF_A_FIT = (
     "solver init noise strength max_iter factors detail_max_iter learning_rate "
-    "data_range seed fit_per"
+    "data_range seed fit_per method"
 ).split()
 
 

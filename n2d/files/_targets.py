@@ -7,7 +7,6 @@ from pathlib import Path
 
 from n2d.io import SUFFIXES, files_of, format_of, is_image, name_in, suffix_of
 
-
 _OTHER = "no image file of a kind that is read"
 # So many names are listed for every reason to leave files out.
 _LISTED = 20

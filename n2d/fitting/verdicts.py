@@ -36,6 +36,7 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
             pattern = low + span * np.stack(
                 [places.pattern(*part) for places in intensities.places]
             )
+        noisy = intensities.known(noisy, estimate)
         pairs.append([(values - pattern) / span for values in (noisy, estimate)])
     groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
     return tuple(
