@@ -141,8 +141,29 @@ def misfit(denoiser, windows):
     )
 
 
+def misfit_of(denoiser, images):
+    """Say why what was fitted does not suit all of some images, or one, or return None.
+
+    Parameters
+    ----------
+    denoiser : Noise2DetailDenoiser
+        A fitted one.
+    images : n2d.images.Images
+        What it is about to be applied to; a part of a few of them is read.
+
+    Returns
+    -------
+    str or None
+        One sentence.
+    """
+    windows = windows_of(images)
+    found = misfit(denoiser, windows)
+    each = (misfit(denoiser, [window]) for window in windows if len(windows) > 1)
+    return found or next(filter(None, each), None)
+
+
 def warn_unless_suits(denoiser, images):
     """Warn where what was fitted does not suit images."""
-    text = misfit(denoiser, windows_of(images))
+    text = misfit_of(denoiser, images)
     if text is not None:
         warnings.warn(text, NoiseWarning, stacklevel=4)

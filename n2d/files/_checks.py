@@ -50,3 +50,15 @@ def check_job(job):
         text = in_one_line(error)
         # Messages begin with the parameter that is to blame.
         raise OptionError(text, option or text.split()[0].partition("=")[0]) from error
+
+
+def tell_misfit(denoiser, sources, channel_axis, say):
+    """Say, before it is applied, where a model does not suit a file; return the note."""
+    from n2d._suits import misfit_of
+    from n2d.images import Images
+
+    text = misfit_of(denoiser, Images(sources, channel_axis))
+    if text is None:
+        return []
+    say(f"warning: {text}", always=True)
+    return [text]

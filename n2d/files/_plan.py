@@ -99,8 +99,8 @@ def _cautions(axes, shape):
         advice += f", or {axes[:-3]}YXS if they are colours"
     return (
         f"is read as {n_planes} planes of {height} x {n_channels} pixels, because it "
-        f"does not name its axes; if it is {n_planes} x {height} pixels of {n_channels} "
-        f"channels, say {advice}",
+        f"does not name its axes; for one image of {n_planes} x {height} pixels and "
+        f"{n_channels} channels say {advice}",
     )
 
 

@@ -166,9 +166,8 @@ class FinishedFiles:
         for found in self._ledger.read()[::-1]:
             if found is not None and found.get("output") == self._target.name:
                 told = found.get("told")
-                if isinstance(told, dict) and found.get("state") == _state(
-                    self._target
-                ):
+                is_it = found.get("state") == _state(self._target)
+                if isinstance(told, dict) and is_it:
                     return differing(told, told_of(run_key))
                 break
         return ""
