@@ -53,7 +53,7 @@ def check_job(job):
 
 
 def tell_misfit(denoiser, sources, channel_axis, say):
-    """Say, before it is applied, where a model does not suit a file; return the note."""
+    """Say, before it is applied, where a model does not suit a file; return that."""
     from n2d._suits import misfit_of
     from n2d.images import Images
 
