@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "core": ({"core"}, {"torch"}),
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
+    "core.team": ({"core"}, {"torch", "threadpoolctl"}),
     "noise": ({"noise"}, {"numpy", "scipy"}),
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
@@ -37,14 +38,15 @@ MAY_IMPORT = {
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
         {"_memory", "applying", "core", "images"},
-        {"dask", "numpy", "threadpoolctl", "torch"},
+        {"dask", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
         {"_memory", "io"},
-        {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
+        {"numpy", "PIL", "psutil", "tifffile", "imagecodecs"}
+        | {"zarr", "mrcfile", "nibabel", "pydicom"},
     ),
     "pretraining": (
         {"core", "datasets", "noise", "pretraining"},
@@ -53,6 +55,7 @@ MAY_IMPORT = {
     "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_trust": ({"noise"}, {"sklearn"}),
+    "_suits": ({"noise"}, {"numpy"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
@@ -63,7 +66,7 @@ MAY_IMPORT = {
     "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
         {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
-        | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
+        | {"_suits", "_surroundings", "_trust", "applying", "core", "fitting", "images"}
         | {"model_file", "noise"},
         None,
     ),
@@ -83,7 +86,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
+        {"_memory", "_plans", "_suits", "_trust", "images", "comparison", "core"}
+        | {"denoiser", "files", "io"}
         | {"noise"},
         {"numpy", "torch"},
     ),

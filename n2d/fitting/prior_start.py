@@ -228,7 +228,11 @@ def _finished(
     """
     losses, stopped, measured = so_far
     intensities = _stabilizing(data_range, noise, scaled, places)
-    found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
+    found = replace(
+        _conditioned(prior, intensities, resources),
+        strength=plan.strength,
+        told=plan.noise is not None,
+    )
     denoised = _denoised(found, windows, intensities, resources)
     verdicts = verdicts_on(windows, denoised, intensities, noise, measured, plan)
     intensities = _keeping_the_mean(windows, denoised, intensities)
@@ -425,7 +429,8 @@ def _keeping_the_mean(windows, denoised, intensities):
     The unbiased inverse keeps means only where the noise is of the kind it assumes;
     pulses of a photomultiplier, or a detector that clips, are not.
     """
-    before = sum(window.sum(axis=(1, 2)) for window in windows)
+    pairs = zip(windows, denoised, strict=True)
+    before = sum(intensities.known(*pair).sum(axis=(1, 2)) for pair in pairs)
     after = sum(window.sum(axis=(1, 2)) for window in denoised)
     n_pixels = sum(window[0].size for window in windows)
     return replace(intensities, shift=(before - after) / n_pixels)

@@ -1,0 +1,272 @@
+"""Pixels that say nothing: hot, dead and telegraph pixels, told from point-like scenes.
+
+The rule looks at a pixel and two around it, in an image whose noise has deviation 1, so
+that it finds the same in any part of an image. Whether there are such pixels at all, so
+that the rule applies, is settled on whole windows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# How far the rule looks, and how often: what stood beside a hot pixel that has been
+# replaced may stand alone then.
+_RADIUS, _PASSES = 2, 2
+
+#: How far away a pixel can still change what a hot one is replaced by: in every pass
+#: the rule looks at pixels that may have been replaced by the medians of neighbours.
+REACH = _PASSES * (_RADIUS + 1)
+
+# So many deviations a pixel stands above all around it but one, and above the middle of
+# them; and so many times what the others, so many at either end left out, differ by.
+_STEP, _DEVIATIONS, _RANGES, _LEFT_OUT = 6.0, 9.0, 2.5, 5
+# A scene without noise has points, too: that there are defects is told by those that
+# stand alone when fewer are left out.
+_SURELY_RANGES, _SURELY_LEFT_OUT = 2.0, 2
+
+# Light spreads: of a point of light as sharp as a pixel a seventh falls on each of the
+# four neighbours. Above so little of it, and what noise may add to it, it is a scene.
+_SPREAD, _SPREAD_BY_NOISE = 0.08, 1.0
+# The same, of all of them together.
+_MOST_SPREAD = 0.05
+
+# Shares of the pixels, and how many of them, that are defects and not an accident.
+_FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.04, 12
+
+# Defects have no order: no more than this share of them has another one at the same
+# distance, up to so many pixels, but for as many as there are by chance.
+_ORDERED, _FARTHEST = 0.2, 24
+# And they know nothing of the scene. Points that come in clusters (more pairs of them
+# nearer than this than by chance, by so many standard errors) are the scene's if they
+# are more where it is brighter (or darker, if they are), by so many standard errors, or
+# if they leave nothing but noise in blocks of this side: so many times its variance.
+_NEAR, _CLUSTERED, _BRIGHTER, _BLOCK, _FLAT = 12, 3.0, 4.0, 8, 10.0
+
+
+def hot_pixels(stabilized) -> np.ndarray:
+    """Find the pixels of an image that stand alone.
+
+    Parameters
+    ----------
+    stabilized : ndarray, shape (h, w)
+        An image with noise of deviation 1.
+
+    Returns
+    -------
+    hot : ndarray of bool, shape (h, w)
+        Pixels, or two side by side, that differ from all around them by more than noise
+        and the blur of any optics allow.
+    """
+    hot = _found(stabilized)[0] != 0
+    for _ in range(_PASSES - 1):
+        if not hot.any():
+            break
+        hot |= _found(without_hot_pixels(stabilized, hot))[0] != 0
+    return hot
+
+
+def _found(stabilized, surely=False):
+    """Where hot (1) and dead (-1) pixels are, and what neighbours have of each (n,)."""
+    hot = np.zeros(stabilized.shape, np.int8)
+    if min(hot.shape) <= 2 * _RADIUS:
+        return hot, np.zeros(0)
+    image = np.pad(stabilized, _RADIUS, mode="reflect")
+    at = _candidates(image)
+    spreads = []
+    for sign in (1, -1):
+        chosen, share = _stand_alone(sign * image, at, surely)
+        hot[tuple(at[chosen].T)] = sign
+        spreads.append(share)
+    return hot, np.concatenate(spreads)
+
+
+def _candidates(image):
+    """Pixels (n, 2) that all but one of their four neighbours are far from, quickly."""
+    middle = image[2:-2, 2:-2]
+    four = [image[1:-3, 2:-2], image[3:-1, 2:-2], image[2:-2, 1:-3], image[2:-2, 3:-1]]
+    far = np.zeros(middle.shape, np.uint8)
+    for sign in (1, -1):
+        number = sum((sign * (middle - x) > _STEP).astype(np.uint8) for x in four)
+        np.maximum(far, number, out=far)
+    return np.argwhere(far >= 3)
+
+
+def _stand_alone(image, at, surely):
+    """Which pixels of a padded image stand above all others, and how light spreads."""
+    size = 2 * _RADIUS + 1
+    patches = np.lib.stride_tricks.sliding_window_view(image, (size, size))
+    patches = patches[tuple(at.T)].reshape(len(at), size**2)
+    y, x = (i.ravel() - _RADIUS for i in np.indices((size, size)))
+    around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
+    rows = np.arange(len(at))
+    value = patches[:, size * _RADIUS + _RADIUS]
+    # The strongest of the eight neighbours may be hot as well, if it stands alone, too.
+    partner = around[np.argmax(patches[:, around], axis=1)]
+    paired = value - patches[rows, partner] <= _STEP
+    beside = np.maximum(abs(y - y[partner][:, None]), abs(x - x[partner][:, None])) == 1
+    others = np.zeros(patches.shape, bool)
+    others[:, around] = True
+    others |= paired[:, None] & beside
+    others[:, size * _RADIUS + _RADIUS] = False
+    others[rows, partner] &= ~paired
+    middle = np.median(patches, axis=1)
+    lower = np.minimum(value, np.where(paired, patches[rows, partner], np.inf))
+    highest = np.where(others, patches, -np.inf).max(axis=1)
+    ordered = np.sort(patches, axis=1)
+    left_out, ranges = _LEFT_OUT, _RANGES
+    if surely:
+        left_out, ranges = _SURELY_LEFT_OUT, _SURELY_RANGES
+    contrast = ordered[:, -1 - left_out] - ordered[:, left_out]
+    direct = others & (abs(y) + abs(x) == 1)
+    # Of the four, the strongest may be hot itself.
+    spread = np.sort(np.where(direct, patches, np.inf), axis=1)[:, :3].mean(axis=1)
+    spread = spread - middle
+    height = value - middle
+    alone = (
+        (lower - highest > _STEP)
+        & (lower - middle > np.maximum(_DEVIATIONS, ranges * contrast))
+        & (spread < _SPREAD * height + _SPREAD_BY_NOISE)
+    )
+    return alone, spread[alone] / height[alone]
+
+
+def share_of_hot_pixels(windows) -> float:
+    """Tell which share of the pixels are defects; 0 where they may be the scene.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray of shape (h, w)
+        Parts of images with noise of deviation 1.
+
+    Returns
+    -------
+    share : float
+        Of all pixels.
+
+    Notes
+    -----
+    Points of a scene differ from defects: optics spread their light, lattices and
+    halftones have an order, and photons in the dark are not everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.noise.hot_pixels import share_of_hot_pixels
+    >>> rng = np.random.default_rng(0)
+    >>> noisy = rng.normal(size=(128, 128))
+    >>> hot = rng.random((128, 128)) < 0.01
+    >>> share_of_hot_pixels([noisy]), share_of_hot_pixels([noisy + 50 * hot]) > 0.005
+    (0.0, True)
+    """
+    found, spreads = zip(*(_found(w, surely=True) for w in windows), strict=True)
+    number = sum(map(np.count_nonzero, found))
+    n_pixels = sum(hot.size for hot in found)
+    share = number / n_pixels
+    if number < _LEAST_NUMBER or not _FEWEST <= share <= _MOST:
+        return 0.0
+    if np.mean(np.concatenate(spreads)) > _MOST_SPREAD:
+        return 0.0
+    pairs, chance = _pairs(found)
+    most = np.delete(pairs.ravel(), pairs.size // 2).max()
+    if most > max(_ORDERED * number, 4) + chance + 4 * np.sqrt(chance):
+        return 0.0
+    away = np.hypot(*np.indices(pairs.shape) - _FARTHEST)
+    near = (away > 0) & (away <= _NEAR)
+    expected = chance * near.sum()
+    # Each pair is counted from both of its ends.
+    clustered = pairs[near].sum() - expected > _CLUSTERED * np.sqrt(2 * expected)
+    if clustered and _follow_the_scene(windows, found):
+        return 0.0
+    return float(sum(hot_pixels(window).sum() for window in windows) / n_pixels)
+
+
+def _pairs(found):
+    """Pairs of hot pixels by their distance along y and x, and how many by chance."""
+    pairs, chance = 0.0, 0.0
+    near = np.arange(-_FARTHEST, _FARTHEST + 1)
+    for hot in found:
+        shape = [n + _FARTHEST for n in hot.shape]
+        power = np.abs(np.fft.rfft2(hot != 0, shape)) ** 2
+        pairs = pairs + np.fft.irfft2(power, shape)[np.ix_(near, near)].round()
+        chance += np.count_nonzero(hot) ** 2 / hot.size
+    return pairs, chance
+
+
+def _follow_the_scene(windows, found):
+    """Whether there are more hot pixels where the rest is brighter, or no rest."""
+    numbers, rest = [], []
+    for window, hot in zip(windows, found, strict=True):
+        rows, columns = (n // _BLOCK for n in hot.shape)
+        shape = (rows, _BLOCK, columns, _BLOCK)
+        hot = hot[: rows * _BLOCK, : columns * _BLOCK].reshape(shape)
+        part = window[: rows * _BLOCK, : columns * _BLOCK].reshape(shape)
+        numbers.append(hot.sum(axis=(1, 3)).ravel())
+        kept = hot == 0
+        total = np.where(kept, part, 0).sum(axis=(1, 3))
+        rest.append((total / np.maximum(kept.sum(axis=(1, 3)), 1)).ravel())
+    numbers, rest = np.concatenate(numbers), np.concatenate(rest)
+    spread = rest.std()
+    if spread**2 < _FLAT / _BLOCK**2:
+        return True
+    brighter = numbers @ (rest - rest.mean()) / spread
+    return brighter > _BRIGHTER * np.sqrt(np.abs(numbers).sum())
+
+
+def without_hot_pixels(image, hot):
+    """Put the median of its neighbours in the place of every hot pixel.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Any image.
+    hot : ndarray of bool, shape (h, w)
+        Which of its pixels mean nothing.
+
+    Returns
+    -------
+    image : ndarray of float64, shape (h, w)
+        The others as they were.
+    """
+    image = np.array(image, np.float64)
+    at = np.argwhere(hot)
+    if not len(at):
+        return image
+    # Sorted: what is not a number comes last.
+    around = neighbours(np.where(hot, np.nan, image), at)
+    known = np.isfinite(around).sum(axis=0)
+    middle = 0.0
+    for index in ((known - 1) // 2, known // 2):
+        index = np.clip(index, 0, 7)[None]
+        middle = middle + np.take_along_axis(around, index, axis=0)[0] / 2
+    at, middle = at[known > 0], middle[known > 0]
+    image[tuple(at.T)] = middle
+    return image
+
+
+def neighbours(image, at):
+    """Values of the eight neighbours of pixels.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Mirrored at its borders.
+    at : ndarray of int, shape (n, 2)
+        Rows and columns.
+
+    Returns
+    -------
+    around : ndarray, shape (8, n)
+        From the lowest to the highest.
+    """
+    padded = np.pad(image, 1, mode="reflect")
+    y, x = at.T
+    around = np.stack(
+        [
+            padded[y + dy, x + dx]
+            for dy in range(3)
+            for dx in range(3)
+            if (dy, dx) != (1, 1)
+        ]
+    )
+    around.sort(axis=0)
+    return around
