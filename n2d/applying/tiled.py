@@ -62,11 +62,14 @@ class TileDenoiser:
     planes : sequence of Plane of `n2d.fitting.planes` or None, optional
         For every image of a stack its own stages and intensities, with its shape; None
         in the place of one that has those of all.
+    stack : {"independent", "time", "depth"}, default="independent"
+        What images have to do with each other; see `n2d.applying.neighbours`.
     """
 
     stages: object
     intensities: object
     planes: tuple | None = None
+    stack: str = "independent"
 
     @property
     def _all_stages(self):
@@ -114,11 +117,14 @@ class TileDenoiser:
         -------
         TileDenoiser
         """
-        plane = None if i is None else self.planes[i]
-        if plane is None or plane.shape != tuple(shape):
-            plane = self
+        plane = self.plane_of(i, shape) or self
         intensities = plane.intensities.of_shape(shape, top, left)
-        return TileDenoiser(plane.stages, intensities)
+        return type(self)(plane.stages, intensities)
+
+    def plane_of(self, i, shape, *_):
+        """Return what is known of one image alone, or None; see `of_image`."""
+        plane = None if i is None else self.planes[i]
+        return None if plane is None or plane.shape != tuple(shape) else plane
 
     def estimates(self, values, tile, device, names=("stage3",)):
         """Denoise a tile.
@@ -140,17 +146,33 @@ class TileDenoiser:
         list of ndarray of shape (C, tile.height, tile.width), float64
             The estimates that were named, in the units of `values`.
         """
+        _, found = self.seen_and_found(values, tile, device, names)
+        return [self._in_units(found, name, tile) for name in names]
+
+    def seen_and_found(self, values, tile, device, names):
+        """What the stages see of a tile's window, and make of it, each (1, C, h, w).
+
+        Parameters
+        ----------
+        values, tile, device, names
+            As for `estimates`.
+
+        Returns
+        -------
+        noisy : Tensor
+            Stabilised.
+        found : Estimates
+            Of the stages.
+        """
         top, left = tile.window[:2]
         noisy = self.intensities.forward(values, top, left)
         noisy = torch.from_numpy(noisy)[None].to(device)
         if self.stages is None:
             factors = {name: noisy for name in names if isinstance(name, int)}
-            found = Estimates(noisy, factors, noisy, noisy)
-        elif STANDARD_ERROR in names:
-            found = self.stages.estimates(noisy, tile.halo, return_error=True)
-        else:
-            found = self.stages.estimates(noisy, tile.halo)  # each (1, C, h, w)
-        return [self._in_units(found, name, tile) for name in names]
+            return noisy, Estimates(noisy, factors, noisy, noisy)
+        if STANDARD_ERROR in names:
+            return noisy, self.stages.estimates(noisy, tile.halo, return_error=True)
+        return noisy, self.stages.estimates(noisy, tile.halo)
 
     def _in_units(self, found, name, tile):
         """One of the stages' estimates of a window, cropped and brought back."""

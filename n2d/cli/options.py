@@ -124,6 +124,12 @@ ChannelAxisOption = Annotated[
         "[default: what the file says]",
     ),
 ]
+RecursiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--recursive", "-r", help="Go into folders in folders; results keep theirs."
+    ),
+]
 SeriesOption = Annotated[
     int | None,
     typer.Option(
@@ -227,6 +233,12 @@ _OF_OWN_METHOD = (
     "solver init noise strength max_iter factors detail_max_iter learning_rate "
     "data_range"
 ).split()
+
+
+def option_of(parameter):
+    """Return the option that a parameter of the estimator is given by."""
+    names = {parameter: option for option, parameter in _PARAMETERS.items()}
+    return f"--{names.get(parameter, parameter).replace('_', '-')}"
 
 
 def estimator_parameters(context):

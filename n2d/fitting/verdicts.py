@@ -1,6 +1,5 @@
 """What a fit says of its own result, from what was removed of the windows it read."""
 
-import numpy as np
 
 from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
@@ -29,15 +28,14 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
     low, span = intensities.data_range[0], intensities.span
     pairs = []
     for noisy, estimate in zip(windows, denoised, strict=True):
-        # What stays in its place is no noise, and has no contrast either.
-        pattern = low
-        if intensities.places is not None:
-            part = (0, 0, *noisy.shape[1:])
-            pattern = low + span * np.stack(
-                [places.pattern(*part) for places in intensities.places]
-            )
         noisy = intensities.known(noisy, estimate)
-        pairs.append([(values - pattern) / span for values in (noisy, estimate)])
+        pair = [(values - low) / span for values in (noisy, estimate)]
+        # What stays in its place is no noise, and has no contrast either.
+        for places, before, after in zip(intensities.places or (), *pair, strict=False):
+            part = (0, 0, *before.shape)
+            before -= places.pattern(*part)
+            after -= places.scene(*part)
+        pairs.append(pair)
     groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
     return tuple(
         worst_of(
@@ -48,12 +46,18 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
                     noise[c],
                     strength=plan.strength,
                     measured=measured[c],
+                    stripes_go=_stripes_go(intensities.places, c),
                 )
                 for c in range(len(noise))
             ]
         )
         for group in groups
     )
+
+
+def _stripes_go(places, channel):
+    """Whether offsets of rows, and of columns, are taken out of a channel."""
+    return (False, False) if places is None else places[channel].stripes
 
 
 def verdict_on_nothing_removed(windows):
