@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from n2d.core.crops import recover_detail
-from n2d.core.device import half_precision_where_fast
+from n2d.core.device import computing_in
 from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.network import Correction, random_network
 from n2d.core.prior import PRIOR_ALIGNMENT, load_prior
 from n2d.core.prior_stages import PriorStages
 from n2d.core.progress import Progress, report
 from n2d.core.stages import PARTIAL_DENOISING
+from n2d.core.team import share
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
 from n2d.fitting.verdicts import verdict_on_nothing_removed, verdicts_on
@@ -45,6 +46,12 @@ _SETTLED = 0.02
 _ENOUGH_PIXELS = 2**15
 _SAMPLE_SIDE = 96
 _PROBE = 0.1
+
+# The result is checked, and its mean compared, on so many pixels, in squares like
+# these; of every image on one of that side at least. A denoised square has nearly the
+# mean that it had: the mean of the image is kept to 0.002 deviations of the noise.
+_CHECKED_PIXELS = 2**15
+_LEAST_CHECKED = 64
 
 # Second thoughts take away no more of a level that was surely measured: a denoiser that
 # has never seen such noise, or stripes and lattices beside it, removes less than it is.
@@ -229,9 +236,10 @@ def _finished(
     losses, stopped, measured = so_far
     intensities = _stabilizing(data_range, noise, scaled, places)
     found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
-    denoised = _denoised(found, windows, intensities, resources)
-    verdicts = verdicts_on(windows, denoised, intensities, noise, measured, plan)
-    intensities = _keeping_the_mean(windows, denoised, intensities)
+    parts = _checked(windows, plan.one_image)
+    denoised = _denoised(found, parts, intensities, resources)
+    verdicts = verdicts_on(parts, denoised, intensities, noise, measured, plan)
+    intensities = _keeping_the_mean(parts, denoised, intensities)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
         found = replace(found, weights=weights)
@@ -282,6 +290,36 @@ class _Part(NamedTuple):
     values: np.ndarray
     top: int
     left: int
+    window: int = 0
+
+
+def _checked(windows, one_image):
+    """Parts of the windows that say whether the result is good: of each, or of all."""
+    parts = []
+    if one_image and len(windows) > 1:  # drawn at random: the first will do
+        n_windows = 1 + int(_CHECKED_PIXELS / windows[0][0].size)
+        return [_Part(w, 0, 0, i) for i, w in enumerate(windows[:n_windows])]
+    each = _CHECKED_PIXELS / len(windows)
+    side = min(_SAMPLE_SIDE, max(_LEAST_CHECKED, int(each**0.5)))
+    side -= side % PRIOR_ALIGNMENT
+    for number, window in enumerate(windows):
+        height, width = window.shape[1:]
+        if height * width <= max(1.5 * each, 2 * side**2):
+            parts.append(_Part(window, 0, 0, number))
+            continue
+        # Evenly over the window, if there are several.
+        n = max(1, round((each / side**2) ** 0.5))
+        for row in range(n):
+            for column in range(n):
+                top, left = (
+                    max(0, (2 * k + 1) * full // (2 * n) - side // 2)
+                    // PRIOR_ALIGNMENT
+                    * PRIOR_ALIGNMENT
+                    for k, full in ((row, height), (column, width))
+                )
+                values = window[:, top : top + side, left : left + side]
+                parts.append(_Part(values, top, left, number))
+    return parts
 
 
 def _sample(windows, generator):
@@ -316,21 +354,28 @@ def _parts(found, sample, intensities, resources, generator):
         For every channel, the values of every part.
     """
     unit = replace(intensities, data_range=(0.0, 1.0))
-    parts = [[], [], [], []]
-    with torch.no_grad():
-        probes = _probes(found, sample, intensities, resources, generator)
-        for part, (noisy, probe) in zip(sample, probes, strict=True):
+    probes = list(_probes(found, sample, intensities, resources, generator))
+    seen = [None] * len(sample)
+
+    def look(i):
+        noisy, probe = probes[i]
+        with torch.no_grad(), computing_in(resources.device, resources.precision):
             estimate = found.partial_denoising(noisy)
             probed = found.partial_denoising(noisy + _PROBE * probe)
-            response = (probed - estimate) / _PROBE
-            place = part.top, part.left
-            parts[0].append(unit.backward(estimate[0].cpu().numpy(), *place))
-            for kind, seen in zip(
-                parts[1:], (noisy - estimate, probe, response), strict=True
-            ):
-                kind.append(unit.unrotate(seen[0].cpu().numpy()))
+        response = (probed - estimate) / _PROBE
+        place = sample[i].top, sample[i].left
+        seen[i] = (
+            unit.backward(estimate[0].cpu().numpy(), *place),
+            *(
+                unit.unrotate(kind[0].cpu().numpy())
+                for kind in (noisy - estimate, probe, response)
+            ),
+        )
+
+    share(look, [(i,) for i in range(len(sample))])
     return [
-        [[w[c] for w in part] for c in range(len(sample[0].values))] for part in parts
+        [[kinds[k][c] for kinds in seen] for c in range(len(sample[0].values))]
+        for k in range(4)
     ]
 
 
@@ -380,14 +425,6 @@ def _four_directions(noise):
     return np.concatenate([axes, diagonals])
 
 
-def _estimates(stage, windows, intensities, resources):
-    """Apply a stage to windows (C, h, w) and yield what the networks see of it."""
-    with torch.no_grad():
-        for window in windows:
-            noisy = resources.tensor(intensities.forward(window))[None]
-            yield stage(noisy)[0].float().cpu().numpy()
-
-
 def _difference(noise, refined):
     """How much two measurements differ, in level or in correlation."""
     level = abs(refined.level - noise.level) / max(
@@ -411,23 +448,29 @@ def _mixture(found, windows, intensities, factors, resources):
     return {r: weight for r, weight in zip(factors, weights[1:], strict=True) if weight}
 
 
-def _denoised(found, windows, intensities, resources):
-    """Pixel values (C, h, w) of the windows after stage 1."""
-    estimates = _estimates(found.partial_denoising, windows, intensities, resources)
-    # Rounding to half precision is as often up as down.
-    with half_precision_where_fast(resources.device):
-        return [intensities.backward(estimate) for estimate in estimates]
+def _denoised(found, parts, intensities, resources):
+    """Pixel values (C, h, w) of parts of the windows after stage 1."""
+    denoised = [None] * len(parts)
+
+    def denoise(i):
+        noisy = resources.tensor(intensities.forward(*parts[i][:3]))[None]
+        with torch.no_grad(), computing_in(resources.device, resources.precision):
+            estimate = found.partial_denoising(noisy)[0].cpu().numpy()
+        denoised[i] = intensities.backward(estimate, *parts[i][1:3])
+
+    share(denoise, [(i,) for i in range(len(parts))])
+    return denoised
 
 
-def _keeping_the_mean(windows, denoised, intensities):
+def _keeping_the_mean(parts, denoised, intensities):
     """Intensities that map estimates to the mean intensity of every channel.
 
     The unbiased inverse keeps means only where the noise is of the kind it assumes;
     pulses of a photomultiplier, or a detector that clips, are not.
     """
-    before = sum(window.sum(axis=(1, 2)) for window in windows)
-    after = sum(window.sum(axis=(1, 2)) for window in denoised)
-    n_pixels = sum(window[0].size for window in windows)
+    before = sum(part.values.sum(axis=(1, 2)) for part in parts)
+    after = sum(values.sum(axis=(1, 2)) for values in denoised)
+    n_pixels = sum(part.values[0].size for part in parts)
     return replace(intensities, shift=(before - after) / n_pixels)
 
 
@@ -471,6 +514,6 @@ def _detail(found, windows, intensities, plan, resources):
 def _probes(found, sample, intensities, resources, generator):
     """Yield what the networks see of each part, (1, C, h, w), and noise like its."""
     for part in sample:
-        noisy = resources.tensor(intensities.forward(*part))[None]
+        noisy = resources.tensor(intensities.forward(*part[:3]))[None]
         probe = correlated_noise(noisy.shape[1:], found.correlation, generator)
         yield noisy, probe.to(resources.device)[None]

@@ -6,13 +6,15 @@ from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
 
 
-def verdicts_on(windows, denoised, intensities, noise, measured, plan):
+def verdicts_on(parts, denoised, intensities, noise, measured, plan):
     """Judge by what was removed: all windows of one image at once, else each.
 
     Parameters
     ----------
-    windows, denoised : list of ndarray of shape (C, h, w)
-        Pixel values before and after.
+    parts : list of tuple
+        Of the windows: pixel values (C, h, w), top, left, and the window's number.
+    denoised : list of ndarray of shape (C, h, w)
+        The same pixels after.
     intensities : Intensities
         How they were mapped.
     noise, measured : sequence of NoiseModel
@@ -27,17 +29,17 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
         One, or one for every window.
     """
     low, span = intensities.data_range[0], intensities.span
-    pairs = []
-    for noisy, estimate in zip(windows, denoised, strict=True):
+    groups = {}
+    for (noisy, top, left, window), estimate in zip(parts, denoised, strict=True):
         # What stays in its place is no noise, and has no contrast either.
         pattern = low
         if intensities.places is not None:
-            part = (0, 0, *noisy.shape[1:])
+            part = (top, left, *noisy.shape[1:])
             pattern = low + span * np.stack(
                 [places.pattern(*part) for places in intensities.places]
             )
-        pairs.append([(values - pattern) / span for values in (noisy, estimate)])
-    groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
+        pair = [(values - pattern) / span for values in (noisy, estimate)]
+        groups.setdefault(0 if plan.one_image else window, []).append(pair)
     return tuple(
         worst_of(
             [
@@ -51,7 +53,7 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
                 for c in range(len(noise))
             ]
         )
-        for group in groups
+        for group in groups.values()
     )
 
 
