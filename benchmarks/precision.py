@@ -15,25 +15,35 @@ from machine import describe_machine
 
 from n2d import Noise2DetailDenoiser
 from n2d.applying import tiled
-from n2d.datasets import fluorescence_cells, natural_like
+from n2d.datasets import fluorescence_cells, training_scene
 from n2d.metrics import psnr
 from n2d.noise import add_correlated_noise, add_gaussian_noise, add_poisson_noise
 
 
 def cases(side):
     """Clean and noisy images by name."""
-    for kind, scene in (("cells", fluorescence_cells), ("textures", natural_like)):
-        clean = 100 * np.asarray(scene((side, side), rng=0), float)
+    scenes = {
+        "cells": fluorescence_cells((side, side), rng=0),
+        "any scene": training_scene((side, side), rng=3),
+    }
+    for kind, scene in scenes.items():
+        clean = 100 * np.asarray(scene, float)
         clean -= clean.min()
         span = np.ptp(clean)
-        yield f"{kind}, 10 photons", clean, clean.max() / 10 * add_poisson_noise(
-            clean / clean.max() * 10, 10, rng=1
+        yield (
+            f"{kind}, 10 photons",
+            clean,
+            clean.max() / 10 * add_poisson_noise(clean / clean.max() * 10, 10, rng=1),
         )
-        yield f"{kind}, Gaussian 10 %", clean, add_gaussian_noise(
-            clean, span / 10, rng=1
+        yield (
+            f"{kind}, Gaussian 10 %",
+            clean,
+            add_gaussian_noise(clean, span / 10, rng=1),
         )
-        yield f"{kind}, blurred 5 %", clean, add_correlated_noise(
-            clean, span / 20, 0.7, rng=1
+        yield (
+            f"{kind}, blurred 5 %",
+            clean,
+            add_correlated_noise(clean, span / 20, 0.7, rng=1),
         )
 
 
@@ -88,8 +98,8 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
-        "| image | dB in float32 | dB by bfloat16 | difference, rms | largest | of tiles | "
-        "of 2.7 x + 31 | time of fit | of transform |",
+        "| image | dB in float32 | dB by bfloat16 | difference, rms | largest "
+        "| of tiles | of 2.7 x + 31 | time of fit | of transform |",
         "| --- " + "| ---: " * 8 + "|",
     ]
     for name, clean, noisy in cases(arguments.side):

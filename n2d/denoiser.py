@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
 
 from n2d._base import ImageDenoiser
 from n2d._parameters import Parameters, settled_data_range
@@ -18,6 +19,7 @@ from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
 from n2d.applying.tiled import STANDARD_ERROR
 from n2d.core.device import settled_precision, usable_device
+from n2d.core.prior_network import PriorNetwork
 from n2d.core.team import team
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.planes import fit_stack_from_prior
@@ -137,6 +139,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         estimated risk; else they are equal.
     downsampling_factors_ : tuple of int
         The factors in the mixture.
+    precision_ : {"float32", "bfloat16"}
+        What `transform` computes in on this machine.
     input_fingerprint_ : dict
         What `fit` saw: "n_images", "shape", "dtype", "sha256" of the pixels it read.
     n_features_in_ : int
@@ -446,6 +450,15 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
+
+    @property
+    def precision_(self):
+        """What `transform` computes in on this machine."""
+        check_is_fitted(self)
+        if not isinstance(self.networks_[0], PriorNetwork):
+            return "float32"
+        device = usable_device(self.device, fall_back=True)
+        return settled_precision(device, self.precision)
 
     def _results(self, images, names, region=None, out=None, callback=None):
         """The estimates named, like X or in `out`; see `results_of`."""

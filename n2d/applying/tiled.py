@@ -17,9 +17,8 @@ from n2d._memory import (
     is_out_of_memory,
 )
 from n2d.core.device import computing_in
-from n2d.core.prior_stages import PriorStages
 from n2d.core.progress import Progress, report
-from n2d.core.stages import Estimates
+from n2d.core.stages import Estimates, TrainedStages
 from n2d.core.team import Helpers, begin_helped, limited_threads
 from n2d.core.tiling import tiles
 
@@ -60,14 +59,14 @@ class TileDenoiser:
     planes : sequence of Plane of `n2d.fitting.planes` or None, optional
         For every image of a stack its own stages and intensities, with its shape; None
         in the place of one that has those of all.
-    precision : {"auto", "float32", "bfloat16"}, default="float32"
-        What a prior network is computed in.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        What the prior network is computed in.
     """
 
     stages: object
     intensities: object
     planes: tuple | None = None
-    precision: str = "float32"
+    precision: str = "auto"
 
     @property
     def _all_stages(self):
@@ -117,9 +116,7 @@ class TileDenoiser:
         if plane is None or plane.shape != tuple(shape):
             plane = self
         intensities = plane.intensities.of_shape(shape, top, left)
-        return replace(
-            self, stages=plane.stages, intensities=intensities, planes=None
-        )
+        return replace(self, stages=plane.stages, intensities=intensities, planes=None)
 
     def estimates(self, values, tile, device, names=("stage3",)):
         """Denoise a tile.
@@ -149,8 +146,8 @@ class TileDenoiser:
             found = Estimates(noisy, factors, noisy, noisy)
         else:
             asked = {"return_error": True} if STANDARD_ERROR in names else {}
-            prior = isinstance(self.stages, PriorStages)
-            with computing_in(device, self.precision if prior else "float32"):
+            trained = isinstance(self.stages, TrainedStages)
+            with computing_in(device, "float32" if trained else self.precision):
                 # each (1, C, h, w)
                 found = self.stages.estimates(noisy, tile.halo, **asked)
         return [self._in_units(found, name, tile) for name in names]

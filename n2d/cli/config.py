@@ -13,7 +13,7 @@ from n2d import __version__
 # Names in `n2d.denoiser_registry` of what `n2d denoise` can run.
 N2D_METHODS = ("n2d", "n2d-random", "n2d-paper")
 # Belong to a file or a machine, not into a search or its result.
-NOT_TUNABLE = {"channel_axis", "device", "verbose"}
+NOT_TUNABLE = {"channel_axis", "device", "precision", "verbose"}
 _KEYS = {"method", "parameters", "search", "version"}
 
 
@@ -34,6 +34,14 @@ class Init(StrEnum):
     auto = "auto"
     random = "random"
     synthetic = "synthetic"
+
+
+class Precision(StrEnum):
+    """What `--precision` may be."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 def read_config(path):

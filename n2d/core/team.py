@@ -12,6 +12,7 @@ import contextlib
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -235,4 +236,4 @@ def _strips(height, width):
         rows = min(rows, max(_LEAST_ROWS, -(-height // (2 * helpers.number + 2))))
     n = max(1, round(height / rows))
     edges = [height * i // n for i in range(n + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))

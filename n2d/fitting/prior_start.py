@@ -7,7 +7,6 @@ Only where stage 3 is asked for, a network is trained on top of it.
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from n2d.core.progress import Progress, report
 from n2d.core.stages import PARTIAL_DENOISING
 from n2d.core.team import share
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
+from n2d.fitting.parts import checked_parts, sample_of
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
 from n2d.fitting.verdicts import verdict_on_nothing_removed, verdicts_on
 from n2d.fitting.windows import training_windows
@@ -42,16 +42,7 @@ from n2d.noise.place import find_pattern
 # its correlation by less than this.
 _SETTLED = 0.02
 
-# The noise is measured again on so many pixels, in squares of this side.
-_ENOUGH_PIXELS = 2**15
-_SAMPLE_SIDE = 96
 _PROBE = 0.1
-
-# The result is checked, and its mean compared, on so many pixels, in squares like
-# these; of every image on one of that side at least. A denoised square has nearly the
-# mean that it had: the mean of the image is kept to 0.002 deviations of the noise.
-_CHECKED_PIXELS = 2**15
-_LEAST_CHECKED = 64
 
 # Second thoughts take away no more of a level that was surely measured: a denoiser that
 # has never seen such noise, or stripes and lattices beside it, removes less than it is.
@@ -141,7 +132,7 @@ def fit_from_prior(windows, data_range, plan, resources):
     if plan.noise is not None:
         return _told(prior, windows, scaled, data_range, plan, resources)
     generator = resources.generator()
-    sample = _sample(windows, generator)
+    sample = sample_of(windows, generator)
 
     channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
     measured = [estimate_noise(list(c)) for c in channels]
@@ -236,7 +227,7 @@ def _finished(
     losses, stopped, measured = so_far
     intensities = _stabilizing(data_range, noise, scaled, places)
     found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
-    parts = _checked(windows, plan.one_image)
+    parts = checked_parts(windows, plan.one_image)
     denoised = _denoised(found, parts, intensities, resources)
     verdicts = verdicts_on(parts, denoised, intensities, noise, measured, plan)
     intensities = _keeping_the_mean(parts, denoised, intensities)
@@ -282,67 +273,6 @@ def _doubted(prior, noise, sample, scaled, data_range, places, resources):
     found = _conditioned(prior, intensities, resources)
     parts = _parts(found, sample, intensities, resources, resources.generator())
     return tuple(map(doubt_noise, noise, *parts))
-
-
-class _Part(NamedTuple):
-    """Pixel values (C, h, w), and where in their window they are from."""
-
-    values: np.ndarray
-    top: int
-    left: int
-    window: int = 0
-
-
-def _checked(windows, one_image):
-    """Parts of the windows that say whether the result is good: of each, or of all."""
-    parts = []
-    if one_image and len(windows) > 1:  # drawn at random: the first will do
-        n_windows = 1 + int(_CHECKED_PIXELS / windows[0][0].size)
-        return [_Part(w, 0, 0, i) for i, w in enumerate(windows[:n_windows])]
-    each = _CHECKED_PIXELS / len(windows)
-    side = min(_SAMPLE_SIDE, max(_LEAST_CHECKED, int(each**0.5)))
-    side -= side % PRIOR_ALIGNMENT
-    for number, window in enumerate(windows):
-        height, width = window.shape[1:]
-        if height * width <= max(1.5 * each, 2 * side**2):
-            parts.append(_Part(window, 0, 0, number))
-            continue
-        # Evenly over the window, if there are several.
-        n = max(1, round((each / side**2) ** 0.5))
-        for row in range(n):
-            for column in range(n):
-                top, left = (
-                    max(0, (2 * k + 1) * full // (2 * n) - side // 2)
-                    // PRIOR_ALIGNMENT
-                    * PRIOR_ALIGNMENT
-                    for k, full in ((row, height), (column, width))
-                )
-                values = window[:, top : top + side, left : left + side]
-                parts.append(_Part(values, top, left, number))
-    return parts
-
-
-def _sample(windows, generator):
-    """Parts of the windows, which say enough about the noise."""
-    sizes = [window[0].size for window in windows]
-    if sum(sizes) <= _ENOUGH_PIXELS:
-        return [_Part(window, 0, 0) for window in windows]
-    side = min(_SAMPLE_SIDE, *(n for window in windows for n in window.shape[1:]))
-    side -= side % PRIOR_ALIGNMENT
-    count = max(1, _ENOUGH_PIXELS // side**2)
-    numbers = torch.multinomial(
-        torch.tensor(sizes, dtype=torch.float64), count, True, generator=generator
-    )
-    parts = []
-    for number in numbers.tolist():
-        window = windows[number]
-        top, left = (
-            int(torch.randint(n - side + 1, (), generator=generator))
-            for n in window.shape[1:]
-        )
-        values = window[:, top : top + side, left : left + side]
-        parts.append(_Part(values, top, left))
-    return parts
 
 
 def _parts(found, sample, intensities, resources, generator):
@@ -484,7 +414,7 @@ def _detail(found, windows, intensities, plan, resources):
     n_channels = len(windows[0])
     untrained = random_network(n_channels, plan.hidden_channels, "replicate", generator)
     detail = Correction(untrained.to(resources.device))
-    sample = _sample(windows, generator)
+    sample = sample_of(windows, generator)
     parts = [
         (y, *(found.estimates(x).stage2 for x in (y, y + _PROBE * probe)), probe)
         for y, probe in _probes(found, sample, intensities, resources, generator)

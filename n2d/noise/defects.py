@@ -191,7 +191,7 @@ def _without_patterns(image):
     notch, waves = np.zeros(power.shape, bool), []
     # Sorting values is ten times as fast as sorting indices.
     least = np.partition(power_allowed.ravel(), -400)[-400]
-    strongest = np.flatnonzero((power_allowed >= max(least, np.finfo(float).tiny)))
+    strongest = np.flatnonzero(power_allowed >= max(least, np.finfo(float).tiny))
     order = np.argsort(-power_allowed.ravel()[strongest], kind="stable")
     strongest = strongest[order[:400]]
     size = np.array(sides)
