@@ -18,10 +18,13 @@ from n2d import baselines, datasets, noise
 from n2d.baselines import (
     BilateralDenoiser,
     BM3DDenoiser,
+    BM4DDenoiser,
     GaussianDenoiser,
     IdentityDenoiser,
     MedianDenoiser,
     NonLocalMeansDenoiser,
+    TemporalMeanDenoiser,
+    TemporalMedianDenoiser,
     TVDenoiser,
     VarianceStabilizedDenoiser,
     WaveletDenoiser,
@@ -43,6 +46,11 @@ for_white_noise = pytest.mark.parametrize(
 needs_bm3d = pytest.mark.skipif(
     importlib.util.find_spec("bm3d") is None,
     reason="bm3d, for non-commercial use only, is for the user to install",
+)
+
+needs_bm4d = pytest.mark.skipif(
+    importlib.util.find_spec("bm4d") is None,
+    reason="bm4d, for non-commercial use only, is for the user to install",
 )
 
 
@@ -111,6 +119,8 @@ def test_bad_noise_is_refused(estimator, sigma):
         (ZSN2NDenoiser(max_iter=0), "The 'max_iter' parameter of ZSN2NDenoiser"),
         (IdentityDenoiser(channel_axis="last"), "The 'channel_axis' parameter"),
         (VarianceStabilizedDenoiser("nlm"), "The 'denoiser' parameter"),
+        (TemporalMeanDenoiser(size=0), "The 'size' parameter"),
+        (TemporalMedianDenoiser(size=2.5), "The 'size' parameter"),
     ],
 )
 def test_bad_parameters_are_named(estimator, message):
@@ -247,6 +257,23 @@ def test_both_backends_are_bm3d():
         assert estimator.backend_ == backend
     assert quality["bm3d"] == pytest.approx(quality["bmnd"], abs=0.3)
     assert BM3DDenoiser().fit(X).backend_ == "bm3d"
+
+
+@pytest.mark.parametrize("backend", ["bmnd", pytest.param("bm3d", marks=needs_bm3d)])
+def test_bm3d_takes_the_spectrum_that_is_told(backend):
+    rng = np.random.default_rng(0)
+    clean = np.kron(rng.random((4, 4)) * 100, np.ones((16, 16)))
+    blurred = ndimage.gaussian_filter(rng.normal(size=clean.shape), 1, mode="wrap")
+    noisy = clean + 10 * blurred / blurred.std()
+    lags = [np.exp(-(d**2) / 4) for d in (1, 2, 3, 4)]
+    told = noise.NoiseModel(10.0, correlation=[lags, lags])
+    error = {
+        sigma: np.std(
+            BM3DDenoiser(backend=backend, sigma=sigma).fit_transform(noisy) - clean
+        )
+        for sigma in (10.0, told)
+    }
+    assert error[told] < 0.7 * error[10.0]
 
 
 @needs_bm3d
@@ -390,12 +417,91 @@ def test_any_transformer_can_be_stabilized():
     np.testing.assert_allclose(grey.transform(X), expected)
 
 
+# -- over the frames of a stack ----------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 50])
+@pytest.mark.parametrize(
+    ("denoiser", "filtered"),
+    [(TemporalMeanDenoiser, np.mean), (TemporalMedianDenoiser, np.median)],
+)
+def test_frames_are_filtered_with_the_neighbours_that_there_are(
+    denoiser, filtered, size
+):
+    X = np.random.default_rng(0).integers(0, 900, (7, 5, 6, 2)).astype(np.uint16)
+    result = denoiser(size=size, channel_axis=-1).fit_transform(X)
+    for i in range(7):
+        near = X[max(0, i - size // 2) : i + (size - 1) // 2 + 1]
+        np.testing.assert_allclose(result[i], filtered(near, axis=0), rtol=1e-6)
+
+
+def test_few_frames_are_held_at_a_time():
+    class OnDisk:
+        """A series of frames that counts how often each is read."""
+
+        shape, ndim, dtype = (40, 8, 8), 3, np.dtype("u2")
+        reads = np.zeros(40, int)
+
+        def __getitem__(self, index):
+            self.reads[index[0]] += 1
+            return np.full(self.shape, 7, np.uint16)[index]
+
+    series = OnDisk()
+    denoiser = TemporalMeanDenoiser().fit(np.zeros((2, 8, 8)))
+    assert (denoiser.transform(series) == 7).all()
+    assert (series.reads == 1).all()
+
+
+@pytest.mark.parametrize("denoiser", [TemporalMeanDenoiser, TemporalMedianDenoiser])
+def test_lone_images_and_lists_have_no_neighbours_in_time(denoiser):
+    X = noisy_cells(20, 24)
+    np.testing.assert_array_equal(denoiser().fit_transform(X), X)
+    for result, image in zip(
+        denoiser().fit_transform([X, 2 * X]), [X, 2 * X], strict=True
+    ):
+        np.testing.assert_array_equal(result, image)
+
+
+@needs_bm4d
+@pytest.mark.slow
+def test_bm4d_uses_the_planes_beside():
+    volume = 200.0 * datasets.cell_volume(5, (24, 28), axial_fwhm=12)
+    noisy = noise.add_gaussian_noise(volume, 20, rng=1)
+    denoiser = BM4DDenoiser(sigma=20).fit(noisy)
+    denoised = denoiser.transform(noisy)
+    (alone,) = denoiser.transform([noisy[2]])
+    assert psnr(volume[2], denoised[2]) > psnr(volume[2], alone) + 0.5
+    assert psnr(volume[2], alone) > psnr(volume[2], noisy[2]) + 4
+    # a volume of any unit, channels apart, one of them without noise; the same bits
+    both = np.stack([3 * noisy + 7, noisy], axis=-1)
+    result = BM4DDenoiser(sigma=[60, 0], channel_axis=-1).fit_transform(both)
+    np.testing.assert_array_equal(result[..., 1], noisy)
+    np.testing.assert_allclose(result[..., 0], 3 * denoised + 7, atol=0.1)
+
+
+@needs_bm4d
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3, 17), (5, 3, 4)])
+def test_bm4d_takes_any_shape(shape):
+    X = np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
+    result = BM4DDenoiser(sigma=10).fit_transform(X)
+    assert result.shape == shape
+    assert result.dtype == np.float32
+    assert np.isfinite(result).all()
+
+
+def test_bm4d_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bm4d", None)
+    with pytest.raises(ImportError, match=r"noise2detail\[bm4d\].*non-commercial"):
+        BM4DDenoiser().fit(noisy_cells(16, 16))
+
+
 # -- the registry ------------------------------------------------------------------
 
 
 NAMES = (
     "n2d bm3d vst-bm3d nlm vst-nlm wavelet vst-wavelet tv vst-tv bilateral gaussian "
-    "median zs-n2n n2d-random n2d-paper zs-n2n-paper identity"
+    "median zs-n2n n2d-random n2d-paper zs-n2n-paper "
+    "temporal-mean temporal-median bm4d identity"
 ).split()
 
 
@@ -442,6 +548,7 @@ def test_listing_denoisers_loads_nothing_heavy():
         "print(*{m.partition('.')[0] for m in sys.modules})"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    heavy = {"torch", "sklearn", "skimage", "numpy", "scipy", "bmnd", "bm3d", "pywt"}
+    heavy = {"torch", "sklearn", "skimage", "numpy", "scipy", "bmnd", "bm3d", "bm4d"}
+    heavy |= {"pywt"}
     assert heavy.isdisjoint(run.stdout.split())
     assert "n2d" in run.stdout.split()

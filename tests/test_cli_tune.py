@@ -131,6 +131,7 @@ def test_the_default_stays_where_the_score_tells_no_difference(images, tmp_path)
 
 
 NO_DEFAULT = {"bm3d", "vst-bm3d", "identity", "n2d-paper", "zs-n2n-paper"}
+NO_DEFAULT |= {"temporal-mean", "temporal-median", "bm4d"}
 
 
 @pytest.mark.parametrize("method", sorted(NO_DEFAULT))

@@ -26,6 +26,8 @@ from n2d.baselines import (
     IdentityDenoiser,
     MedianDenoiser,
     NonLocalMeansDenoiser,
+    TemporalMeanDenoiser,
+    TemporalMedianDenoiser,
     TVDenoiser,
     VarianceStabilizedDenoiser,
     WaveletDenoiser,
@@ -58,7 +60,12 @@ JOINT = {
     "vst-nlm": VarianceStabilizedDenoiser(),
 }
 CLASSICAL = BY_CHANNEL | JOINT
-ESTIMATORS = TRAINED | CLASSICAL
+# Images of a stack are neighbours to these, and a lone one comes back as it is.
+OVER_TIME = {
+    "temporal-mean": TemporalMeanDenoiser(),
+    "temporal-median": TemporalMedianDenoiser(),
+}
+ESTIMATORS = TRAINED | CLASSICAL | OVER_TIME
 
 every_denoiser = pytest.mark.parametrize("name", ESTIMATORS)
 
@@ -87,8 +94,9 @@ MAY_SKIP = {"check_array_api_input"}
 
 def expected_failures(estimator):
     failures = dict(ROW_IS_A_SAMPLE)
-    if isinstance(estimator, IdentityDenoiser):
-        for name in failures:  # to it alone, every pixel is a sample
+    over_time = tuple(map(type, OVER_TIME.values()))
+    if isinstance(estimator, (IdentityDenoiser, *over_time)):
+        for name in failures:  # to them alone, every pixel is a sample
             if "invariance" in name:
                 failures = {k: v for k, v in failures.items() if k != name}
     return failures
@@ -223,7 +231,7 @@ def test_channel_axis_does_not_matter(name):
     np.testing.assert_array_equal(np.moveaxis(middle, 1, -1), expected)
 
 
-@every_denoiser
+@pytest.mark.parametrize("name", ESTIMATORS.keys() - OVER_TIME.keys())
 def test_a_stack_is_its_images(name):
     X = noisy_image(3, 21, 26)
     estimator = make(name).fit(X)
@@ -480,5 +488,7 @@ def test_every_denoiser_is_here():
     from n2d.baselines import __all__ as names
 
     classes = {type(estimator).__name__ for estimator in ESTIMATORS.values()}
-    assert classes - {"Noise2DetailDenoiser"} == set(names) - {"denoiser_registry"}
+    # BM4D, for non-commercial use only, has a few tests of its own.
+    others = {"denoiser_registry", "BM4DDenoiser"}
+    assert classes - {"Noise2DetailDenoiser"} == set(names) - others
     assert importlib.util.find_spec("bmnd"), "pip install -e '.[test]'"

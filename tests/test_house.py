@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
         {"_memory", "io"},
-        {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
+        {"numpy", "PIL", "psutil", "tifffile", "imagecodecs"}
+        | {"zarr", "mrcfile", "nibabel", "pydicom"},
     ),
     "pretraining": (
         {"core", "datasets", "noise", "pretraining"},
@@ -88,6 +89,13 @@ MAY_IMPORT = {
         | {"noise"},
         {"numpy", "torch"},
     ),
+    # the command line for its files of settings, and its words for noise and errors
+    "napari": (
+        {"_memory", "_trust", "cli", "comparison", "core", "datasets", "files"}
+        | {"images", "io", "napari"},
+        {"napari", "numpy"},
+    ),
+    "napari.window": ({"core", "napari"}, {"napari", "numpy", "qtpy", "superqt"}),
     # "__init__" names modules in strings and loads them lazily
     "__init__": (set(), set()),
     "__main__": ({"cli"}, set()),
@@ -99,6 +107,7 @@ MAY_IMPORT = {
             "baselines",
             "cli",
             "comparison",
+            "core",
             "datasets",
             "denoiser",
         }

@@ -72,3 +72,21 @@ def test_bad_values_are_named(arguments, error, message):
 def test_scale_must_be_positive(scale):
     with pytest.raises(ValueError, match="scale must be above 0"):
         CAMERA.rescaled(scale)
+
+
+def test_the_spectrum_is_that_of_noise_drawn():
+    # A moving average along x and along the main diagonal, whose powers are known.
+    rng = np.random.default_rng(0)
+    white = rng.normal(size=(400, 64, 64))
+    along = white + np.roll(white, 1, axis=2)
+    across = white + np.roll(white, (1, 1), axis=(1, 2))
+    none = [0, 0, 0, 0]
+    models = [
+        NoiseModel(1.0, correlation=[none, [0.5, 0, 0, 0]]),
+        NoiseModel(1.0, diagonals=[[0.5, 0, 0, 0], none]),
+    ]
+    for fields, model in zip((along, across), models, strict=True):
+        drawn = (np.abs(np.fft.fft2(fields)) ** 2).mean(axis=0)
+        told = model.spectrum((64, 64))
+        assert told.mean() == pytest.approx(1)
+        assert np.abs(drawn / drawn.mean() - told).max() < 0.5

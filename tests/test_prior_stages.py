@@ -80,6 +80,20 @@ def test_strength_is_the_level_that_the_network_is_told(prior, neighbours, loude
     )
 
 
+def test_noise_that_is_told_is_taken_at_its_word(prior):
+    noisy = random_images(1, 1, 32, 32)
+    told = correlation(0.5, 0.5)
+    stages = PriorStages((prior,), told, {}, told=True)
+    with torch.no_grad():
+        expected = prior(noisy, 1.0, told[..., :N_LAGS])
+    torch.testing.assert_close(
+        stages.partial_denoising(noisy), expected, rtol=0, atol=1e-5
+    )
+    model = noise.NoiseModel(20.0, correlation=np.full((2, 4), 0.5))
+    assert Noise2DetailDenoiser(noise=model).fit(scene(64))._stages.told
+    assert not Noise2DetailDenoiser().fit(scene(64))._stages.told
+
+
 def test_channels_are_denoised_one_by_one(prior):
     noisy = random_images(2, 3, 32, 48)
     told = torch.cat(

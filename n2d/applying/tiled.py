@@ -43,6 +43,10 @@ _SHARE = 0.5
 _MOST_MEMORY = 2**30
 
 
+class NotFiniteError(RuntimeError):
+    """An estimate became infinite or NaN, which never becomes a number of a file."""
+
+
 @dataclass(frozen=True)
 class TileDenoiser:
     """Stages and intensities, and how they are applied to parts of images.
@@ -266,6 +270,8 @@ def denoised_tiles(
     ------
     MemoryError
         If there is not even memory for the smallest tile.
+    NotFiniteError
+        If an estimate is infinite or NaN; the message says where.
     Cancelled
         If `callback` returned True.
     """
@@ -356,7 +362,22 @@ class _Run:
                 waiting.extendleft(reversed(failed))
                 self._make_do_with_less(tile, error)
             else:
+                self._refuse_not_finite(i, tile, estimates)
                 yield i, tile, estimates
+
+    def _refuse_not_finite(self, i, tile, estimates):
+        """Raise where a tile came out as something that is no number."""
+        for name, values in zip(self._names, estimates, strict=True):
+            n_bad = values.size - np.count_nonzero(np.isfinite(values))
+            if n_bad:
+                bottom, right = tile.top + tile.height - 1, tile.left + tile.width - 1
+                raise NotFiniteError(
+                    f"{n_bad:,} of {values.size:,} values of {name} came out as NaN or "
+                    f"infinite, in rows {tile.top} to {bottom} and columns "
+                    f"{tile.left} to {right} of image {i}. The weights, the noise "
+                    "that was told or data_range do not belong "
+                    "to such an image; fit to it anew"
+                )
 
     def _split(self, i, tile):
         """Tiles of the side that there is memory for, in the place of a tile."""

@@ -70,7 +70,8 @@ class ClassicalDenoiser(ImageDenoiser):
         ----------
         X : array-like, or list of array-likes
             As for `fit`; other sizes are fine, other numbers of channels are not.
-            One image at a time is read and held in memory as float64.
+            One image at a time is read and held in memory as float64; methods for
+            stacks hold as many as they look at.
 
         Returns
         -------
@@ -87,13 +88,17 @@ class ClassicalDenoiser(ImageDenoiser):
         """
         images = self._images_to_transform(X)
         outputs = images.empty_like()
-        for image, output in zip(images, outputs, strict=True):
-            output.write(self._denoise(image.read(0, 0, *image.shape[1:])), 0, 0)
+        self._denoise_all(images, outputs)
         return outputs.result
 
     def _settle(self, windows):
         """Return the fitted attributes for windows (C, h, w), as a dict."""
         raise NotImplementedError
+
+    def _denoise_all(self, images, outputs):
+        """Denoise all images, into `outputs`; those of a stack are no neighbours."""
+        for image, output in zip(images, outputs, strict=True):
+            output.write(self._denoise(read_whole(image)), 0, 0)
 
     def _denoise(self, values):
         """Denoise an image (C, H, W), float64, which may be overwritten."""
@@ -160,6 +165,22 @@ class WhiteNoiseDenoiser(ClassicalDenoiser):
     def _denoise_unit(self, values):
         """Denoise an image (C, H, W) whose noise has standard deviation 1."""
         raise NotImplementedError
+
+
+def read_whole(image):
+    """Read an image of `n2d.images`.
+
+    Parameters
+    ----------
+    image : n2d.images.Image
+        The image.
+
+    Returns
+    -------
+    ndarray of shape (C, H, W), float64
+        A copy.
+    """
+    return image.read(0, 0, *image.shape[1:])
 
 
 def measured_noise(windows):

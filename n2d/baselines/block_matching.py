@@ -33,8 +33,8 @@ class BM3DDenoiser(WhiteNoiseDenoiser):
         user has installed it, else `bmnd`.
     sigma : float, NoiseModel, sequence of these or "auto", default="auto"
         Standard deviation of the noise in the units of X, one for all channels or one
-        for each; of a NoiseModel the level. ``"auto"``: measured by
-        `n2d.noise.estimate_noise`.
+        for each; of a NoiseModel the level and, where it is correlated, the spectrum.
+        ``"auto"``: the level alone, measured by `n2d.noise.estimate_noise`.
     channel_axis : int or None, default=None
         Axis of the images' channels in X; None for grey images. Never guessed.
         Channels are denoised one by one.
@@ -63,8 +63,9 @@ class BM3DDenoiser(WhiteNoiseDenoiser):
     installation compiles for a few seconds. `bm3d` runs on one thread, without which
     its results would vary.
 
-    The noise is taken to be white. Any real dtype is accepted; the result has dtype
-    ``np.result_type(X.dtype, np.float32)`` and the units of X.
+    The noise is taken to be white unless a NoiseModel says otherwise; then it is the
+    collaborative filtering of correlated noise [2]_. Any real dtype is accepted; the
+    result has dtype ``np.result_type(X.dtype, np.float32)`` and the units of X.
 
     References
     ----------
@@ -100,13 +101,26 @@ class BM3DDenoiser(WhiteNoiseDenoiser):
 
     def _settle(self, windows):
         backend = settled_backend(self.backend)
-        return {**super()._settle(windows), "backend_": backend}
+        found = super()._settle(windows)
+        noise = found["noise_"] if self.channel_axis is not None else [found["noise_"]]
+        # Of the channels that are denoised, those whose spectrum is told.
+        told = not isinstance(self.sigma, str)
+        spectra = [
+            model if told and model.correlation.any() else None
+            for model in noise
+            if model.level > 0
+        ]
+        return {**found, "backend_": backend, "_coloured": spectra}
 
     def _denoise_unit(self, values):
         height, width = values.shape[1:]
         run = _run_bm3d if self.backend_ == "bm3d" else _run_bmnd
         values = mirrored(values, _SMALLEST)
-        denoised = [run(channel) for channel in values]
+        denoised = []
+        for channel, model in zip(values, self._coloured, strict=True):
+            # Both packages take the square of what the transform of the noise has.
+            power = model and channel.size * model.spectrum(channel.shape)
+            denoised.append(run(channel, 1.0 if model is None else power))
         return np.stack(denoised)[:, :height, :width]
 
 
@@ -142,21 +156,21 @@ def settled_backend(backend):
     ) from missing
 
 
-def _run_bm3d(image):
-    """Denoise an image (H, W) with noise of standard deviation 1."""
+def _run_bm3d(image, sigma_psd):
+    """Denoise an image (H, W) with noise of a deviation, or of a power spectrum."""
     import bm3d
 
     profile = bm3d.BM3DProfile()
     profile.num_threads = 1
-    return bm3d.bm3d(image, 1.0, profile)
+    return bm3d.bm3d(image, sigma_psd, profile)
 
 
-def _run_bmnd(image):
-    """Denoise an image (H, W) with noise of standard deviation 1."""
+def _run_bmnd(image, sigma_psd):
+    """Denoise an image (H, W) with noise of a deviation, or of a power spectrum."""
     import bmnd
 
     with _NUMBA, _threads_as_before():
-        return bmnd.bmnd(image, bmnd.BM3DProfile(), sigma=1.0)
+        return bmnd.bmnd(image, bmnd.BM3DProfile(), sigma_psd=sigma_psd)
 
 
 @contextmanager

@@ -24,7 +24,12 @@ def denoiser_registry():
     Notes
     -----
     ``vst-`` stands for variance stabilization around a method, ``paper`` for the
-    published schedule. ``bm3d`` and ``wavelet`` need the extra ``baselines``.
+    published schedule. ``bm3d`` and ``wavelet`` need the extra ``baselines``, ``bm4d``
+    the extra of its name.
+
+    ``temporal-mean``, ``temporal-median`` and ``bm4d`` are for stacks, whose axis 0 is
+    time or depth: the first two return a lone image as it is, the third denoises it as
+    a volume of one plane.
 
     A denoiser of your own joins by being put into the dict: anything with the ``fit``
     and ``transform`` of scikit-learn. For the command `n2d` to find it, a package
@@ -65,6 +70,9 @@ def denoiser_registry():
         "n2d-random": _factory("n2d.denoiser", "Noise2DetailDenoiser", init="random"),
         "n2d-paper": _factory("n2d.denoiser", "Noise2DetailDenoiser", solver="paper"),
         "zs-n2n-paper": _factory("n2d.baselines", "ZSN2NDenoiser", solver="paper"),
+        "temporal-mean": _factory("n2d.baselines", "TemporalMeanDenoiser"),
+        "temporal-median": _factory("n2d.baselines", "TemporalMedianDenoiser"),
+        "bm4d": _factory("n2d.baselines", "BM4DDenoiser"),
         "identity": _factory("n2d.baselines", "IdentityDenoiser"),
     }
     for entry in entry_points(group=_GROUP):

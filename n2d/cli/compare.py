@@ -54,9 +54,11 @@ def compare(
             f"(slower; an extra).  [default: {','.join(DEFAULT_METHODS)}]",
         ),
     ] = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.PixelRangeOption = None,
     plane: Annotated[
         int,
@@ -121,6 +123,8 @@ def compare(
                         axes=axes,
                         channels=channels,
                         channel_axis=channel_axis,
+                        series=series,
+                        nan=nan,
                     )
                     drawings = [_Drawing(case, plane, inset) for case in cases]
                 except Exception as error:  # one bad file must not stop the others

@@ -13,7 +13,7 @@ from n2d import __version__
 # Names in `n2d.denoiser_registry` of what `n2d denoise` can run.
 N2D_METHODS = ("n2d", "n2d-random", "n2d-paper")
 # Belong to a file or a machine, not into a search or its result.
-NOT_TUNABLE = {"channel_axis", "device", "precision", "verbose"}
+NOT_TUNABLE = {"channel_axis", "device", "verbose"}
 _KEYS = {"method", "parameters", "search", "version"}
 
 
@@ -146,7 +146,7 @@ def _refuse_unknown(path, found, known, kind):
 # of a denoiser are in the units of the image (sigma of BM3D) there is no default.
 _DEFAULTS = {
     # The default first: it stays where nothing is better for certain.
-    "n2d": {"strength": [1.0, 0.6, 0.8, 1.25, 1.6]},
+    "n2d": {"strength": [1.0, 0.6, 0.8, 1.25, 1.6, 2.0]},
     "n2d-random": {
         "max_iter": [100, 400],
         "downsampling_factors": [(), (2, 4)],

@@ -8,14 +8,8 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending
-
-
-class NotANumber(StrEnum):
-    """What `--nan` may be."""
-
-    refuse = "refuse"
-    mask = "mask"
+from n2d.cli.config import Precision
+from n2d.cli.reporting import FAILED, clean_ending, threads
 
 
 class DataType(StrEnum):
@@ -53,6 +47,7 @@ def denoise(
             help="A model from `n2d fit`, instead of a fit of each file.",
         ),
     ] = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     fit_per: Annotated[
@@ -80,17 +75,12 @@ def denoise(
             "hold, or float32, untouched.",
         ),
     ] = DataType.same,
-    nan: Annotated[
-        NotANumber,
-        typer.Option(
-            "--nan",
-            help="What becomes of pixels that are NaN or infinite: refuse the file, or "
-            "mask them: they stay, and the others are denoised without them.",
-        ),
-    ] = NotANumber.refuse,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = Precision.auto,
+    jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
         bool,
@@ -153,6 +143,7 @@ def denoise(
         parameters=parameters | {"verbose": 0},
         model=model,
         dtype=dtype,
+        series=series,
         axes=axes,
         channels=channels,
         fit_per=fit_per,
@@ -161,7 +152,7 @@ def denoise(
         overwrite=overwrite,
         resume=resume,
     )
-    with clean_ending(debug=debug):
+    with clean_ending(debug=debug), threads(jobs):
         batch = Batch(
             pairs,
             job,

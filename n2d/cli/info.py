@@ -52,6 +52,8 @@ def _installation():
 
     import torch
 
+    from n2d.core.device import settled_precision, usable_device
+
     def version(name):
         try:
             return metadata.version(name)
@@ -69,6 +71,7 @@ def _installation():
         ("processors", str(os.cpu_count())),
         ("threads", str(torch.get_num_threads())),
         ("devices", ", ".join(_devices(torch))),
+        ("precision", settled_precision(usable_device("auto"), "auto")),
     ]
     for name, value in rows:
         typer.echo(f"{name:<14}{value}")
@@ -97,6 +100,7 @@ def report(model):
     rows.append(("factors", factors or "none (stage 2 is off)"))
     n_weights = [sum(p.numel() for p in net.parameters()) for net in model.networks_]
     rows.append(("weights", " + ".join(f"{n:,}" for n in n_weights)))
+    rows.append(("precision", f"{model.precision_} on this machine"))
     rows.append(("parameters", _parameters(model)))
     return "\n".join(f"{name:<14}{text}" for name, text in rows)
 

@@ -34,9 +34,11 @@ def noise(
             "(needs Matplotlib).",
         ),
     ] = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
+    nan: options.NanOption = options.NotANumber.refuse,
     overwrite: options.OverwriteOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
@@ -67,6 +69,8 @@ def noise(
             axes=axes,
             channels=channels,
             channel_axis=channel_axis,
+            series=series,
+            nan=nan,
         )
         tell([n for n in notes if ": data range " not in n], quiet=quiet)
         found = [one for case in cases for one in _measured(case)]

@@ -1,11 +1,10 @@
 """The bundled demonstration: cells under a fluorescence microscope."""
 
-import operator
-
 import numpy as np
 from scipy import ndimage
 
 from n2d.datasets._draw import blob, curves, fractal_field, smooth_field, splat
+from n2d.datasets._shape import checked_shape
 
 
 def fluorescence_cells(shape=(256, 256), *, rng=0):
@@ -42,20 +41,13 @@ def fluorescence_cells(shape=(256, 256), *, rng=0):
     >>> clean.shape, clean.dtype
     ((256, 256), dtype('float32'))
     """
-    try:
-        height, width = (operator.index(n) for n in shape)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"shape must be two integers, (rows, columns), got {shape!r}"
-        ) from None
-    if min(height, width) < 1:
-        raise ValueError(f"shape must be at least 1 x 1, got {shape!r}")
+    height, width = checked_shape(shape)
     rng = np.random.default_rng(rng)
 
     # A margin is painted and cut off, so that structures run out of the picture.
     margin = 24
     canvas = (height + 2 * margin, width + 2 * margin)
-    centres = _spread(canvas, spacing=84, rng=rng)
+    centres = spread(canvas, max(1, round(canvas[0] * canvas[1] / 84**2)), rng)
     image = np.zeros(canvas)
     for centre in centres:
         image = np.maximum(image, draw_nucleus(canvas, centre, rng))
@@ -69,9 +61,8 @@ def fluorescence_cells(shape=(256, 256), *, rng=0):
     return np.minimum(image / 1.25, 1).astype(np.float32)
 
 
-def _spread(canvas, spacing, rng):
-    """Points about `spacing` apart: the best of several candidates, again and again."""
-    count = max(1, round(canvas[0] * canvas[1] / spacing**2))
+def spread(canvas, count, rng):
+    """Points far apart: the best of several candidates, again and again."""
     points = rng.uniform(0, 1, (1, 2)) * canvas
     for _ in range(count - 1):
         candidates = rng.uniform(0, 1, (20, 2)) * canvas

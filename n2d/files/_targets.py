@@ -74,8 +74,9 @@ def plan_outputs(inputs, output, *, overwrite=False):
 
 
 def _name_of_result(path):
-    """Return the name of an input; an image inside a Zarr gets the suffix it lacks."""
-    return "".join(name_in(path))
+    """Return the name of an input, with the suffix of what is written for it."""
+    name, suffix = name_in(path)
+    return name + (format_of(path).written_as or suffix)
 
 
 def expand_inputs(inputs, *, say=None):

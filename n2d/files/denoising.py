@@ -17,6 +17,7 @@ def denoise_file(
     source,
     target,
     *,
+    series=None,
     axes=None,
     channels="independent",
     channel_axis=None,
@@ -42,6 +43,8 @@ def denoise_file(
     target : str or os.PathLike
         The file to write; its suffix decides the format. Where that is the source's,
         metadata are kept.
+    series : int, optional
+        Which image, counted from 0, of a source that holds several different ones.
     axes : str, optional
         One letter for each axis of the source, such as ``"TCZYX"``: T time, C channels,
         Z depth, Y rows, X columns, S samples (RGB). By default what the file says.
@@ -135,6 +138,7 @@ def denoise_file(
         parameters=parameters,
         model=model,
         dtype=dtype,
+        series=series,
         axes=axes,
         channels=channels,
         fit_per=fit_per,

@@ -226,7 +226,11 @@ def _finished(
     """
     losses, stopped, measured = so_far
     intensities = _stabilizing(data_range, noise, scaled, places)
-    found = replace(_conditioned(prior, intensities, resources), strength=plan.strength)
+    found = replace(
+        _conditioned(prior, intensities, resources),
+        strength=plan.strength,
+        told=plan.noise is not None,
+    )
     parts = checked_parts(windows, plan.one_image)
     denoised = _denoised(found, parts, intensities, resources)
     verdicts = verdicts_on(parts, denoised, intensities, noise, measured, plan)

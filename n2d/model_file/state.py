@@ -31,6 +31,8 @@ from n2d.noise import NoiseModel, noise_from_json, noise_to_json
 from n2d.noise.told import models_of_channels
 
 _LARGEST_ALIGNMENT = 2**14
+# Sides of the image that a model is tried on.
+_SMALLEST_PROBE, _LARGEST_PROBE = 16, 64
 
 
 def describe(estimator):
@@ -135,6 +137,7 @@ def _describe_stages(stages):
         "kind": "prior",
         "weights": _pairs(stages.weights),
         "strength": float(stages.strength),
+        "told": bool(stages.told),
     }
 
 
@@ -201,8 +204,31 @@ def restore(make, document, tensors):
     fields.end()
     if tensors:
         raise fields.wrong("", f"without the tensor {min(tensors)[:80]!r}")
+    _refuse_not_finite(state["_stages"], state["_intensities"], n_channels)
     vars(estimator).update(state)
     return estimator
+
+
+def _refuse_not_finite(stages, intensities, n_channels):
+    """Raise where finite weights make something else than numbers of an image."""
+    if stages is None or stages.alignment > _LARGEST_PROBE:
+        return  # a larger one is checked when it is used, tile by tile
+    side = max(stages.alignment, _SMALLEST_PROBE)
+    noisy = np.random.default_rng(0).random((n_channels, side, side))
+    values = intensities.data_range[0] + intensities.span * noisy
+    intensities = intensities.of_shape((0, 0))
+    try:
+        with np.errstate(all="ignore"):
+            seen = torch.from_numpy(intensities.forward(values))
+            found = stages.estimates(seen[None]).stage3[0].numpy()
+            is_finite = np.isfinite(intensities.backward(found)).all()
+    except ArithmeticError:  # of Python's numbers
+        is_finite = False
+    if not is_finite:
+        raise ModelFileError(
+            "holds no usable model: its numbers make NaN or infinity of an image; fit "
+            "the model again"
+        )
 
 
 def _unfitted(make, fields, document):
@@ -350,6 +376,8 @@ def _stages(fields, tensors, state):
             torch.from_numpy(correlation).clone(),
             weights,
             strength=fields.number("strength", 0.0, 1e3),
+            # What was written before there was the difference, was all raised.
+            told=fields.has("told") and fields.choice("told", (False, True)),
         )
     if factors != state["downsampling_factors_"]:
         raise fields.wrong("", "stages of the factors that are mixed")

@@ -13,6 +13,9 @@ from n2d.noise.written import fields_of, model_of_fields
 #: Distances, in pixels, at which the correlation of the noise is kept.
 N_LAGS = 4
 
+# A spectrum has at least so much of white noise's power at every frequency.
+_LEAST_POWER = 0.01
+
 
 def _no_correlation() -> np.ndarray:
     return np.zeros((2, N_LAGS))
@@ -394,6 +397,45 @@ class NoiseModel:
             lags = self.diagonals[:, :3]
             found[2:, 1 : 1 + lags.shape[1]] = lags
         return found
+
+    def spectrum(self, shape) -> np.ndarray:
+        """Give the power spectrum of the noise, relative to that of white noise.
+
+        Parameters
+        ----------
+        shape : tuple of two int
+            Rows and columns of an image.
+
+        Returns
+        -------
+        spectrum : ndarray of float64, shape `shape`
+            Power at the frequencies of `numpy.fft.fft2`; above 0, of mean 1. Where the
+            correlation is known along the axes and diagonals alone, that between them
+            is the product along the axes.
+
+        Examples
+        --------
+        >>> from n2d.noise import NoiseModel
+        >>> rows = NoiseModel(1.0, correlation=[[0, 0], [0.5, 0]]).spectrum((4, 8))
+        >>> rows[0, [0, 4]].round(2).tolist()
+        [2.0, 0.01]
+        """
+        lags = [min(self.correlation.shape[1], (n - 1) // 2) for n in shape]
+        along = [
+            np.concatenate([[1.0], c[:n]])
+            for c, n in zip(self.correlation, lags, strict=True)
+        ]
+        known, steps = self.autocorrelation()[2:], np.arange(1, 1 + min(3, *lags))
+        found = np.zeros(shape)
+        for sign, diagonal in ((1, 0), (-1, 1)):
+            quadrant = np.outer(*along)
+            quadrant[steps, steps] = known[diagonal, steps]
+            y, x = np.ix_(np.arange(len(along[0])), sign * np.arange(len(along[1])))
+            found[y, x] = found[-y, -x] = quadrant
+        power = np.fft.fft2(found).real
+        # What is known of a few distances alone may not be a spectrum as it is.
+        power = np.maximum(power, _LEAST_POWER)
+        return power / power.mean()
 
     def reach(self, threshold=0.1) -> tuple[int, int]:
         """Tell how far apart pixels must be taken for their noise to be independent.

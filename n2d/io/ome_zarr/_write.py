@@ -12,6 +12,7 @@ from n2d.io._ledger import run_digest
 from n2d.io._pyramid import smaller
 from n2d.io.ome_zarr import _layout as layout
 from n2d.io.ome_zarr._bands import BandWriter
+from n2d.io.ome_zarr._proof import Witnessed, prove
 from n2d.io.ome_zarr._work_folder import WorkFolder
 
 MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
@@ -73,14 +74,12 @@ def create(
             _make(zarr, work.image, plan, dtype, attributes)
             work.finish(["made"])
         group = zarr.open_group(store=str(work.image), mode="r+")
-        levels = [group[str(i)] for i in range(len(plan.shapes))]
+        levels = [Witnessed(group[str(i)]) for i in range(len(plan.shapes))]
         yield ZarrTarget(levels[0], plan, work, dtype)
         _make_levels(levels, plan, work)
-        if os.path.lexists(target):
-            if not overwrite:
-                raise FileExistsError(17, "exists already", str(path))
-            os.rename(target, work.path / "replaced.zarr")
-        os.rename(work.image, target)
+        work.check_ours()
+        prove(zarr, work.image, target, levels)
+        work.publish(overwrite=overwrite)
 
 
 def _refuse_other_folders(target):
