@@ -186,8 +186,8 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(
         "--precision",
-        help="Compute in float32, or in bfloat16: twice as fast, off by 0.01 deviations "
-        "of the noise. auto: where the processor or GPU is made for it.",
+        help="Compute in float32, or in bfloat16: twice as fast, and off by 0.01 "
+        "deviations of the noise. auto: where the processor or GPU is made for it.",
     ),
 ]
 JobsOption = Annotated[
