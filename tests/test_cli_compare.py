@@ -323,16 +323,16 @@ def test_neither_a_file_nor_an_input_is_taken_for_the_folder(images, tmp_path):
     assert source.read_bytes() == before
 
 
-def test_without_matplotlib_the_extra_and_the_way_round_are_named(
+def test_without_matplotlib_there_are_tables_and_the_extra_is_named(
     images, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    result = run(images[0], *METHODS, "-o", tmp_path / "out")
-    assert result.exit_code == 1
+    result = run(images[0], *METHODS, "--figure", "-o", tmp_path / "out")
+    assert result.exit_code == 2
     assert "noise2detail[plot]" in result.stderr
-    assert "--no-figure" in result.stderr
-    result = run(images[0], *METHODS, "--no-figure", "-o", tmp_path / "out")
+    result = run(images[0], *METHODS, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
+    assert "noise2detail[plot]" in result.stderr
     assert sorted(os.listdir(tmp_path / "out")) == ["results.csv", "summary.md"]
 
 

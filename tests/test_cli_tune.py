@@ -332,7 +332,7 @@ def test_a_config_by_hand_needs_parameters_only(images, tmp_path):
         ('{"parameters": {}, "comment": ""}', "no key 'comment'"),
         ('{"parameters": {"iterations": 3}}', "no parameter 'iterations'; there are"),
         ('{"parameters": {"device": "cpu"}}', "no parameter 'device'"),
-        ('{"parameters": {}, "method": "tv"}', "for the method 'tv'"),
+        ('{"parameters": {}, "method": "tvv"}', "for the method 'tvv'"),
         ('{"parameters": {}, "method": ["n2d"]}', "for the method ['n2d']"),
         ('{"parameters": {"max_iter": 0}}', "max_iter must be"),
         ('{"parameters": {"max_iter": true}}', "max_iter must be"),

@@ -124,7 +124,7 @@ def test_a_target_of_no_format_is_refused_first(tmp_path, channels):
 def test_tune_fits_channels_as_denoise_does(tmp_path, channels):
     source, array = channels
     result = run("tune", source, "-o", tmp_path / "t.json", "--grid", "max_iter=1,2")
-    assert "2 channels independently: 2 fits, 2 planes" in result.stderr
+    assert "2 channels independently: 2 planes" in result.stderr
     assert "together" not in result.stderr
     found = json.loads((tmp_path / "t.json").read_text())["search"]["results"]
     for setting in found:

@@ -27,6 +27,9 @@ class DeviceIntensities:
     def __init__(self, intensities, device):
         self._device, self._places = device, intensities.places
         self._low, self._span = intensities.data_range[0], intensities.span
+        # What becomes of them depends on their neighbours: the processor looks at them.
+        self._have_hot_pixels = intensities.reach > 0
+        self._forward_there = intensities.forward
         self._channels = None
         if intensities.noise is not None:
             self._channels = [_Channel(n, device) for n in intensities.noise]
@@ -70,6 +73,10 @@ class DeviceIntensities:
         -------
         torch.Tensor of shape (C, h, w), float32
         """
+        if self._have_hot_pixels:
+            return torch.from_numpy(
+                self._forward_there(values.cpu().numpy(), top, left)
+            )
         return self._in_bands(self._forward, torch.float32, values, top=top, left=left)
 
     def _forward(self, values, top, left):

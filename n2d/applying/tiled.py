@@ -83,8 +83,10 @@ class TileDenoiser:
     def geometry(self):
         """The reach and the alignment, as `n2d.core.tiling.tiles` takes them."""
         found = self._all_stages
+        planes = (plane for plane in self.planes or () if plane is not None)
+        before = max(one.intensities.reach for one in (self, *planes))
         return {
-            "reach": max((stages.reach for stages in found), default=0),
+            "reach": max((stages.reach for stages in found), default=0) + before,
             "multiple": math.lcm(1, *(stages.alignment for stages in found)),
         }
 

@@ -39,6 +39,7 @@ def denoise(
         ),
     ],
     config: options.ConfigOption = None,
+    method: options.MethodOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -113,7 +114,7 @@ def denoise(
     Each file is denoised on its own, with a network that learns from nothing else.
     Every channel has a scale and a network of its own; its planes (Z, T) share them.
     """
-    parameters = options.estimator_parameters(context)
+    name, parameters = options.method_and_parameters(context)
     if resume and overwrite:
         raise typer.BadParameter(
             "--resume keeps results that are finished, --overwrite replaces them; give "
@@ -139,8 +140,10 @@ def denoise(
     from n2d.cli.progress import is_terminal
     from n2d.files._jobs import Job
 
+    is_own = name in options.N2D_METHODS
     job = Job(
-        parameters=parameters | {"verbose": 0},
+        parameters=parameters | ({"verbose": 0} if is_own else {}),
+        method=name,
         model=model,
         dtype=dtype,
         series=series,
@@ -174,7 +177,7 @@ def _is_folder_of_images(path):
 
 _OF_A_FIT = (
     "solver init noise strength max_iter factors detail_max_iter learning_rate "
-    "data_range seed fit_per"
+    "data_range seed fit_per method"
 ).split()
 
 

@@ -72,7 +72,7 @@ def noise(
             series=series,
             nan=nan,
         )
-        tell([n for n in notes if ": data range " not in n], quiet=quiet)
+        tell(notes, quiet=quiet)
         found = [one for case in cases for one in _measured(case)]
         for number, (model, values) in enumerate(found):
             if len(found) > 1:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from n2d.cli.config import ConfigError, Init, Precision, Solver, read_config, read_noise
+from n2d.cli.config import (
+    N2D_METHODS,
+    ConfigError,
+    Init,
+    Precision,
+    Solver,
+    read_config,
+    read_noise,
+)
 
 
 class Channels(StrEnum):
@@ -149,7 +157,7 @@ PixelRangeOption = Annotated[
         "--data-range",
         metavar="LOW HIGH",
         help="The smallest and largest value that the data could have, for PSNR and "
-        "SSIM.  [default: those of the type, for integer files]",
+        "SSIM.  [default: those of the type for 8 bits, else the clean image's own]",
     ),
 ]
 MappedRangeOption = Annotated[
@@ -166,7 +174,17 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Parameters from `n2d tune`; options given here go before them.",
+        help="Method and parameters from `n2d tune`; options given here go before "
+        "them.",
+    ),
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        metavar="NAME[:PARAMETER=VALUE,...]",
+        help="Another denoiser, as `n2d compare` names them: vst-nlm, gaussian:blur=2. "
+        "A wrong name lists all there are.  [default: n2d]",
     ),
 ]
 SeedOption = Annotated[
@@ -223,6 +241,12 @@ def check_data_range(data_range):
 # Options that are called otherwise than the estimator's parameters.
 _PARAMETERS = {"factors": "downsampling_factors", "seed": "random_state"}
 
+# Of n2d's own method; the others have theirs after the colon of --method.
+_OF_OWN_METHOD = (
+    "solver init noise strength max_iter factors detail_max_iter learning_rate "
+    "data_range"
+).split()
+
 
 def estimator_parameters(context):
     """Turn the options of a command into arguments of `n2d.Noise2DetailDenoiser`.
@@ -230,7 +254,68 @@ def estimator_parameters(context):
     Those that were given go before those of --config, and these before the defaults.
     What is left to the estimator is not among them.
     """
+    method, parameters = method_and_parameters(context)
+    if method not in N2D_METHODS:
+        raise typer.BadParameter(
+            f"is for the method {method!r}, and this command runs "
+            f"{', '.join(N2D_METHODS)} only.",
+            param_hint="--config",
+        )
+    return parameters
+
+
+def method_and_parameters(context):
+    """Turn the options of a command into the name of a denoiser and its parameters."""
     found = context.params
+    own = _own_parameters(found)
+    general = {"random_state": found["seed"], "device": found["device"]}
+    given = {
+        name
+        for name in found
+        if context.get_parameter_source(name).name == "COMMANDLINE"
+    }
+    method, chosen = "n2d", {}
+    if found.get("config") is not None:
+        try:
+            method, chosen = read_config(Path(found["config"]))
+        except ConfigError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
+    if found.get("method") is not None:
+        if found.get("config") is not None:
+            raise typer.BadParameter(
+                "--config names a method, too; give one of the two.",
+                param_hint="--method",
+            )
+        from n2d.files._methods import settled_method
+
+        try:
+            method, chosen = settled_method(found["method"])
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--method") from error
+    if method in N2D_METHODS:
+        given = {_PARAMETERS.get(name, name) for name in given}
+        return method, own | {k: v for k, v in chosen.items() if k not in given}
+    if unfit := [name for name in _OF_OWN_METHOD if name in given]:
+        name = unfit[0]
+        raise typer.BadParameter(
+            f"is an option of n2d itself, and {method} has its parameters in "
+            "--method NAME:PARAMETER=VALUE.",
+            param_hint=f"--{name.replace('_', '-')}",
+        )
+    from n2d.baselines import denoiser_registry
+
+    known = denoiser_registry()[method]()
+    known = known.get_params() if hasattr(known, "get_params") else {}
+    general = {
+        key: general[key.rpartition("__")[2]]
+        for key in known
+        if key.rpartition("__")[2] in general
+    }
+    return method, general | chosen
+
+
+def _own_parameters(found):
+    """What the options say, for `n2d.Noise2DetailDenoiser`."""
     rate = found.get("learning_rate")
     if rate is not None and not rate > 0:
         raise typer.BadParameter(
@@ -251,7 +336,7 @@ def estimator_parameters(context):
         "learning_rate": rate,
         "data_range": found.get("data_range"),
     }
-    parameters = {
+    return {
         "solver": str(found["solver"]),
         "init": str(found["init"]),
         **{name: value for name, value in chosen.items() if value is not None},
@@ -260,18 +345,6 @@ def estimator_parameters(context):
         "precision": str(found.get("precision", "auto")),
         "verbose": int(not found["quiet"]),
     }
-    if found.get("config") is not None:
-        try:
-            tuned = read_config(Path(found["config"]))
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
-        given = {
-            _PARAMETERS.get(name, name)
-            for name in found
-            if context.get_parameter_source(name).name == "COMMANDLINE"
-        }
-        parameters |= {k: v for k, v in tuned.items() if k not in given}
-    return parameters
 
 
 def _parse_noise(text):

@@ -10,6 +10,8 @@ import warnings
 import typer
 
 FAILED = 1
+# What comes first is left only for what is ahead by more than so many standard errors.
+SURELY = 2.0
 INTERRUPTED = 130  # as shells report a process that Ctrl-C has ended
 
 

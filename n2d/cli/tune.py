@@ -10,15 +10,13 @@ import typer
 from n2d.cli import options
 from n2d.cli.progress import counting
 from n2d.cli.reporting import (
+    SURELY,
     aligned,
     clean_ending,
     tell,
     threads,
     warnings_in_one_line,
 )
-
-# The default is left only for what is ahead by more than so many standard errors.
-_SURELY = 2.0
 
 
 def tune(
@@ -156,7 +154,7 @@ def _chosen(results):
         why = "nothing tried is better than the default" if best is default else None
         return best["parameters"], why
     ahead, error = best["score"] - default["score"], best["standard_error"]
-    if ahead > _SURELY * error:
+    if ahead > SURELY * error:
         return best["parameters"], None
     return default["parameters"], (
         f"nothing tried is better than the default for certain (ahead by {ahead:.4f} "

@@ -12,6 +12,7 @@ import numpy as np
 
 from n2d import __version__
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
+from n2d.files._methods import OWN_METHODS, WholePlanes
 from n2d.files._plan import Plane, plan_of
 from n2d.files._words import count, describe_file
 from n2d.images import convert
@@ -43,7 +44,9 @@ class Job:
     Attributes
     ----------
     parameters : dict
-        Keyword arguments of `n2d.Noise2DetailDenoiser`.
+        Keyword arguments of `n2d.Noise2DetailDenoiser`, or of another `method`.
+    method : str
+        The denoiser's name in `n2d.denoiser_registry`.
     model : path-like or None
         A fitted denoiser's file, that is used instead of fitting.
     dtype : str
@@ -57,6 +60,7 @@ class Job:
     """
 
     parameters: dict
+    method: str = "n2d"
     model: Any = None
     dtype: str = "same"
     series: int | None = None
@@ -85,6 +89,7 @@ class Job:
                 for k, v in sorted((self.parameters | told).items())
                 if k not in left_out
             },
+            "method": self.method,
             "model": model,
             "dtype": str(self.dtype),
             "series": self.series,
@@ -97,8 +102,15 @@ class Job:
         }
 
     @property
+    def is_own(self):
+        """Whether it is n2d's own method, which goes tile by tile."""
+        return self.method in OWN_METHODS
+
+    @property
     def told(self):
-        """What is told about the noise, in words that follow those of the plan."""
+        """What is told about method and noise, in words that follow the plan's."""
+        if not self.is_own:
+            return f"; by {self.method}"
         noise = self.parameters.get("noise", "auto")
         if isinstance(noise, str):
             return ""
@@ -326,6 +338,7 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
                 data.shape,
                 plan.channel_axis,
                 result,
+                in_bands=job.is_own,
             )
         ]
         todo = [piece for piece in pieces if not result.is_finished(piece.place)]
@@ -338,21 +351,21 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
         denoiser = _fitted(
             data, gaps, learned, plan.channel_axis, job, parameters, progress
         )
-        if job.model is None:
+        if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
             _denoise_some(data, gaps, some, result, denoiser, job, progress, outcome)
 
 
-def _pieces(plane, number, shape, channel_axis, result):
+def _pieces(plane, number, shape, channel_axis, result, *, in_bands):
     """Split a large plane into bands of rows, where those can be finished singly."""
     place = _whole(plane, shape)
     image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
     if channel_axis is not None:
         del image_axes[channel_axis]
     n_rows, n_columns = (shape[axis] for axis in image_axes)
-    bands = result.band_rows(image_axes[0])
+    bands = result.band_rows(image_axes[0]) if in_bands else None
     if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
         return [_Piece(plane, number, place)]
     height = bands * max(1, _BAND // bands)
@@ -409,7 +422,10 @@ def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
 
     if job.model is not None:
         return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
-    denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
+    if job.is_own:
+        denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
+    else:
+        denoiser = WholePlanes(job.method, parameters, channel_axis)
     sources = [plane_of(data, gaps, plane.key) for plane in planes]
     return denoiser.fit(sources, callback=progress.fitting)
 

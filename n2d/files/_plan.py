@@ -174,8 +174,8 @@ def plan_planes(
     >>> len(plan.fits), plan.n_planes, plan.channel_axis
     (2, 122, None)
     >>> plan.description
-    '2 channels independently; 61 Z planes each, denoised in 2-D with one shared fit \
-per channel: 2 fits, 122 planes'
+    '2 channels independently; 61 Z planes each, plane by plane, the noise measured \
+for each channel: 122 planes'
     """
     together = _together(axes, shape, channels, channel_axis)
     plane_axes = _plane_axes(axes, shape, together)
@@ -271,25 +271,23 @@ def _describe(
     n_channels = int(np.prod([shape[i] for i in own], dtype=int))
     if own:
         parts.append(f"{count(n_channels, 'channel')} independently")
-    n_fits = len(plan.fits)
     if series:
         sizes = [f"{shape[i]} {_NAMES.get(axes[i], axes[i])}" for i in series]
         each = " each" if n_channels > 1 else ""
-        text = f"{' x '.join(sizes)}{each}, denoised in 2-D with "
+        text = f"{' x '.join(sizes)}{each}, plane by plane, "
         if model is not None:
-            text += f"the model {model}"
+            text += f"with the model {model}"
         elif fit_per == "plane":
-            text += "a fit of its own for each"
+            text += "the noise of each measured on its own"
         elif fit_per == "file" or n_channels == 1:
-            text += "one shared fit"
+            text += "the noise measured on all together"
         else:
-            text += "one shared fit per channel"
+            text += "the noise measured for each channel"
         parts.append(text)
     elif fit_per == "file" and n_channels > 1 and model is None:
-        parts.append("one shared fit")
+        parts.append("the noise measured on all together")
     elif model is not None:
         parts.append(f"with the model {model}")
-    planes = count(plan.n_planes, "plane")
-    if model is None:
-        planes = f"{count(n_fits, 'fit')}, {planes}"
-    return f"{'; '.join(parts)}: {planes}" if parts else planes
+    if plan.n_planes == 1:
+        return "; ".join(parts) or "one image"
+    return ": ".join(filter(None, ("; ".join(parts), count(plan.n_planes, "plane"))))

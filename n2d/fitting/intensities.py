@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from n2d.noise import (
+    HOT_PIXEL_REACH,
     channel_correlation,
+    hot_pixels,
     stabilize,
     undo_correlation,
     unstabilize,
+    without_hot_pixels,
 )
 
 # Channels that are less correlated than this are left alone.
@@ -27,8 +30,10 @@ class Intensities:
     """One map for all pixels of all images, settled in `fit`.
 
     Values are scaled to [0, 1]; then, where the noise is known, its variance is made 1
-    everywhere and the channels are rotated to decorrelated ones, which keeps the noise
-    white across channels.
+    everywhere, hot and dead pixels, if the noise has such defects, are replaced by what
+    is around them, and the channels are rotated to decorrelated ones, which keeps the
+    noise white across channels. What becomes of a pixel depends on those around it, no
+    farther than `reach`.
 
     Parameters
     ----------
@@ -59,6 +64,16 @@ class Intensities:
         low, high = self.data_range
         return (high - low) or 1.0
 
+    @property
+    def reach(self):
+        """How far away a pixel can change what becomes of another."""
+        return HOT_PIXEL_REACH if any(self._have_hot_pixels()) else 0
+
+    def _have_hot_pixels(self):
+        """For every channel, whether some of its pixels say nothing."""
+        defects = [model.defects for model in self.noise or ()]
+        return [found is not None and found.hot > 0 for found in defects]
+
     def of_shape(self, shape, top=0, left=0):
         """Intensities for an image of a shape (h, w): places are of one shape only.
 
@@ -73,6 +88,27 @@ class Intensities:
 
         `top` and `left` say where in the image they are.
         """
+        values = self._even(values, top, left)
+        for c, have in enumerate(self._have_hot_pixels()):
+            if have:
+                values[c] = without_hot_pixels(values[c], hot_pixels(values[c]))
+        if self.rotation is not None:
+            values = np.tensordot(self.rotation, values, axes=1)
+        return values.astype(np.float32)
+
+    def known(self, values, denoised, top=0, left=0):
+        """Pixel values (C, h, w) of an image, denoised where they say nothing."""
+        have = self._have_hot_pixels()
+        if not any(have):
+            return values
+        even, values = self._even(values, top, left), values.copy()
+        for c in np.flatnonzero(have):
+            hot = hot_pixels(even[c])
+            values[c][hot] = denoised[c][hot]
+        return values
+
+    def _even(self, values, top, left):
+        """Pixel values (C, h, w) with noise of deviation 1 everywhere."""
         values = (values - self.data_range[0]) / self.span
         if self.places is not None:
             part = (top, left, *values.shape[1:])
@@ -86,9 +122,7 @@ class Intensities:
             )
         if self.places is not None:
             values = values / np.stack([p.levels(*part) for p in self.places])
-        if self.rotation is not None:
-            values = np.tensordot(self.rotation, values, axes=1)
-        return values.astype(np.float32)
+        return values
 
     def backward(self, values, top=0, left=0):
         """Map denoised values (C, h, w) back to pixel values, as float64.

@@ -402,7 +402,10 @@ def _keeping_the_mean(parts, denoised, intensities):
     The unbiased inverse keeps means only where the noise is of the kind it assumes;
     pulses of a photomultiplier, or a detector that clips, are not.
     """
-    before = sum(part.values.sum(axis=(1, 2)) for part in parts)
+    before = sum(
+        intensities.known(values, estimate, top, left).sum(axis=(1, 2))
+        for (values, top, left, _), estimate in zip(parts, denoised, strict=True)
+    )
     after = sum(values.sum(axis=(1, 2)) for values in denoised)
     n_pixels = sum(part.values[0].size for part in parts)
     return replace(intensities, shift=(before - after) / n_pixels)

@@ -38,6 +38,7 @@ def verdicts_on(parts, denoised, intensities, noise, measured, plan):
             pattern = low + span * np.stack(
                 [places.pattern(*part) for places in intensities.places]
             )
+        noisy = intensities.known(noisy, estimate, top, left)
         pair = [(values - pattern) / span for values in (noisy, estimate)]
         groups.setdefault(0 if plan.one_image else window, []).append(pair)
     return tuple(

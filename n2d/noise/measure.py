@@ -10,10 +10,16 @@ import numpy as np
 from n2d.noise import reader
 from n2d.noise.blocks import as_windows, sample_blocks
 from n2d.noise.defects import Defects, without_defects
+from n2d.noise.hot_pixels import (
+    hot_pixels,
+    share_of_hot_pixels,
+    without_hot_pixels,
+)
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
 from n2d.noise.painted import painted_over
 from n2d.noise.spectrum import REACH, block_basis, cosine_power, fit_spectrum
+from n2d.noise.stabilize import stabilize
 from n2d.noise.variance import fit_curve
 
 # Of the blocks of one intensity, the share that is taken for flat at least, and how
@@ -143,20 +149,31 @@ def estimate_noise(image) -> NoiseModel:
         return NoiseModel(level=0.0, offset=low)
     blocks = sample_blocks(windows)
     if blocks is not None and painted_over(blocks).any():
-        defects = Defects()  # areas that repeat would be taken for a lattice
+        # Areas that repeat would be taken for a lattice.
+        cleaned, defects = windows, Defects()
     else:
-        windows, defects = without_defects(windows)
-    low = min(float(window.min()) for window in windows)
-    high = max(float(window.max()) for window in windows)
+        cleaned, defects = without_defects(windows)
+    low = min(float(window.min()) for window in cleaned)
+    high = max(float(window.max()) for window in cleaned)
     if low == high:
         return NoiseModel(level=0.0, offset=low, defects=defects)
-    blocks = sample_blocks(windows)
+    blocks = sample_blocks(cleaned)
     if blocks is None:
-        return NoiseModel(level=_level_of_differences(windows), offset=low)
+        return NoiseModel(level=_level_of_differences(cleaned), offset=low)
     # The fit works on an image of unit range around zero: no unit is special.
     scale = high - low
     blocks = (blocks - low) / scale
-    return replace(_measure(blocks).rescaled(scale, low), defects=defects)
+    noise = _measure(blocks).rescaled(scale, low)
+    if not noise.level > 0:
+        return replace(noise, defects=replace(defects, hot=0.0))
+    stabilized = [stabilize(window, noise) for window in windows]
+    hot = share_of_hot_pixels(stabilized)
+    if hot and not defects.hot:
+        # They were too few to be seen before the noise was known.
+        masks = map(hot_pixels, stabilized)
+        known = list(map(without_hot_pixels, windows, masks))
+        return replace(estimate_noise(known), defects=replace(defects, hot=hot))
+    return replace(noise, defects=replace(defects, hot=hot))
 
 
 def _level_of_differences(windows: list[np.ndarray]) -> float:

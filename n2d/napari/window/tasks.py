@@ -5,13 +5,14 @@ import time
 from functools import partial
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from n2d.core.progress import Cancelled
 from n2d.napari.work import Watch
 
 # How long a window that is closed waits for a computation to notice.
 _PATIENCE = 30.0
+_FETCH_MS = 50
 
 
 class Tasks(QObject):
@@ -31,6 +32,12 @@ class Tasks(QObject):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._current = self._next = None
+        # What a thread says is left here and fetched: it may outlive the window, and
+        # to call into a window that has gone ends the program.
+        self._latest = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(_FETCH_MS)
+        self._timer.timeout.connect(self._fetch)
         self._stop = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
@@ -77,8 +84,10 @@ class Tasks(QObject):
         self._next = None
         self._stop = stop = threading.Event()
         self._idle.clear()
-        watch = Watch(partial(_emit, self.progressed), stop.is_set, total)
+        self._latest = latest = [None]
+        watch = Watch(partial(_leave, latest), stop.is_set, total)
         self._current = done, failed, stop
+        self._timer.start()
         self.start_time = time.monotonic()
         worker = create_worker(
             _outcome_of, function, watch, self._idle, _ignore_errors=True
@@ -87,8 +96,14 @@ class Tasks(QObject):
         self.changed.emit(True)
         worker.start()
 
+    def _fetch(self):
+        said, self._latest[0] = self._latest[0], None
+        if said is not None:
+            self.progressed.emit(*said)
+
     def _ended(self, outcome):
         kind, value = outcome
+        self._timer.stop()
         done, failed, stop = self._current
         self._current = None
         if self._next is not None:
@@ -103,12 +118,9 @@ class Tasks(QObject):
             done(value)
 
 
-def _emit(signal, share, text):
-    """Report, unless the window has gone meanwhile."""
-    try:
-        signal.emit(share, text)
-    except RuntimeError:
-        raise Cancelled("the window is closed") from None
+def _leave(latest, share, text):
+    """Leave what a thread says where the window fetches it."""
+    latest[0] = share, text
 
 
 def _outcome_of(function, watch, idle):
