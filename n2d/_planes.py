@@ -165,7 +165,11 @@ class PlaneByPlane:
 
     def _tile_denoiser(self):
         return TileDenoiser(
-            self._stages, self._intensities, self._planes, self.precision
+            self._stages,
+            self._intensities,
+            self._planes,
+            "independent" if self._stages is None else self.stack,
+            self.precision,
         )
 
     def __getstate__(self):

@@ -25,6 +25,15 @@ def plan_of(denoiser):
         If parameters do not go together.
     """
     if _starts_from_prior(denoiser):
+        if denoiser.stack != "independent" and denoiser.detail_max_iter not in (
+            "auto",
+            0,
+        ):
+            raise ValueError(
+                f"stack={denoiser.stack!r} averages planes before they are denoised, "
+                "and stage 3 learns from single ones; set detail_max_iter=0, or "
+                "stack='independent'"
+            )
         return PriorPlan(
             denoiser.hidden_channels,
             strength=denoiser.strength,
@@ -39,6 +48,11 @@ def plan_of(denoiser):
         raise ValueError(
             f"strength={denoiser.strength} is for the network that was trained "
             "beforehand; with solver='paper' or init='random' it must be 1"
+        )
+    if denoiser.stack != "independent":
+        raise ValueError(
+            f"stack={denoiser.stack!r} is for the network that was trained beforehand; "
+            "with solver='paper' or init='random' it must be 'independent'"
         )
     if not isinstance(denoiser.noise, str):
         raise ValueError(

@@ -14,6 +14,7 @@ from n2d._planes import PlaneByPlane
 from n2d._plans import plan_of, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
+from n2d._suits import detail_of, warn_unless_suits
 from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
@@ -67,6 +68,14 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
+    stack : {"independent", "time", "depth"}, default="independent"
+        What the images of a stack, or of a list, are to each other. ``"independent"``:
+        nothing. ``"time"``: frames one after another; what shows the same in up to 3
+        frames before and after, in its place or moved by up to 15 pixels, is averaged
+        before it is denoised. ``"depth"``: planes one above another, up to 2 to either
+        side, without motion. Where neighbours differ, a plane stands alone: a cut, a
+        flash, a plane with other noise. Never guessed. For synthetic weights; anything
+        but ``"independent"`` is an error with others, and with stage 3.
     hidden_channels : int, default=48
         Channels of the hidden layers of the networks that are trained on the image.
         There are synthetic weights for 48.
@@ -142,7 +151,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     precision_ : {"float32", "bfloat16"}
         What `transform` computes in on this machine.
     input_fingerprint_ : dict
-        What `fit` saw: "n_images", "shape", "dtype", "sha256" of the pixels it read.
+        What `fit` saw: "n_images", "shape", "dtype", "sha256" of the pixels it read,
+        and "detail", how fine detail compares with the noise there.
     n_features_in_ : int
         Length of the second axis of X in `fit`; later inputs may have any size.
 
@@ -193,6 +203,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         init="auto",
         noise="auto",
         strength=1.0,
+        stack="independent",
         hidden_channels=48,
         max_iter="auto",
         downsampling_factors="auto",
@@ -209,6 +220,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.init = init
         self.noise = noise
         self.strength = strength
+        self.stack = stack
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
         self.downsampling_factors = downsampling_factors
@@ -306,6 +318,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.input_fingerprint_ = input_fingerprint(images, windows)
         self.data_range_ = data_range
         self.noise_ = self._noise_in_units(fitted)
+        self.input_fingerprint_["detail"] = detail_of(windows, self.noise_)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
         whole = are_whole(images, windows) or bool(fitted.planes)
@@ -424,6 +437,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
                 self._tile_denoiser(), X, names, self.channel_axis, self.device, region
             )
         else:
+            if region is None and out is None and self._planes is None:
+                warn_unless_suits(self, images)
             results = self._results(images, names, region, out, callback)
         return tuple(results) if return_std else results[0]
 

@@ -11,6 +11,7 @@ def denoise_noise2detail(
     init="auto",
     noise="auto",
     strength=1.0,
+    stack="independent",
     hidden_channels=48,
     max_iter="auto",
     downsampling_factors="auto",
@@ -44,6 +45,9 @@ def denoise_noise2detail(
         `image`, or an `n2d.noise.NoiseModel`; a sequence has one for every channel.
     strength : float, default=1.0
         Above 1 the result is smoother, below 1 it keeps more.
+    stack : {"independent", "time", "depth"}, default="independent"
+        What the images of a stack are to each other; neighbours in time or depth are
+        used where they show the same.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
@@ -104,6 +108,7 @@ def denoise_noise2detail(
         init=init,
         noise=noise,
         strength=strength,
+        stack=stack,
         hidden_channels=hidden_channels,
         max_iter=max_iter,
         downsampling_factors=downsampling_factors,

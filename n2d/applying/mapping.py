@@ -25,7 +25,7 @@ class DeviceIntensities:
     """
 
     def __init__(self, intensities, device):
-        self._device, self._places = device, intensities.places
+        self.device, self._places = device, intensities.places
         self._low, self._span = intensities.data_range[0], intensities.span
         # What becomes of them depends on their neighbours: the processor looks at them.
         self._have_hot_pixels = intensities.reach > 0
@@ -41,11 +41,11 @@ class DeviceIntensities:
             self._shift = self._tensor(intensities.shift)[:, None, None]
 
     def _tensor(self, values):
-        return torch.as_tensor(values, dtype=torch.float64).to(self._device)
+        return torch.as_tensor(values, dtype=torch.float64).to(self.device)
 
     def _in_bands(self, function, dtype, *maps, top, left):
         """Apply a function of pixels and their place, band by band on a CPU."""
-        if self._device.type != "cpu":
+        if self.device.type != "cpu":
             return function(*maps, top, left).to(dtype)
         height, width = maps[0].shape[1:]
         rows = max(1, _BAND_PIXELS // max(1, width))
@@ -117,7 +117,7 @@ class DeviceIntensities:
             values = torch.tensordot(self._back, values, dims=1)
         values = self._scaled(values, top, left)
         if self._places is not None:
-            values = values + self._of_places("pattern", values, top, left)
+            values = values + self._of_places("scene", values, top, left)
         values = self._low + self._span * values
         return values if self._shift is None else values + self._shift
 

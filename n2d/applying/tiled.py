@@ -64,6 +64,8 @@ class TileDenoiser:
     planes : sequence of Plane of `n2d.fitting.planes` or None, optional
         For every image of a stack its own stages and intensities, with its shape; None
         in the place of one that has those of all.
+    stack : {"independent", "time", "depth"}, default="independent"
+        What images have to do with each other; see `n2d.applying.neighbours`.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         What the prior network is computed in.
     """
@@ -71,6 +73,7 @@ class TileDenoiser:
     stages: object
     intensities: object
     planes: tuple | None = None
+    stack: str = "independent"
     precision: str = "auto"
 
     @property
@@ -119,11 +122,14 @@ class TileDenoiser:
         -------
         TileDenoiser
         """
-        plane = None if i is None else self.planes[i]
-        if plane is None or plane.shape != tuple(shape):
-            plane = self
+        plane = self.plane_of(i, shape) or self
         intensities = plane.intensities.of_shape(shape, top, left)
         return replace(self, stages=plane.stages, intensities=intensities, planes=None)
+
+    def plane_of(self, i, shape, *_):
+        """Return what is known of one image alone, or None; see `of_image`."""
+        plane = None if i is None else self.planes[i]
+        return None if plane is None or plane.shape != tuple(shape) else plane
 
     def estimates(self, values, tile, device, names=("stage3",), dtype=np.float64):
         """Denoise a tile.
@@ -147,34 +153,57 @@ class TileDenoiser:
         list of ndarray of shape (C, tile.height, tile.width)
             The estimates that were named, in the units of `values`.
         """
-        # Where there is no float64, intensities are mapped by the processor.
-        maps_on = torch.device("cpu") if device.type == "mps" else device
-        maps = DeviceIntensities(self.intensities, maps_on)
-        noisy = maps.forward(moved(values, maps_on), *tile.window[:2])
-        noisy = noisy[None].to(device)
-        if self.stages is None:
-            factors = {name: noisy for name in names if isinstance(name, int)}
-            found = Estimates(noisy, factors, noisy, noisy)
-        else:
-            asked = {"return_error": True} if STANDARD_ERROR in names else {}
-            trained = isinstance(self.stages, TrainedStages)
-            with computing_in(device, "float32" if trained else self.precision):
-                # each (1, C, h, w)
-                found = self.stages.estimates(noisy, tile.halo, **asked)
+        _, found = self.seen_and_found(values, tile, device, names)
         kind = torch.float32 if dtype == np.float32 else torch.float64
+        maps = self._maps(device)
         seen = {**vars(found), **found.stage2_factors}
 
         def in_units(name):
             if name == STANDARD_ERROR and self.stages is None:  # it is left alone
-                return torch.zeros((noisy.shape[1], tile.height, tile.width))
+                n_channels = found.stage3.shape[1]
+                return torch.zeros((n_channels, tile.height, tile.width))
             back = maps.backward
             cut = [seen["stage3" if name == STANDARD_ERROR else name]]
             if name == STANDARD_ERROR:
                 back, cut = maps.backward_error, [seen["error"], *cut]
-            cut = [tile.crop(each[0]).to(maps_on) for each in cut]
+            cut = [tile.crop(each[0]).to(maps.device) for each in cut]
             return back(*cut, tile.top, tile.left, dtype=kind)
 
         return [in_units(name).cpu().numpy() for name in names]
+
+    def seen_and_found(self, values, tile, device, names):
+        """What the stages see of a tile's window, and make of it, each (1, C, h, w).
+
+        Parameters
+        ----------
+        values, tile, device, names
+            As for `estimates`.
+
+        Returns
+        -------
+        noisy : Tensor
+            Stabilised.
+        found : Estimates
+            Of the stages.
+        """
+        maps = self._maps(device)
+        noisy = maps.forward(moved(values, maps.device), *tile.window[:2])
+        noisy = noisy[None].to(device)
+        if self.stages is None:
+            factors = {name: noisy for name in names if isinstance(name, int)}
+            return noisy, Estimates(noisy, factors, noisy, noisy)
+        asked = {"return_error": True} if STANDARD_ERROR in names else {}
+        with self._computing(device):
+            return noisy, self.stages.estimates(noisy, tile.halo, **asked)
+
+    def _maps(self, device):
+        # Where there is no float64, intensities are mapped by the processor.
+        maps_on = torch.device("cpu") if device.type == "mps" else device
+        return DeviceIntensities(self.intensities, maps_on)
+
+    def _computing(self, device):
+        trained = isinstance(self.stages, TrainedStages)
+        return computing_in(device, "float32" if trained else self.precision)
 
     def check_knows_error(self):
         """Raise where the stages do not say how far off their result is.

@@ -15,13 +15,22 @@ class Batch:
     """A run over pairs of files; ``into_folder`` keeps a list of what is finished."""
 
     def __init__(
-        self, pairs, job, *, into_folder, quiet, show_progress, as_json, debug
+        self,
+        pairs,
+        job,
+        *,
+        into_folder,
+        quiet,
+        show_progress,
+        as_json,
+        debug,
+        left_out=(),
     ):
         self._pairs, self._job = pairs, job
         self._keeps_list = into_folder or job.resume
         self._quiet, self._debug = quiet, debug
         self._progress = RunProgress(len(pairs), show_progress)
-        self._as_json = as_json
+        self._as_json, self._left_out = as_json, left_out
         self._counts = {_DONE: 0, _SKIPPED: 0, _FAILED: 0}
         self._failures = []
 
@@ -111,6 +120,9 @@ class Batch:
                 **self._counts,
                 "not_finished": open_ones,
                 "interrupted": interrupted,
+                "left_out": [
+                    {"path": str(path), "why": why} for path, why in self._left_out
+                ],
                 "seconds": round(seconds, 3),
             }
         )
@@ -119,6 +131,8 @@ class Batch:
         rows = [*self._counts.items()]
         if open_ones:
             rows.append(("not finished", open_ones))
+        if self._left_out:
+            rows.append(("left out, as listed above", len(self._left_out)))
         lines = [f"{count:>7,} {state}" for state, count in rows]
         for source, text in self._failures:
             why = text.removeprefix(f"{source}: ")

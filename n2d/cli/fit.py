@@ -27,6 +27,7 @@ def fit(
             "--output", "-o", metavar="MODEL.n2d", help="Where the model goes."
         ),
     ],
+    recursive: options.RecursiveOption = False,
     config: options.ConfigOption = None,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
@@ -60,9 +61,11 @@ def fit(
     from n2d.files._targets import PlanError, expand_inputs
 
     try:
-        images = expand_inputs(images)
+        found = expand_inputs(images, recursive=recursive)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint="IMAGES") from error
+    images = found.paths
+    tell([f"note: {line}" for line in found.lines()])
 
     with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d.cli.info import report
@@ -107,6 +110,7 @@ def _planes(paths, series, nan, how, *, quiet):
             ]
             tell([f"{path}: {describe_file(image, plan.axes)}"], quiet=quiet)
             tell([f"note: {path}: {note}" for note in image.notes])
+            tell([f"warning: {path}: {text}" for text in plan.cautions])
         axis = plan.channel_axis
         kind = axis, None if axis is None else found[0].shape[axis]
         if first is None:

@@ -125,6 +125,12 @@ ChannelAxisOption = Annotated[
         "[default: what the file says]",
     ),
 ]
+RecursiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--recursive", "-r", help="Go into folders in folders; results keep theirs."
+    ),
+]
 SeriesOption = Annotated[
     int | None,
     typer.Option(
@@ -248,6 +254,12 @@ _OF_OWN_METHOD = (
 ).split()
 
 
+def option_of(parameter):
+    """Return the option that a parameter of the estimator is given by."""
+    names = {parameter: option for option, parameter in _PARAMETERS.items()}
+    return f"--{names.get(parameter, parameter).replace('_', '-')}"
+
+
 def estimator_parameters(context):
     """Turn the options of a command into arguments of `n2d.Noise2DetailDenoiser`.
 
@@ -298,7 +310,7 @@ def method_and_parameters(context):
     if unfit := [name for name in _OF_OWN_METHOD if name in given]:
         name = unfit[0]
         raise typer.BadParameter(
-            f"is an option of n2d itself, and {method} has its parameters in "
+            f"this is an option of n2d itself; {method} has its parameters in "
             "--method NAME:PARAMETER=VALUE.",
             param_hint=f"--{name.replace('_', '-')}",
         )

@@ -38,9 +38,9 @@ def complain(message, *, debug=False):
 
 
 def tell(notes, *, quiet=False):
-    """Print lines to stderr; of a quiet run only those that begin with "note: "."""
+    """Print lines to stderr; of a quiet run only notes and warnings."""
     for note in notes:
-        if not quiet or note.startswith("note: "):
+        if not quiet or note.startswith(("note: ", "warning: ")):
             typer.echo(note, err=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from n2d import __version__
+from n2d.files._checks import tell_misfit
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._methods import OWN_METHODS, WholePlanes
 from n2d.files._plan import Plane, plan_of
@@ -232,6 +233,12 @@ def carry_out(job, source, target, *, listed, say, progress):
     if job.resume:
         if is_result_of(target, run_key):
             return DenoisedFile(skipped=True)
+        difference = format_of(target).difference(target, run_key)
+        if difference:
+            raise FileExistsError(
+                f"{target}: is the result of another run; what differs: {difference}; "
+                "repeat the command of that run, or replace it with --overwrite"
+            )
         with contextlib.suppress(OSError):
             remove_leftovers(target)
     with open_image(source, job.series) as image:
@@ -283,8 +290,11 @@ def carry_out(job, source, target, *, listed, say, progress):
             say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
+            for text in plan.cautions:
+                outcome.notes.append(f"{source}: {text}")
+                say(f"warning: {source}: {text}", always=True)
             gaps = gaps_of(image, plan, job.nan)
-            _denoise(image.data, gaps, result, plan, job, progress, outcome)
+            _denoise(image.data, gaps, result, plan, job, progress, outcome, say)
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
@@ -321,7 +331,7 @@ class _Piece:
     share: float = 1.0
 
 
-def _denoise(data, gaps, result, plan, job, progress, outcome):
+def _denoise(data, gaps, result, plan, job, progress, outcome, say):
     from n2d._trust import worst_of_fits
 
     progress.begin(plan.n_planes)
@@ -351,6 +361,9 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
         denoiser = _fitted(
             data, gaps, learned, plan.channel_axis, job, parameters, progress
         )
+        if job.model is not None:
+            sources = [plane_of(data, gaps, plane.key) for plane in learned]
+            outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
         if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)

@@ -48,8 +48,8 @@ class Intensities:
         Added to the pixel values on the way back.
     places : tuple of Places, optional
         What is known of the places of one image, for every channel, in units of the
-        scaled image: stripes and waves, which are no noise and come back as they are,
-        and how much noise there is where.
+        scaled image: stripes and waves, which come back as they are where they are no
+        noise, and how much noise there is where.
     """
 
     data_range: tuple
@@ -134,7 +134,7 @@ class Intensities:
         values = self._scaled(values, top, left)
         if self.places is not None:
             part = (top, left, *values.shape[1:])
-            values = values + np.stack([p.pattern(*part) for p in self.places])
+            values = values + np.stack([p.scene(*part) for p in self.places])
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
 

@@ -1,7 +1,5 @@
 """What a fit says of its own result, from what was removed of the windows it read."""
 
-import numpy as np
-
 from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
 
@@ -31,15 +29,13 @@ def verdicts_on(parts, denoised, intensities, noise, measured, plan):
     low, span = intensities.data_range[0], intensities.span
     groups = {}
     for (noisy, top, left, window), estimate in zip(parts, denoised, strict=True):
-        # What stays in its place is no noise, and has no contrast either.
-        pattern = low
-        if intensities.places is not None:
-            part = (top, left, *noisy.shape[1:])
-            pattern = low + span * np.stack(
-                [places.pattern(*part) for places in intensities.places]
-            )
         noisy = intensities.known(noisy, estimate, top, left)
-        pair = [(values - pattern) / span for values in (noisy, estimate)]
+        pair = [(values - low) / span for values in (noisy, estimate)]
+        # What stays in its place is no noise, and has no contrast either.
+        for places, before, after in zip(intensities.places or (), *pair, strict=False):
+            part = (top, left, *before.shape)
+            before -= places.pattern(*part)
+            after -= places.scene(*part)
         groups.setdefault(0 if plan.one_image else window, []).append(pair)
     return tuple(
         worst_of(
@@ -50,12 +46,18 @@ def verdicts_on(parts, denoised, intensities, noise, measured, plan):
                     noise[c],
                     strength=plan.strength,
                     measured=measured[c],
+                    stripes_go=_stripes_go(intensities.places, c),
                 )
                 for c in range(len(noise))
             ]
         )
         for group in groups.values()
     )
+
+
+def _stripes_go(places, channel):
+    """Whether offsets of rows, and of columns, are taken out of a channel."""
+    return (False, False) if places is None else places[channel].stripes
 
 
 def verdict_on_nothing_removed(windows):

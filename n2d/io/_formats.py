@@ -59,6 +59,9 @@ class Format(Protocol):
     def is_result_of(self, path, run_key):
         """Whether a file is the whole result of a run."""
 
+    def difference(self, path, run_key):
+        """Say how the run that made a file differs from another, or ""."""
+
 
 class WholeFile:
     """A format whose files are written in one go, by a module for its library.
@@ -185,6 +188,10 @@ class WholeFile:
     def is_result_of(self, path, run_key):
         """Whether the list beside a file says it is the result of a run."""
         return FinishedFiles(path).has(run_key)
+
+    def difference(self, path, run_key):
+        """Say how the run that made a file differs; see `Format`."""
+        return FinishedFiles(path).difference(run_key)
 
 
 FORMATS = (

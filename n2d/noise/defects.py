@@ -38,7 +38,8 @@ _SMALLEST_SIDE = 96
 # Row offsets are stripes if their deviation is so many times what noise explains.
 _STRIPES = 3.0
 _RUN = 16  # pixels
-_STRIPE_BLUR = 3.0  # pixels; slower changes are the scene
+#: Pixels; what changes more slowly from line to line is the scene.
+STRIPE_BLUR = 3.0
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _without_stripes(image, axis):
     lines = np.moveaxis(np.asarray(image, np.float64), axis, 0)
     steps = np.median(np.diff(lines, axis=0), axis=1)
     offsets = np.concatenate([[0], np.cumsum(steps)])
-    offsets = offsets - ndimage.gaussian_filter1d(offsets, _STRIPE_BLUR)
+    offsets = offsets - ndimage.gaussian_filter1d(offsets, STRIPE_BLUR)
     # The same with every second run of columns negative, runs longer than noise is
     # correlated: stripes cancel, and what is left is what noise alone does.
     signs = 1 - 2 * (np.arange(lines.shape[1]) // _RUN % 2)

@@ -465,12 +465,12 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
             ratio.partition(kept - 1, axis=0)
             result[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
     texture = np.maximum(rough_power - flat_power, 0)
-    spectrum, covariance = fit_spectrum(flat_power, texture, basis)
+    spectrum, covariance, stain = fit_spectrum(flat_power, texture, basis)
 
     # The variance by intensity, at frequencies with much noise and little texture.
     total = flat_power[basis.used].mean()
     weights = basis.used * spectrum / (spectrum + 0.2)
-    weights /= (1 + 10 * texture / (spectrum * total)) ** 2
+    weights /= (1 + 10 * np.maximum(texture / (spectrum * total), stain)) ** 2
     found = []
     for chosen_by, measured in halves:
         score = _weighted(power, _average(chosen_by, spectrum)) / variance

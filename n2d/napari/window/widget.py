@@ -1,5 +1,6 @@
 """The dock widget: a tab for a layer, a tab for folders."""
 
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from n2d.napari.window.folder_tab import FolderTab
@@ -26,12 +27,13 @@ class DenoiseWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(tabs)
-        # Whoever closes the window in the middle leaves nothing behind.
+        # With the viewer, all goes without a word; computations end first.
         running = (self.image_tab.tasks, self.folder_tab.tasks)
         self.destroyed.connect(lambda: [tasks.close() for tasks in running])
 
-    def closeEvent(self, event):
-        """Stop what runs; Qt calls this."""
-        self.image_tab.tasks.close()
-        self.folder_tab.tasks.close()
-        super().closeEvent(event)
+    def event(self, event):
+        """Leave nothing behind when the window is taken away; Qt calls this."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.image_tab.close_up()
+            self.folder_tab.tasks.close()
+        return super().event(event)
