@@ -321,7 +321,7 @@ def test_the_window_closed_in_the_middle_leaves_nothing_behind(opened, qtbot):
     viewer, tab = busy(opened, qtbot)
     tasks = tab.tasks
     viewer.window.remove_dock_widget("all")
-    qtbot.waitUntil(tasks._idle.is_set, timeout=WAIT)
+    qtbot.waitUntil(tasks.ending.idle.is_set, timeout=WAIT)
     assert names(viewer) == ["x", "x [1]"]
 
 

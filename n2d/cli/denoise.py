@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending
+from n2d.cli.config import Precision
+from n2d.cli.reporting import FAILED, clean_ending, threads
 
 
 class DataType(StrEnum):
@@ -80,6 +81,8 @@ def denoise(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = Precision.auto,
+    jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
         bool,
@@ -160,7 +163,7 @@ def denoise(
         overwrite=overwrite,
         resume=resume,
     )
-    with clean_ending(debug=debug):
+    with clean_ending(debug=debug), threads(jobs):
         try:
             if _says_how(context):
                 check_job(job)

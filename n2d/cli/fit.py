@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
+from n2d.cli.config import Precision
+from n2d.cli.reporting import clean_ending, tell, threads, warnings_in_one_line
 
 
 def fit(
@@ -44,6 +45,8 @@ def fit(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = Precision.auto,
+    jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
@@ -63,7 +66,7 @@ def fit(
     images = found.paths
     tell([f"note: {line}" for line in found.lines()])
 
-    with clean_ending(debug=debug), warnings_in_one_line():
+    with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d.cli.info import report
         from n2d.io import check_target
 

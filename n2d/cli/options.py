@@ -11,6 +11,7 @@ from n2d.cli.config import (
     N2D_METHODS,
     ConfigError,
     Init,
+    Precision,
     Solver,
     read_config,
     read_noise,
@@ -214,6 +215,24 @@ SeedOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")
 ]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Compute in float32, or in bfloat16: twice as fast, and off by 0.01 "
+        "deviations of the noise. auto: where the processor or GPU is made for it.",
+    ),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        help="Threads to compute with.  [default: OMP_NUM_THREADS, or the processors]",
+    ),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist.")
 ]
@@ -344,6 +363,7 @@ def _own_parameters(found):
         **{name: value for name, value in chosen.items() if value is not None},
         "random_state": found["seed"],
         "device": found["device"],
+        "precision": str(found.get("precision", "auto")),
         "verbose": int(not found["quiet"]),
     }
 

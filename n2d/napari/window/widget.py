@@ -1,5 +1,9 @@
 """The dock widget: a tab for a layer, a tab for folders."""
 
+import threading
+import weakref
+from importlib import import_module
+
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
@@ -27,9 +31,12 @@ class DenoiseWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(tabs)
-        # With the viewer, all goes without a word; computations end first.
-        running = (self.image_tab.tasks, self.folder_tab.tasks)
-        self.destroyed.connect(lambda: [tasks.close() for tasks in running])
+        # With the viewer all goes without a word, by Qt or by Python: computations end.
+        ends = weakref.finalize(
+            self, _close, self.image_tab.tasks.ending, self.folder_tab.tasks.ending
+        )
+        self.destroyed.connect(ends)
+        threading.Thread(target=_warm_up, name="n2d imports", daemon=True).start()
 
     def event(self, event):
         """Leave nothing behind when the window is taken away; Qt calls this."""
@@ -37,3 +44,13 @@ class DenoiseWidget(QWidget):
             self.image_tab.close_up()
             self.folder_tab.tasks.close()
         return super().event(event)
+
+
+def _close(*endings):
+    for ending in endings:
+        ending.close()
+
+
+def _warm_up():
+    """Import what takes a few seconds while the user looks at the window."""
+    import_module("n2d.denoiser")
