@@ -56,7 +56,7 @@ def denoise(
         options.FitPer,
         typer.Option(
             "--fit-per",
-            help="What shares scale and network: nothing (plane), the Z and T planes "
+            help="What is measured together: each plane on its own, the Z and T planes "
             "of a channel, or all planes of a file.",
         ),
     ] = options.FitPer.channel,
@@ -112,8 +112,9 @@ def denoise(
 ):
     """Denoise image files without training data.
 
-    Each file is denoised on its own, with a network that learns from nothing else.
-    Every channel has a scale and a network of its own; its planes (Z, T) share them.
+    The noise of each file is measured, for each channel on its own and for its planes
+    (Z, T) together; then a small network that ships with n2d removes it. The result
+    has the axes, the data type and the metadata of the input.
     """
     name, parameters = options.method_and_parameters(context)
     if resume and overwrite:

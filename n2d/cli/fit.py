@@ -53,9 +53,8 @@ def fit(
 ):
     """Learn from images, for n2d denoise --model.
 
-    All images share one fit: one measured noise, one scale, one set of weights. Says
-    what was measured, and writes a file that holds no pixels and runs no code. Large
-    files are read in parts.
+    The noise is measured on all images together. Says what was measured, and writes a
+    file that holds no pixels and runs no code. Large files are read in parts.
     """
     parameters = options.estimator_parameters(context)
     from n2d.files._targets import PlanError, expand_inputs
