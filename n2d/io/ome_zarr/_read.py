@@ -1,14 +1,16 @@
 """OME-Zarr 0.1 to 0.5, and Zarr arrays without its metadata: reading, with zarr."""
 
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import LazyArray
-from n2d.io._limits import check_size
+from n2d.io._limits import check_part, check_size
 from n2d.io._units import unit_name
+from n2d.io.ome_zarr._store import Guard, guarded_store
 from n2d.io.ome_zarr._write import import_zarr
 
 _LETTERS = {"time": "T", "channel": "C"}
@@ -19,7 +21,7 @@ def read(path):
     zarr = import_zarr()
     if not Path(path).is_dir():
         raise ImageFileError(f"{path}: is no folder, as a Zarr is")
-    node = zarr.open(store=str(path), mode="r")
+    node = zarr.open(store=guarded_store()(str(path)), mode="r")
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or ()
         axes = _plain_axes(names, node.ndim)
@@ -73,9 +75,12 @@ def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
         raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
     stored = _stored_bytes(folder, enough=np.prod(array.shape, dtype=object))
     check_size(path, array.shape, dtype, stored=stored, whole=False)
-    for part in (array.chunks, array.shards):
-        if part is not None:
-            check_size(path, part, dtype)
+    check_part(
+        path, array.chunks, dtype, whole=array.shape, stored=stored, name="chunk"
+    )
+    if array.shards is not None:
+        check_size(path, array.shards, dtype)
+    array.store_path.store.guard = Guard(array)
     metadata |= {
         "chunks": dict(zip(axes, array.chunks, strict=True)),
         "compressors": tuple(array.compressors),
@@ -116,7 +121,8 @@ def _stored_bytes(folder, enough):
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            total += os.path.getsize(os.path.join(place, name))
+            found = os.lstat(os.path.join(place, name))
+            total += found.st_size if stat.S_ISREG(found.st_mode) else 0
         if total > enough:
             break
     return total
