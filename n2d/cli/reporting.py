@@ -16,7 +16,8 @@ INTERRUPTED = 130  # as shells report a process that Ctrl-C has ended
 def one_line(error):
     """Return an exception as one line of text."""
     if isinstance(error, MemoryError):
-        return f"out of memory: {error}".rstrip(": ")
+        text = " ".join(str(error).split())
+        return f"out of memory: {text or 'close other programs, or use less at once'}"
     if isinstance(error, FileExistsError) and error.filename:
         return f"{error.filename}: exists already; --overwrite replaces it"
     if isinstance(error, OSError) and error.strerror:

@@ -323,12 +323,14 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
         # There is nothing to learn from planes without a value, nor to denoise in them.
         learned = [p for p in planes if gaps is None or gaps.has_values(p.key)]
         learned = learned or planes[:1]
+        # By identity: there may be a hundred thousand of them.
+        numbers = {id(plane): i for i, plane in enumerate(learned)}
         pieces = [
             piece
             for plane in planes
             for piece in _pieces(
                 plane,
-                learned.index(plane) if plane in learned else 0,
+                numbers.get(id(plane), 0),
                 data.shape,
                 plan.channel_axis,
                 result,

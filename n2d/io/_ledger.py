@@ -10,8 +10,11 @@ import json
 import os
 from pathlib import Path
 
+from n2d.io._limits import check_regular
+
 _NAME = ".n2d-finished.jsonl"
 _ENDS = 2**16
+_LONGEST_LINE = 2**20
 
 
 class Ledger:
@@ -30,11 +33,19 @@ class Ledger:
 
     def read(self):
         """Return the object of every whole line, None for damaged ones."""
+        return list(self._lines())
+
+    def _lines(self):
         try:
-            content = self.path.read_bytes()
+            check_regular(self.path)
+            with open(self.path, "rb") as file:
+                while line := file.readline(_LONGEST_LINE):
+                    if line.endswith(b"\n"):
+                        yield self._parsed(line)
+                    elif len(line) == _LONGEST_LINE:  # the rest of it is damaged, too
+                        yield None
         except OSError:
-            return []
-        return [self._parsed(line) for line in content[: _whole(content)].splitlines()]
+            return
 
     def _parsed(self, line):
         try:

@@ -18,7 +18,7 @@ _MOST_PER_BYTE = 5000
 # What is decoded in one go, such as a tile, may be so large, or the file has that much:
 # noise shrinks to a half or a fifth, and a page of zeros among others does no harm.
 _LARGEST_PART, _MOST_PER_BYTE_OF_A_PART = 2**27, 32
-# Text beside the pixels, and planes. A plane takes some hundred bytes in lists.
+# Text beside the pixels, and planes: lists of them.
 LARGEST_TEXT = 2**26
 MOST_PLANES = 2**20
 

@@ -45,7 +45,9 @@ def declared_pixels(data):
             right, lower, left, upper = struct.unpack_from(">4I", head, 8)
             return right - left, lower - upper
         if head[4:8] == b"jP  ":
-            return _jpeg_2000_file(data)
+            # The box of the header may say something else than the codestream.
+            place = bytes(data[: 2**16]).find(b"\xff\x4f\xff\x51")
+            return declared_pixels(data[place:]) if place > 0 else None
         if head[:8] == b"\x89PNG\r\n\x1a\n":
             return struct.unpack_from(">2I", head, 16)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -79,14 +81,6 @@ def _jpeg(data):
             return width, height
         place += 2 + struct.unpack_from(">H", data, place + 2)[0]
     return None
-
-
-def _jpeg_2000_file(data):
-    place = bytes(data[: 2**16]).find(b"ihdr")
-    if place < 0:
-        return None
-    height, width = struct.unpack_from(">2I", data, place + 4)
-    return width, height
 
 
 def _webp(head):

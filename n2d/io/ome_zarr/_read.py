@@ -80,7 +80,7 @@ def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
     )
     if array.shards is not None:
         check_size(path, array.shards, dtype)
-    array.store_path.store.guard = Guard(array)
+    array.store_path.store.guard = Guard(array, path)
     metadata |= {
         "chunks": dict(zip(axes, array.chunks, strict=True)),
         "compressors": tuple(array.compressors),

@@ -100,6 +100,8 @@ class Guard:
     ----------
     array : zarr.Array
         The array.
+    path : path-like
+        What it was opened as, for messages.
 
     Raises
     ------
@@ -107,7 +109,8 @@ class Guard:
         If its chunks are compressed in a way that cannot be looked into.
     """
 
-    def __init__(self, array):
+    def __init__(self, array, path):
+        self._path = path
         itemsize = np.dtype(array.dtype).itemsize
         self._limit = 2 * int(np.prod(array.chunks, dtype=object)) * itemsize + _SLACK
         outer = array.shards or array.chunks
@@ -118,16 +121,18 @@ class Guard:
             codecs = [metadata.compressor, *(metadata.filters or ())]
             kinds = [codec.codec_id for codec in codecs if codec is not None]
         else:
-            kinds = self._kinds([codec.to_dict() for codec in metadata.codecs], array)
+            kinds = self._kinds(
+                [codec.to_dict() for codec in metadata.codecs], array, path
+            )
         known = [kind for kind in kinds if kind in _KINDS]
         if len(known) > 1:
             raise ImageFileError(
-                f"{array.store_path}: its chunks are compressed several times "
+                f"{path}: its chunks are compressed several times "
                 f"({', '.join(known)}), which is not read; save it compressed once"
             )
         self._kind = _KINDS[known[0]] if known else None
 
-    def _kinds(self, codecs, array):
+    def _kinds(self, codecs, array, path):
         """Return the names of the codecs that make bytes of bytes, of inner chunks."""
         names = [codec["name"] for codec in codecs]
         if "sharding_indexed" not in names:
@@ -136,7 +141,7 @@ class Guard:
         index = [codec["name"] for codec in inner["index_codecs"]]
         if len(names) > 1 or index not in (["bytes"], ["bytes", "crc32c"]):
             raise ImageFileError(
-                f"{array.store_path}: its shards are compressed as a whole, or in "
+                f"{path}: its shards are compressed as a whole, or in "
                 "another order than usual, which is not read"
             )
         endian = inner["index_codecs"][0].get("configuration", {}).get("endian")
@@ -149,9 +154,7 @@ class Guard:
         self._n_inner = int(np.prod([-(-a // b) for a, b in ratios], dtype=object))
         kinds = [codec["name"].removeprefix("numcodecs.") for codec in inner["codecs"]]
         if "sharding_indexed" in kinds:
-            raise ImageFileError(
-                f"{array.store_path}: has shards in its shards, which is not read"
-            )
+            raise ImageFileError(f"{path}: has shards in its shards, which is not read")
         return kinds
 
     def look(self, key, content, *, whole):
@@ -177,8 +180,8 @@ class Guard:
         parts = [data] if self._index is None or not whole else self._inner(data)
         if any(is_larger(self._kind, part, self._limit) for part in parts):
             raise ImageFileError(
-                f"chunk {key}: is damaged, its {len(data):,} bytes would become more "
-                f"than {self._limit:,}"
+                f"{self._path}: is damaged, the {len(data):,} bytes of its chunk {key} "
+                f"would become more than {self._limit:,}"
             )
 
     def _inner(self, data):

@@ -9,6 +9,7 @@ import numpy as np
 
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import run_digest
+from n2d.io._limits import read_text
 from n2d.io._pyramid import smaller
 from n2d.io.ome_zarr import _layout as layout
 from n2d.io.ome_zarr._bands import BandWriter
@@ -40,7 +41,7 @@ def cannot_hold(dtype, axes, shape, *, suffix):
 def made_by(path):
     """Return the digest of the run that made an OME-Zarr, or None."""
     try:
-        content = json.loads(Path(path, "zarr.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(Path(path, "zarr.json")))
         return str(content["attributes"]["n2d"]["run"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

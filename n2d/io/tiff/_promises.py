@@ -1,5 +1,6 @@
 """What a TIFF promises, looked at before room is taken for it."""
 
+import importlib.util
 import math
 import os
 import xml.etree.ElementTree as ElementTree
@@ -144,11 +145,7 @@ def check_data(path, page, data):
 
 
 def _has_imagecodecs():
-    try:
-        import imagecodecs  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("imagecodecs") is not None
 
 
 def check_pages(path, pages):
