@@ -29,17 +29,20 @@ import csv
 import itertools
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
 from data_sets import DATA_SETS, cropped, data_set_folder
+from hard_cases import hard_cases
 from machine import describe_machine
 from scipy.ndimage import convolve, gaussian_filter
 from scipy.stats import spearmanr
 
 import n2d
+from n2d.cli.config import default_grid
 from n2d.metrics import psnr
-from n2d.model_selection import self_supervised_score
+from n2d.model_selection import judge as judge_by_score
 from n2d.noise import discount_texture, estimate_noise
 
 SIDE = 256
@@ -69,25 +72,18 @@ IMAGES = {
     ],
 }
 
-# init, max_iter, downsampling_factors, detail_max_iter
-SETTINGS = [
-    ("synthetic", 1, (), 0),
-    ("synthetic", 3, (), 0),
-    ("synthetic", 3, (2, 4), 0),
-    ("synthetic", 3, (), 100),
-    ("synthetic", 3, (), 400),
-    *(
-        ("random", *rest)
-        for rest in itertools.product((50, 400), ((), (2, 4)), (0, 100, 400))
-    ),
-]
+# What `n2d tune` tries, the default first.
+STRENGTHS = default_grid("n2d")["strength"]
 
-# Without the published schedules, which take a quarter of an hour each.
+# max_iter, downsampling_factors, detail_max_iter of the random start
+SETTINGS = list(itertools.product((50, 400), ((), (2, 4)), (0, 100, 400)))
+
+# The default first. Without the published schedules, which take a quarter of an hour.
 DENOISERS = [
-    *("identity", "gaussian", "median", "bilateral", "tv", "vst-tv", "wavelet"),
+    *("n2d", "identity", "gaussian", "median", "bilateral", "tv", "vst-tv", "wavelet"),
     *("vst-wavelet", "nlm", "vst-nlm", "bm3d", "vst-bm3d", "zs-n2n", "n2d-random"),
-    "n2d",
 ]
+KINDS = ("strengths", "denoisers", "settings")
 
 
 def candidates_of(denoiser, noisy, denoised):
@@ -137,6 +133,15 @@ def _held_out(transform, noisy, reach):
     return np.mean(errors)
 
 
+def cases_of(data, name):
+    """Yield the cases of a set."""
+    if name == "hard":
+        yield from hard_cases(data)
+        return
+    for set_name, case_name in IMAGES[name]:
+        yield find_case(data, set_name, case_name)
+
+
 def find_case(data, name, case_name):
     """Return a case, cropped."""
     folder, data_set = data_set_folder(data, name), DATA_SETS[name]
@@ -147,14 +152,20 @@ def find_case(data, name, case_name):
     return cropped(next(case for case in cases if case.name == case_name), SIDE)
 
 
-def contestants():
+def contestants(kinds, without=()):
     """Yield (what is chosen among, name, unfitted denoiser)."""
-    for init, max_iter, factors, detail in SETTINGS:
+    for strength in STRENGTHS if "strengths" in kinds else ():
+        yield (
+            "strengths",
+            f"strength {strength:g}",
+            n2d.Noise2DetailDenoiser(strength=strength, random_state=0),
+        )
+    for max_iter, factors, detail in SETTINGS if "settings" in kinds else ():
         yield (
             "settings",
-            f"{init} {max_iter} {factors} {detail}",
+            f"random {max_iter} {factors} {detail}",
             n2d.Noise2DetailDenoiser(
-                init=init,
+                init="random",
                 max_iter=max_iter,
                 downsampling_factors=factors,
                 detail_max_iter=detail,
@@ -162,7 +173,9 @@ def contestants():
             ),
         )
     registry = n2d.denoiser_registry()
-    for name in DENOISERS:
+    for name in DENOISERS if "denoisers" in kinds else ():
+        if name in without:
+            continue
         seed = {"random_state": 0} if "n2" in name else {}
         yield "denoisers", name, registry[name](**seed)
 
@@ -171,7 +184,9 @@ def fitted(denoiser, image, path):
     """Fit, or take from the cache, a denoiser."""
     if path is not None and path.exists():
         return pickle.loads(path.read_bytes())
-    denoiser.fit(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", n2d.NoiseWarning)
+        denoiser.fit(image)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps(denoiser))
@@ -183,58 +198,79 @@ def judge(case, kind, name, denoiser, *, all_candidates):
     noisy, clean = (np.asarray(a, float) for a in (case.noisy, case.clean))
     denoised = denoiser.transform(case.noisy).astype(float)
     slope, intercept = np.polyfit(clean.ravel(), noisy.ravel(), 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", n2d.NoiseWarning)
+        judgement = judge_by_score(denoiser, case.noisy)
     row = {
         "case": case.name,
         "kind": kind,
         "name": name,
         "psnr": psnr(clean, denoised, case.data_range),
         "drift-free PSNR": psnr(slope * clean + intercept, denoised, case.data_range),
-        "score": self_supervised_score(denoiser, case.noisy),
+        "score": judgement.score,
     }
     if all_candidates:
         row |= candidates_of(denoiser, noisy, denoised)
-    return row
+    return row, judgement
 
 
 def losses(rows, judges):
-    """{judge: [(loss in dB, rank correlation, the chosen one) per case]}."""
+    """{judge: [(loss in dB, rank correlation, the chosen one) per case]}.
+
+    Without a score, nothing is chosen: the loss is NaN, and the default stays.
+    """
     found = {judge: [] for judge in judges}
     for case in dict.fromkeys(row["case"] for row in rows):
         here = [row for row in rows if row["case"] == case]
         truth = np.array([row["psnr"] for row in here])
         for judge in judges:
             values = np.array([row[judge] for row in here])
-            chosen = int(np.argmax(values))
-            rank = spearmanr(values, truth).statistic
+            if np.isnan(values).all():
+                found[judge].append((np.nan, np.nan, 0))
+                continue
+            chosen = int(np.nanargmax(values))
+            rank = spearmanr(values, truth, nan_policy="omit").statistic
             found[judge].append((truth.max() - truth[chosen], rank, chosen))
     return found
+
+
+# As `n2d tune` and `n2d compare` choose: the default, where nothing is surely better.
+_RULE = "score, beyond chance"
+_NO_JUDGES = ("case", "kind", "name", "psnr", "standard error")
 
 
 def summary(rows, kind):
     """Tables in Markdown of what was chosen, and at what loss."""
     rows = [row for row in rows if row["kind"] == kind]
     cases = list(dict.fromkeys(row["case"] for row in rows))
-    judges = [name for name in rows[0] if name not in ("case", "kind", "name", "psnr")]
+    judges = [name for name in rows[0] if name not in _NO_JUDGES]
     found = losses(rows, judges)
     header = ["judged by", "mean loss (dB)", "worst (dB)", "Spearman", *cases]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    for judge in sorted(judges, key=lambda name: np.mean([x[0] for x in found[name]])):
+    for judge in sorted(
+        judges, key=lambda name: np.nanmean([x[0] for x in found[name]])
+    ):
         loss, rank, _ = (np.array(x) for x in zip(*found[judge], strict=True))
-        cells = [f"{a:.2f} ({b:+.2f})" for a, b in zip(loss, rank, strict=True)]
-        means = [f"{loss.mean():.3f}", f"{loss.max():.2f}", f"{rank.mean():.2f}"]
+        cells = [
+            "cannot tell" if np.isnan(a) else f"{a:.2f} ({b:+.2f})"
+            for a, b in zip(loss, rank, strict=True)
+        ]
+        means = [np.nanmean(loss), np.nanmax(loss), np.nanmean(rank)]
+        means = [f"{x:.{n}f}" for x, n in zip(means, (3, 2, 2), strict=True)]
         lines.append([judge, *means, *cells])
     chosen = [
-        ["case", "spread (dB)", "best by PSNR", "PSNR", "chosen by score", "PSNR"]
+        ["case", "spread (dB)", "best by PSNR", "PSNR", f"chosen by {_RULE}", "PSNR"]
     ]
     chosen.append(["---", "---:", "---", "---:", "---", "---:"])
-    for case, (_, _, index) in zip(cases, found["score"], strict=True):
+    for case, (loss, _, index) in zip(cases, found[_RULE], strict=True):
         here = [row for row in rows if row["case"] == case]
         best = max(here, key=lambda row: row["psnr"])
         spread = best["psnr"] - min(row["psnr"] for row in here)
         chosen.append(
             [
                 *(case, f"{spread:.1f}", f"`{best['name']}`", f"{best['psnr']:.2f}"),
-                *(f"`{here[index]['name']}`", f"{here[index]['psnr']:.2f}"),
+                f"`{here[index]['name']}`" + " (cannot tell)" * bool(np.isnan(loss)),
+                f"{here[index]['psnr']:.2f}",
             ]
         )
     tables = [
@@ -248,20 +284,31 @@ def summary(rows, kind):
 def run(arguments, name):
     """Judge all contestants on the images of a set, and write the tables."""
     rows = []
-    for set_name, case_name in IMAGES[name]:
-        case = find_case(arguments.data, set_name, case_name)
-        for kind, contestant, denoiser in contestants():
-            path = arguments.cache and arguments.cache / case_name / f"{contestant}.pkl"
+    for case in cases_of(arguments.data, name):
+        defaults = {}
+        for kind, contestant, denoiser in contestants(
+            arguments.among, arguments.without
+        ):
+            path = arguments.cache and arguments.cache / case.name / f"{contestant}.pkl"
             denoiser = fitted(denoiser, case.noisy, path)
-            row = judge(
+            row, judgement = judge(
                 case,
                 kind,
                 contestant,
                 denoiser,
                 all_candidates=not arguments.score_alone,
             )
+            default = defaults.setdefault(kind, judgement)
+            row["standard error"] = judgement.standard_error(default)
+            ahead = row["score"] - default.score - 2 * row["standard error"]
+            row[_RULE] = 0.0 if default is judgement else ahead
+            if np.isnan(row["score"]):
+                row[_RULE] = np.nan
             rows.append(row)
-            print(f"{case.name} {contestant}: {row['psnr']:.2f} dB, {row['score']:.3f}")
+            print(
+                f"{case.name} {contestant}: {row['psnr']:.2f} dB, {row['score']:.3f}",
+                flush=True,
+            )
     arguments.output.mkdir(parents=True, exist_ok=True)
     with (arguments.output / f"{name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
@@ -275,9 +322,11 @@ def run(arguments, name):
         f"Made with `benchmarks/choosing.py --set {name}`, n2d {n2d.__version__}, on: "
         f"{describe_machine(arguments.threads)}. Loss: PSNR of the best minus PSNR of "
         "the chosen, in dB, and in brackets the rank correlation with PSNR. `score` is "
-        "`self_supervised_score`; the script says what the others are.",
-        summary(rows, "settings"),
-        summary(rows, "denoisers"),
+        f"`self_supervised_score`, `{_RULE}` the same, where the first one, the "
+        "default, is kept unless another is ahead by more than two standard errors of "
+        "the difference; the script says what the others are. Where the noise is not "
+        "known well enough, the score cannot tell, and the default is kept.",
+        *(summary(rows, kind) for kind in arguments.among),
     ]
     (arguments.output / f"{name}.md").write_text("\n\n".join(text) + "\n")
 
@@ -292,7 +341,11 @@ def main():
         default=os.environ.get("N2D_DATA"),
         help="folder with the sets (default: the environment variable N2D_DATA)",
     )
-    parser.add_argument("--set", nargs="+", choices=IMAGES, default=["main"])
+    parser.add_argument("--set", nargs="+", choices=[*IMAGES, "hard"], default=["main"])
+    parser.add_argument("--among", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument(
+        "--without", nargs="+", default=(), help="denoisers to leave out, such as bm3d"
+    )
     parser.add_argument(
         "--cache", type=Path, help="folder for fitted denoisers (default: none is kept)"
     )

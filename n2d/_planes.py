@@ -1,6 +1,8 @@
 """What a denoiser knows of single images of a stack, and how it is applied to them."""
 
 import copy
+import math
+from dataclasses import replace
 
 from n2d.applying.tiled import TileDenoiser
 from n2d.fitting.planes import noise_in_units
@@ -83,6 +85,59 @@ class PlaneByPlane:
         models = tuple(model.rescaled(span, low) for model in models)
         every.noise_ = models[0] if self.channel_axis is None else models
         return every
+
+    def at_strength(self, strength):
+        """Give a denoiser of the same fit that smooths more, or less.
+
+        For a slider: what `fit` has measured stays. `fit` with that `strength` gives
+        the same result up to a constant, since it keeps the mean of the images, and
+        judges it anew (`trust_`).
+
+        Parameters
+        ----------
+        strength : float
+            As the parameter; above 0.
+
+        Returns
+        -------
+        Noise2DetailDenoiser
+            It shares the networks with this one.
+
+        Raises
+        ------
+        ValueError
+            If `strength` is not above 0, or the weights were not trained beforehand.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> noisy = np.random.default_rng(0).normal(100, 10, (64, 64))
+        >>> denoiser = Noise2DetailDenoiser(random_state=0).fit(noisy)
+        >>> weak = denoiser.at_strength(0.3).transform(noisy)
+        >>> bool(weak.std() > denoiser.transform(noisy).std())
+        True
+        """
+        strength = float(strength)
+        if not (strength > 0 and math.isfinite(strength)):
+            raise ValueError(f"strength must be a number above 0, got {strength}")
+        stages = [s for s in self._all_stages if not hasattr(s, "strength")]
+        if stages:
+            raise ValueError(
+                "strength is for the network that was trained beforehand, not for one "
+                "that was trained on the image"
+            )
+
+        def at(stages):
+            return stages and replace(stages, strength=strength)
+
+        another = self._another()
+        another.strength = strength
+        another._stages = at(self._stages)
+        another._planes = self._planes and tuple(
+            plane and plane._replace(stages=at(plane.stages)) for plane in self._planes
+        )
+        return another
 
     def _another(self):
         """A copy that shares all; by `copy` the networks would be copied, too."""

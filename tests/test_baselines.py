@@ -259,9 +259,7 @@ def test_both_backends_are_bm3d():
     assert BM3DDenoiser().fit(X).backend_ == "bm3d"
 
 
-@pytest.mark.parametrize(
-    "backend", ["bmnd", pytest.param("bm3d", marks=needs_bm3d)]
-)
+@pytest.mark.parametrize("backend", ["bmnd", pytest.param("bm3d", marks=needs_bm3d)])
 def test_bm3d_takes_the_spectrum_that_is_told(backend):
     rng = np.random.default_rng(0)
     clean = np.kron(rng.random((4, 4)) * 100, np.ones((16, 16)))
@@ -271,8 +269,7 @@ def test_bm3d_takes_the_spectrum_that_is_told(backend):
     told = noise.NoiseModel(10.0, correlation=[lags, lags])
     error = {
         sigma: np.std(
-            BM3DDenoiser(backend=backend, sigma=sigma).fit_transform(noisy)
-            - clean
+            BM3DDenoiser(backend=backend, sigma=sigma).fit_transform(noisy) - clean
         )
         for sigma in (10.0, told)
     }

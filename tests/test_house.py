@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "core": ({"core"}, {"torch"}),
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
+    "core.team": ({"core"}, {"torch", "threadpoolctl"}),
     "noise": ({"noise"}, {"numpy", "scipy"}),
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
@@ -37,14 +38,15 @@ MAY_IMPORT = {
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
         {"_memory", "applying", "core", "images"},
-        {"dask", "numpy", "threadpoolctl", "torch"},
+        {"dask", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
         {"_memory", "io"},
-        {"numpy", "PIL", "psutil", "tifffile", "zarr", "mrcfile", "nibabel", "pydicom"},
+        {"numpy", "PIL", "psutil", "tifffile", "imagecodecs"}
+        | {"zarr", "mrcfile", "nibabel", "pydicom"},
     ),
     "pretraining": (
         {"core", "datasets", "noise", "pretraining"},
@@ -87,6 +89,13 @@ MAY_IMPORT = {
         | {"noise"},
         {"numpy", "torch"},
     ),
+    # the command line for its files of settings, and its words for noise and errors
+    "napari": (
+        {"_memory", "_trust", "cli", "comparison", "core", "datasets", "files"}
+        | {"images", "io", "napari"},
+        {"napari", "numpy"},
+    ),
+    "napari.window": ({"core", "napari"}, {"napari", "numpy", "qtpy", "superqt"}),
     # "__init__" names modules in strings and loads them lazily
     "__init__": (set(), set()),
     "__main__": ({"cli"}, set()),

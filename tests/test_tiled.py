@@ -354,13 +354,11 @@ def test_other_errors_are_not_taken_for_want_of_memory(fitted):
 
 def test_less_memory_makes_smaller_tiles(shipped):
     denoiser = TileDenoiser(shipped._stages, shipped._intensities)
-    sides = [denoiser.tile_side(1, 1, memory) for memory in (0, 3e7, 6e7, 1e12)]
+    sides = [denoiser.tile_side(1, memory) for memory in (0, 3e7, 6e7, 1e12)]
     assert sides == sorted(sides)
     assert sides[0] == tiled._SMALLEST_TILE
     assert sides[-1] == tiled._LARGEST_TILE
     assert sides[0] < sides[1] < sides[2]
-    # Two at once have half of it each.
-    assert denoiser.tile_side(1, 2, 6e7) == sides[1]
 
 
 def test_a_result_that_cannot_fit_is_refused_before_anything_is_done(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from n2d._memory import (
     available_memory,
@@ -19,6 +18,7 @@ from n2d._memory import (
 )
 from n2d.core.progress import Progress, report
 from n2d.core.stages import Estimates
+from n2d.core.team import Helpers, begin_helped, limited_threads
 from n2d.core.tiling import tiles
 
 DENOISING = "denoising"
@@ -26,10 +26,13 @@ DENOISING = "denoising"
 # The name of the standard error among those of the stages' estimates.
 STANDARD_ERROR = "standard error"
 
-# Sides of a tile. Larger ones compute less twice, but their feature maps leave the
-# processor's cache: 512 is the fastest, and smaller ones are for want of memory.
-_LARGEST_TILE = 512
+# Sides of a tile. Larger ones compute less twice; smaller ones are for want of memory.
+_LARGEST_TILE = 1536
 _SMALLEST_TILE = 32
+
+# Threads compute a tile each where there are so many tiles for each of them, else they
+# compute every tile together.
+_TILES_EACH = 4
 
 # What a pixel and its channels take on their way, besides the feature maps.
 _BYTES_PER_VALUE = 64
@@ -173,17 +176,13 @@ class TileDenoiser:
         if self.stages is not None and self.stages.why_no_error is not None:
             raise ValueError(f"return_std=True: {self.stages.why_no_error}")
 
-    def tile_side(self, n_channels, n_workers, memory=None, n_estimates=1):
-        """Return the side of the largest tile that there is memory for.
+    def bytes_per_pixel(self, n_channels, n_estimates=1):
+        """Return how much memory a tile takes for every pixel of its window.
 
         Parameters
         ----------
         n_channels : int
             Channels of the images.
-        n_workers : int
-            How many tiles are denoised at once.
-        memory : int, optional
-            Bytes that may be filled; by default a share of what is available.
         n_estimates : int, default=1
             How many estimates are brought back to the units of the image.
 
@@ -191,12 +190,27 @@ class TileDenoiser:
         -------
         int
         """
-        if memory is None:
-            memory = min(_MOST_MEMORY, _SHARE * available_memory())
-        needed = _BYTES_PER_VALUE * n_channels * n_estimates
-        needed += max((s.bytes_per_pixel for s in self._all_stages), default=0)
-        window = math.isqrt(int(memory / n_workers / needed))
-        side = window - 2 * self.geometry["reach"]
+        found = [stages.bytes_per_pixel for stages in self._all_stages]
+        return _BYTES_PER_VALUE * n_channels * n_estimates + max(found, default=0)
+
+    def tile_side(self, n_channels, memory, n_estimates=1):
+        """Return the side of the largest tile that there is memory for.
+
+        Parameters
+        ----------
+        n_channels : int
+            Channels of the images.
+        memory : int
+            Bytes that may be filled.
+        n_estimates : int, default=1
+            How many estimates are brought back to the units of the image.
+
+        Returns
+        -------
+        int
+        """
+        needed = self.bytes_per_pixel(n_channels, n_estimates)
+        side = math.isqrt(int(memory / needed)) - 2 * self.geometry["reach"]
         return min(_LARGEST_TILE, max(_SMALLEST_TILE, side))
 
 
@@ -224,8 +238,8 @@ def denoised_tiles(
     device : torch.device
         Where to compute.
     n_threads : int
-        How many threads may compute at once. On the CPU tiles are spread over them,
-        because that wastes less than to share one tile.
+        How many threads may compute at once. On the CPU, many small tiles are spread
+        over them; large ones they share.
     names : sequence of str or int, default=("stage3",)
         See `TileDenoiser.estimates`.
     regions : sequence of tuple of four int, optional
@@ -257,7 +271,9 @@ def denoised_tiles(
     """
     # Of the stages' estimates one at a time is brought back; an error takes two more.
     n_estimates = 3 if STANDARD_ERROR in names else 1
-    side = denoiser.tile_side(images.n_channels, n_threads, n_estimates=n_estimates)
+    memory = min(_MOST_MEMORY, _SHARE * available_memory())
+    sizes = images.n_channels, memory, n_estimates
+    side = denoiser.tile_side(*sizes)
     jobs = [
         (i, tile)
         for i, image in enumerate(images)
@@ -269,16 +285,21 @@ def denoised_tiles(
         )
     ]
     n_pixels = sum(tile.height * tile.width for _, tile in jobs)
-    n_workers = min(n_threads, len(jobs)) if device.type == "cpu" else 1
+    n_workers = 1
+    if device.type == "cpu" and len(jobs) >= _TILES_EACH * n_threads:
+        largest = max(tile.window[2] * tile.window[3] for _, tile in jobs)
+        at_once = memory // (largest * denoiser.bytes_per_pixel(*sizes[::2]))
+        n_workers = n_threads if at_once >= n_threads else 1
     if parts is None:
         as_many = denoiser.planes is not None and len(denoiser.planes) == len(images)
         numbers = range(len(images)) if as_many else [None] * len(images)
         parts = [(n, image.shape[1:]) for n, image in zip(numbers, images, strict=True)]
-    run = _Run(denoiser, images, device, names, side, n_threads, parts)
+    run = _Run(denoiser, images, device, names, side, parts)
     n_done = 0
-    with _workers(n_workers, n_threads // n_workers) as submit:
-        # One tile more than there are workers, so that none waits for the caller.
-        at_once = n_workers + 1 if n_workers > 1 else 1
+    with _workers(n_workers, n_threads) as submit:
+        # More tiles than there are workers, so that none waits for the caller, or for
+        # another that is slow.
+        at_once = 2 * n_workers if n_threads > 1 else 1
         for i, tile, estimates in run.in_order(jobs, submit, at_once):
             yield i, tile, estimates
             images[i].let_go()
@@ -289,10 +310,9 @@ def denoised_tiles(
 class _Run:
     """One pass over images: where it computes, and how large its tiles are by now."""
 
-    def __init__(self, denoiser, images, device, names, side, n_threads, parts):
+    def __init__(self, denoiser, images, device, names, side, parts):
         self._images = images
         self._parts = parts
-        self._n_threads = n_threads
         self._names = names
         self._side = side
         self._move(denoiser, device)
@@ -381,9 +401,7 @@ class _Run:
         Where oneDNN once lacked memory to compile a kernel it fails forever, but only
         in that thread.
         """
-        with ThreadPoolExecutor(
-            1, "n2d", initializer=_limited_threads, initargs=(self._n_threads,)
-        ) as pool:
+        with ThreadPoolExecutor(1, "n2d", initializer=limited_threads) as pool:
             return pool.submit(function, *arguments)
 
     def _make_do_with_less(self, tile, error):
@@ -408,35 +426,25 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _workers(n_workers, n_threads_each):
-    """Give a function that submits work to threads, each computing with a few.
+def _workers(n_workers, n_threads):
+    """Give a function that submits work to threads; those that are left help them.
 
-    One worker is the calling thread.
+    One thread in all is the calling thread.
     """
-    if n_workers == 1:
-        with _limited_threads(n_threads_each):
+    if n_threads == 1:
+        with limited_threads():
             yield _at_once
         return
+    helpers = Helpers(n_threads - n_workers)
     pool = ThreadPoolExecutor(
-        n_workers, "n2d", initializer=_limited_threads, initargs=(n_threads_each,)
+        n_workers, "n2d", initializer=begin_helped, initargs=(helpers,)
     )
     try:
         yield pool.submit
     finally:
         # If the caller was interrupted, what is under way is waited for: a second.
         pool.shutdown(cancel_futures=True)
-
-
-def _limited_threads(n_threads):
-    """Let PyTorch compute with fewer threads in the calling thread, and only there.
-
-    At once; the context manager that is returned ends it.
-    """
-    # PyTorch settles a thread's number when it is first asked for, and would forget
-    # what was set before.
-    if torch.get_num_threads() <= n_threads:
-        return contextlib.nullcontext()
-    return threadpool_limits(n_threads, user_api="openmp")
+        helpers.shutdown(cancel_futures=True)
 
 
 def _forget_locals(error):

@@ -64,8 +64,8 @@ class BM3DDenoiser(WhiteNoiseDenoiser):
     its results would vary.
 
     The noise is taken to be white unless a NoiseModel says otherwise; then it is the
-    collaborative filtering of correlated noise [2]_. Any real dtype is accepted; the result has dtype
-    ``np.result_type(X.dtype, np.float32)`` and the units of X.
+    collaborative filtering of correlated noise [2]_. Any real dtype is accepted; the
+    result has dtype ``np.result_type(X.dtype, np.float32)`` and the units of X.
 
     References
     ----------

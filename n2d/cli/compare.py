@@ -54,9 +54,11 @@ def compare(
             f"(slower; an extra).  [default: {','.join(DEFAULT_METHODS)}]",
         ),
     ] = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.PixelRangeOption = None,
     plane: Annotated[
         int,
@@ -121,6 +123,8 @@ def compare(
                         axes=axes,
                         channels=channels,
                         channel_axis=channel_axis,
+                        series=series,
+                        nan=nan,
                     )
                     drawings = [_Drawing(case, plane, inset) for case in cases]
                 except Exception as error:  # one bad file must not stop the others
@@ -173,6 +177,7 @@ def _prepare(folder, files, *, figure, overwrite):
 
     A table that is to be replaced goes: rows of another comparison are none of this.
     """
+    from n2d.files._originals import Originals
     from n2d.io import check_target
 
     if figure and find_spec("matplotlib") is None:
@@ -185,11 +190,10 @@ def _prepare(folder, files, *, figure, overwrite):
         targets += [_figure_path(folder, name) for name in files]
         # Of channels, which have a figure each.
         targets += [found for name in files for found in folder.glob(f"{name}-c*.png")]
-    sources = {path.resolve() for pair in files.values() for path in pair if path}
+    originals = Originals(path for pair in files.values() for path in pair)
     folder.mkdir(parents=True, exist_ok=True)
     for target in targets:
-        if target.resolve() in sources:
-            raise ValueError(f"--output {folder}: {target} is an input; name another")
+        originals.refuse(target)
         check_target(target, overwrite=overwrite)
     (folder / TABLES[0]).unlink(missing_ok=True)
 

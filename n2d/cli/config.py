@@ -141,7 +141,7 @@ def _refuse_unknown(path, found, known, kind):
 # of a denoiser are in the units of the image (sigma of BM3D) there is no default.
 _DEFAULTS = {
     # The default first: it stays where nothing is better for certain.
-    "n2d": {"strength": [1.0, 0.6, 0.8, 1.25, 1.6]},
+    "n2d": {"strength": [1.0, 0.6, 0.8, 1.25, 1.6, 2.0]},
     "n2d-random": {
         "max_iter": [100, 400],
         "downsampling_factors": [(), (2, 4)],

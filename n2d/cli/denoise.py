@@ -11,13 +11,6 @@ from n2d.cli import options
 from n2d.cli.reporting import FAILED, clean_ending
 
 
-class NotANumber(StrEnum):
-    """What `--nan` may be."""
-
-    refuse = "refuse"
-    mask = "mask"
-
-
 class DataType(StrEnum):
     """What `--dtype` may be."""
 
@@ -53,6 +46,7 @@ def denoise(
             help="A model from `n2d fit`, instead of a fit of each file.",
         ),
     ] = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     fit_per: Annotated[
@@ -80,14 +74,7 @@ def denoise(
             "hold, or float32, untouched.",
         ),
     ] = DataType.same,
-    nan: Annotated[
-        NotANumber,
-        typer.Option(
-            "--nan",
-            help="What becomes of pixels that are NaN or infinite: refuse the file, or "
-            "mask them: they stay, and the others are denoised without them.",
-        ),
-    ] = NotANumber.refuse,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -141,7 +128,9 @@ def denoise(
         inputs = expand_inputs(inputs, say=_note)
         if into_folder and len(inputs) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
-        pairs = plan_outputs(inputs, output, overwrite=overwrite)
+        pairs = plan_outputs(
+            inputs, output, overwrite=overwrite, settings=[model, config]
+        )
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--output") from error
 
@@ -153,6 +142,7 @@ def denoise(
         parameters=parameters | {"verbose": 0},
         model=model,
         dtype=dtype,
+        series=series,
         axes=axes,
         channels=channels,
         fit_per=fit_per,

@@ -35,9 +35,11 @@ def fit(
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
     learning_rate: options.LearningRateOption = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -61,12 +63,14 @@ def fit(
 
     with clean_ending(debug=debug), warnings_in_one_line():
         from n2d.cli.info import report
+        from n2d.files._originals import Originals
         from n2d.io import check_target
 
         start = time.perf_counter()
         check_target(output, overwrite=overwrite)
+        Originals([*images, config]).refuse(output)
         how = {"axes": axes, "channels": channels, "channel_axis": channel_axis}
-        planes, axis = _planes(images, how, quiet=quiet)
+        planes, axis = _planes(images, series, nan, how, quiet=quiet)
 
         # The heaviest import, and not needed for files that cannot be read.
         from n2d import Noise2DetailDenoiser
@@ -83,8 +87,9 @@ def fit(
             typer.echo(f"{output}: written in {seconds:.1f} s", err=True)
 
 
-def _planes(paths, how, *, quiet):
+def _planes(paths, series, nan, how, *, quiet):
     """List the images of all files, of one kind, and the axis of their channels."""
+    from n2d.files._gaps import gaps_of, planes_to_learn_from
     from n2d.files._plan import plan_of
     from n2d.files._planes import FilePlane
     from n2d.files._words import describe_file
@@ -92,12 +97,12 @@ def _planes(paths, how, *, quiet):
 
     planes, first = [], None
     for path in paths:
-        with open_image(path) as image:
+        with open_image(path, series) as image:
             plan = plan_of(image, fit_per="file", **how)
+            gaps = gaps_of(image, plan, nan)
             found = [
-                FilePlane(path, image.data, plane.key)
-                for planes_of_fit in plan.fits
-                for plane in planes_of_fit
+                FilePlane(path, image.data, plane.key, series, plan, nan)
+                for plane in planes_to_learn_from(plan.fits[0], gaps)
             ]
             tell([f"{path}: {describe_file(image, plan.axes)}"], quiet=quiet)
             tell([f"note: {path}: {note}" for note in image.notes])

@@ -34,9 +34,11 @@ def noise(
             "(needs Matplotlib).",
         ),
     ] = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
+    nan: options.NanOption = options.NotANumber.refuse,
     overwrite: options.OverwriteOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
@@ -55,10 +57,12 @@ def noise(
         )
     with clean_ending(debug=debug), warnings_in_one_line():
         from n2d.files._cases import read_cases
+        from n2d.files._originals import Originals
         from n2d.io import check_target
 
         for target in filter(None, (as_json, picture)):
             check_target(target, overwrite=overwrite)
+            Originals([image]).refuse(target)
         cases, _, notes = read_cases(
             image.stem,
             image,
@@ -67,6 +71,8 @@ def noise(
             axes=axes,
             channels=channels,
             channel_axis=channel_axis,
+            series=series,
+            nan=nan,
         )
         tell([n for n in notes if ": data range " not in n], quiet=quiet)
         found = [one for case in cases for one in _measured(case)]

@@ -17,6 +17,13 @@ class Channels(StrEnum):
     together = "together"
 
 
+class NotANumber(StrEnum):
+    """What `--nan` may be."""
+
+    refuse = "refuse"
+    mask = "mask"
+
+
 class FitPer(StrEnum):
     """What `--fit-per` may be."""
 
@@ -108,6 +115,24 @@ ChannelAxisOption = Annotated[
         metavar="AXIS",
         help="The file's axis that holds channels to denoise together.  "
         "[default: what the file says]",
+    ),
+]
+SeriesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--series",
+        metavar="N",
+        min=0,
+        help="Which image, from 0, of files that hold several different ones; without "
+        "it, a message lists them.",
+    ),
+]
+NanOption = Annotated[
+    NotANumber,
+    typer.Option(
+        "--nan",
+        help="What becomes of pixels that are NaN or infinite: refuse the file, or "
+        "mask them: they take no part.",
     ),
 ]
 CleanOption = Annotated[

@@ -1,6 +1,7 @@
 """`n2d tune`: parameters chosen on the image itself, for `n2d denoise --config`."""
 
 import math
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 from n2d.cli import options
 from n2d.cli.progress import counting
 from n2d.cli.reporting import aligned, clean_ending, tell, warnings_in_one_line
+
+# The default is left only for what is ahead by more than so many standard errors.
+_SURELY = 2.0
 
 
 def tune(
@@ -45,9 +49,11 @@ def tune(
         ),
     ] = None,
     clean: options.CleanOption = None,
+    series: options.SeriesOption = None,
     axes: options.AxesOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     channel_axis: options.ChannelAxisOption = None,
+    nan: options.NanOption = options.NotANumber.refuse,
     data_range: options.PixelRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -58,10 +64,11 @@ def tune(
     """Choose a denoiser's parameters on an image, without a clean one.
 
     Tries all combinations of a grid, prints a table, the best first, and writes the
-    parameters of the highest self-supervised score to a file that `n2d denoise
-    --config FILE` takes; the default ones, where the score cannot tell them from the
-    best. A clean image, if there is one, adds PSNR to the table, and
-    takes no part in the choice.
+    parameters of the highest score to a file that `n2d denoise --config FILE` takes.
+    The score estimates which share of the noise is removed, from the noisy image alone;
+    beside it is by how much its difference to the default may be off by chance. Where
+    nothing is better than the default for certain, the default is written. A clean
+    image, if there is one, adds PSNR to the table, and takes no part in the choice.
     """
     options.check_data_range(data_range)
     name = method.partition(":")[0].strip()
@@ -71,9 +78,11 @@ def tune(
     with clean_ending(debug=debug), warnings_in_one_line():
         from n2d.cli.config import write_config
         from n2d.files._cases import read_cases
+        from n2d.files._originals import Originals
         from n2d.io import check_target
 
         check_target(target, overwrite=overwrite)
+        Originals([image, clean]).refuse(target)
         cases, limits, notes = read_cases(
             image.stem,
             image,
@@ -82,6 +91,8 @@ def tune(
             axes=axes,
             channels=channels,
             channel_axis=channel_axis,
+            series=series,
+            nan=nan,
         )
         tell(notes, quiet=quiet)
         denoiser = _make(
@@ -93,20 +104,14 @@ def tune(
         )
         results = _search(denoiser, searched, cases, quiet=quiet)
         typer.echo(aligned(_table(results)))
-        chosen = _chosen(results, denoiser, cases, quiet=quiet)
+        chosen, why = _chosen(results)
+        if why:
+            tell([f"note: {why}"])
         parameters = _changed_parameters(name, denoiser.set_params(**chosen))
-        search = {"image": image.name, "grid": searched, "results": results}
+        search = {"image": image.name, "grid": searched, "results": _plain(results)}
         write_config(target, name, parameters, search, overwrite=overwrite)
         if not quiet:
-            typer.echo(f"{target}: {_how_to_use(name, target)}", err=True)
-
-
-def _how_to_use(name, path):
-    from n2d.cli.config import N2D_METHODS
-
-    if name in N2D_METHODS:
-        return f"the best parameters, for n2d denoise --config {path}"
-    return f"the best parameters, for n2d.denoiser_registry()[{name!r}]"
+            typer.echo(f"{target}: for n2d denoise --config {target}", err=True)
 
 
 def _make(text, **settings):
@@ -134,54 +139,24 @@ def _checked_grid(method, name, texts):
         raise typer.BadParameter(f"{error}.", param_hint="--grid") from error
 
 
-def _chosen(results, denoiser, cases, *, quiet):
-    """The parameters of the best result; the default's where none is surely better."""
-    best, defaults = results[0], denoiser.get_params()
-    for result in results[1:]:
-        if any(defaults[k] != v for k, v in result["parameters"].items()):
-            continue
-        least = _least_difference(denoiser, best, result, cases)
-        if best["score"] - result["score"] <= least:
-            note = (
-                "the score cannot tell the best from the default (differences below "
-                f"{least:.4f} are chance): the default is kept"
-            )
-            tell([note], quiet=quiet)
-            return result["parameters"]
-    return best["parameters"]
-
-
-def _least_difference(denoiser, one, other, cases):
-    """How much two scores differ, at least, where it is not chance.
-
-    What the score estimates of two results depends by chance on how the noise looks
-    like their difference: its deviation is that of the sum of noise times difference.
-    """
-    import numpy as np
-    from sklearn.base import clone
-
-    variance = 0.0
-    for case in cases:
-        estimates = []
-        for result in (one, other):
-            fitted = clone(denoiser).set_params(**result["parameters"]).fit(case.noisy)
-            estimates.append(np.asarray(fitted.transform(case.noisy), float))
-        if getattr(fitted, "noise_", None) is None:
-            return 0.0
-        # As the score measures it, whatever is told.
-        measured = clone(fitted).set_params(noise="auto").fit(case.noisy)
-        models = measured.for_all_planes().noise_
-        models = models if isinstance(models, tuple) else (models,)
-        level = np.mean([model.level**2 for model in models])
-        # Noise that neighbours share is as much as that of fewer pixels.
-        n_alike = max(1.0, *(np.prod(1 + 2 * m.correlation.sum(1)) for m in models))
-        if not level:
-            return 0.0
-        size = estimates[0].size
-        mean_square = np.mean((estimates[0] - estimates[1]) ** 2)
-        variance += 4 * mean_square / level * n_alike / size
-    # Twice the deviation of a mean over cases.
-    return float(2 * np.sqrt(variance) / len(cases))
+def _chosen(results):
+    """The parameters of the best result, or the default's, and why these."""
+    known = [result for result in results if not math.isnan(result["score"])]
+    default = next((result for result in results if result["is_default"]), None)
+    if not known:
+        kept = {} if default is None else default["parameters"]
+        return kept, "the score cannot tell on this image: the default is kept"
+    best = known[0]
+    if default is None or best is default or math.isnan(default["score"]):
+        why = "nothing tried is better than the default" if best is default else None
+        return best["parameters"], why
+    ahead, error = best["score"] - default["score"], best["standard_error"]
+    if ahead > _SURELY * error:
+        return best["parameters"], None
+    return default["parameters"], (
+        f"nothing tried is better than the default for certain (ahead by {ahead:.4f} "
+        f"\N{PLUS-MINUS SIGN} {error:.4f}): the default is kept"
+    )
 
 
 def _search(denoiser, grid, cases, *, quiet):
@@ -189,68 +164,88 @@ def _search(denoiser, grid, cases, *, quiet):
     from sklearn.model_selection import ParameterGrid
 
     settings = list(ParameterGrid(grid))
+    defaults = denoiser.get_params()
+    are_default = [
+        all(defaults[key] == value for key, value in setting.items())
+        for setting in settings
+    ]
+    # What the others are compared with.
+    first = are_default.index(True) if any(are_default) else 0
     with counting(len(settings) * len(cases), "settings", visible=not quiet) as step:
-        tables = [_search_one(denoiser, grid, case, step) for case in cases]
+        tables = [_search_one(denoiser, settings, case, step) for case in cases]
     results = []
-    for parameters, *found in zip(settings, *tables, strict=True):
-        means = {key: sum(one[key] for one in found) / len(found) for key in found[0]}
-        seconds = round(means["seconds"] * len(found), 3)
-        means = {"psnr": None, **means, "seconds": seconds}
+    for number, setting in enumerate(settings):
+        found = [table[number] for table in tables]
+        errors = [
+            one["judgement"].standard_error(table[first]["judgement"])
+            for one, table in zip(found, tables, strict=True)
+        ]
         results.append(
-            {"parameters": parameters}
-            | {key: means[key] for key in ("score", "psnr", "seconds")}
+            {
+                "parameters": setting,
+                "is_default": are_default[number],
+                "score": sum(one["judgement"].score for one in found) / len(found),
+                "standard_error": math.hypot(*errors) / len(errors),
+                "psnr": sum(one["psnr"] for one in found) / len(found)
+                if cases[0].clean is not None
+                else None,
+                "seconds": round(sum(one["seconds"] for one in found), 3),
+            }
         )
-    if not all(math.isfinite(result["score"]) for result in results):
-        raise ValueError("the self-supervised score is not finite on this image")
-    # Of equal scores, that of the setting named first.
-    return sorted(results, key=lambda result: -result["score"])
+    # Of equal scores, that of the setting named first; those without one last.
+    return sorted(
+        results, key=lambda r: math.inf if math.isnan(r["score"]) else -r["score"]
+    )
 
 
-def _search_one(denoiser, grid, case, step):
-    """Fit every setting of a grid to a case; its numbers, in the order of the grid."""
-    from sklearn.model_selection import GridSearchCV
+def _search_one(denoiser, settings, case, step):
+    """Fit every setting to a case, and judge it."""
+    from sklearn.base import clone
 
     from n2d.metrics import psnr
-    from n2d.model_selection import SingleImageSplit
+    from n2d.model_selection import judge
 
-    def judge(fitted, X, y=None):
-        numbers = {"score": fitted.score(X)}
+    found = []
+    for setting in settings:
+        start = time.perf_counter()
+        fitted = clone(denoiser).set_params(**setting).fit(case.noisy)
+        one = {"seconds": time.perf_counter() - start}
+        one["judgement"] = judge(fitted, case.noisy)
         if case.clean is not None:
-            numbers["psnr"] = psnr(case.clean, fitted.transform(X), case.data_range)
+            estimate = fitted.transform(case.noisy)
+            one["psnr"] = psnr(case.clean, estimate, case.data_range)
+        found.append(one)
         step()
-        return numbers
+    return found
 
-    table = (
-        GridSearchCV(
-            denoiser,
-            grid,
-            scoring=judge,
-            cv=SingleImageSplit(),
-            refit=False,
-            error_score="raise",
-        )
-        .fit(case.noisy)
-        .cv_results_
-    )
-    columns = {"score": "mean_test_score", "seconds": "mean_fit_time"}
-    if case.clean is not None:
-        columns["psnr"] = "mean_test_psnr"
+
+def _plain(results):
+    """Results for JSON, which knows no NaN."""
     return [
-        {key: float(table[column][number]) for key, column in columns.items()}
-        for number in range(len(table["params"]))
+        {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in result.items()
+            if key != "is_default"
+        }
+        for result in results
     ]
 
 
 def _table(results):
     """The settings and what came of them, as cells."""
     names = list(results[0]["parameters"])
+    against = "default" if any(r["is_default"] for r in results) else "first"
     header = [*(name.rpartition("__")[2] for name in names), "score"]
+    header.append(f"\N{PLUS-MINUS SIGN} to the {against}")
     with_psnr = results[0]["psnr"] is not None
     header += ["PSNR (dB)"] * with_psnr + ["fit (s)"]
     lines = [header]
     for result in results:
         line = [str(result["parameters"][name]) for name in names]
-        line.append(f"{result['score']:.4f}")
+        if math.isnan(result["score"]):
+            line += ["cannot tell", ""]
+        else:
+            line += [f"{result['score']:.4f}", f"{result['standard_error']:.4f}"]
         line += [f"{result['psnr']:.2f}"] if with_psnr else []
         lines.append([*line, f"{result['seconds']:.1f}"])
     return lines

@@ -33,17 +33,37 @@ def correlated_noise(shape, correlation, generator):
         On the CPU.
     """
     kind = {"dtype": torch.float32, "device": "cpu"}  # whatever the defaults are
+    white = torch.randn(shape, generator=generator, **kind)
+    noise = correlate(white, correlation)
+    return noise / noise.std(dim=(1, 2), keepdim=True, correction=0).clamp(min=1e-6)
+
+
+def correlate(white, correlation):
+    """Give white noise a correlation, at the same variance on average.
+
+    Parameters
+    ----------
+    white : torch.Tensor of shape (C, h, w)
+        On the CPU.
+    correlation : torch.Tensor of shape (C, 2 or more, n_lags)
+        As for `correlated_noise`.
+
+    Returns
+    -------
+    torch.Tensor of shape (C, h, w)
+    """
     power = 1
     for axis in (0, 1):
         lags = correlation[:, axis].cpu()  # (C, n_lags)
-        frequency = torch.fft.fftfreq(shape[1 + axis], **kind)
+        frequency = torch.fft.fftfreq(
+            white.shape[1 + axis], dtype=torch.float32, device="cpu"
+        )
         distance = torch.arange(1, lags.shape[1] + 1)
         waves = torch.cos(2 * torch.pi * frequency[:, None] * distance)
         along = (1 + 2 * lags @ waves.T).clamp(min=0)  # (C, n)
         power = power * (along[:, :, None] if axis == 0 else along[:, None, :])
-    white = torch.randn(shape, generator=generator, **kind)
-    noise = torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
-    return noise / noise.std(dim=(1, 2), keepdim=True, correction=0).clamp(min=1e-6)
+    power = power / power.mean(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+    return torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
 
 
 def smallest_risk(estimates_of, windows, correlation, generator):

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from n2d.core.team import compute_dtype, over_strips
+
 #: The noise's autocorrelation is told at distances 1 to N_LAGS along N_DIRECTIONS:
 #: y, x, the main diagonal and the other one.
 N_LAGS, N_DIRECTIONS = 3, 4
@@ -185,46 +187,61 @@ class PriorNetwork(nn.Module):
             Expected root of the squared error of every pixel, in the unit of `noisy`;
             only with `return_error`.
         """
-        half = noisy.device.type
         rim = tuple(side // self.alignment * self.alignment for side in rim)
         bias, *modulation = self.modulation(correlation, len(noisy))
         modulation = iter(modulation)
         levels = self._levels(level, noisy)
-        folded = F.pixel_unshuffle(F.pad(noisy, (2, 2, 2, 2), mode="reflect"), 2)
-        weight = self.first.weight
-        weight = weight - weight.mean((1, 2, 3), keepdim=True)
-        # In full precision: where the contrast is a hundred times the noise, half
-        # precision would round the noise away before the network has seen it.
-        with torch.autocast(half, enabled=False):
-            hidden = F.conv2d(folded.float(), weight) + bias * levels[0]
-        if torch.is_autocast_enabled(half):
-            hidden = hidden.to(torch.get_autocast_dtype(half))
-        hidden = F.relu(hidden)  # (N, widths[0], H/2, W/2)
+        hidden = self._first(noisy, bias, levels[0])
         levels = [scale.to(hidden.dtype) for scale in levels]
         skipped = []
         for blocks, down, scale in zip(self.encoder, self.down, levels, strict=False):
             for block in blocks:
                 hidden = block(hidden, scale, next(modulation), next(modulation))
             skipped.append(hidden)
-            hidden = down(hidden)
+            hidden = over_strips(down, hidden, scale=0.5)
         for block in self.coarsest:
             hidden = block(hidden, levels[-1], next(modulation), next(modulation))
         left = tuple(side // self.alignment for side in rim)
         for i in reversed(range(len(self.up))):
             # From here on less is seen of the rim, and it need not be denoised.
             hidden, left = _without_rim(hidden, left, keep=self._keep(i))
-            hidden = self.up[i](hidden)
             left = tuple(2 * side for side in left)
             crop = _inside(rim, left, 2 ** (i + 1))
-            hidden = hidden + crop(skipped[i])
+            up = self.up[i]
+            hidden = over_strips(
+                lambda coarse, fine, up=up: up(coarse) + fine,
+                hidden,
+                crop(skipped[i]),
+                scale=2,
+            )
             scale = levels[i] if levels[i].shape[-1] == 1 else crop(levels[i])
             for block in self.decoder[i]:
                 hidden = block(hidden, scale, next(modulation), next(modulation))
-        residual = self._unfold(self.last(hidden), left, rim)
+        phases = over_strips(self.last, hidden, reach=1)
+        residual = self._unfold(phases, left, rim)
         denoised = noisy - residual.to(noisy.dtype)
         if not return_error:
             return denoised
-        return denoised, self._unfold(self._error(hidden, scale), left, rim)
+        error = over_strips(self._error, hidden, scale, reach=1)
+        return denoised, self._unfold(error, left, rim)
+
+    def _first(self, noisy, bias, level):
+        """The first layer: images (N, 1, H, W) to features (N, C, H/2, W/2)."""
+        folded = F.pixel_unshuffle(F.pad(noisy, (2, 2, 2, 2), mode="reflect"), 2)
+        weight = self.first.weight
+        weight = weight - weight.mean((1, 2, 3), keepdim=True)
+        half = compute_dtype(noisy)
+
+        def layer(above, below, bias, level):
+            around = torch.cat([above, below[..., -2:, :]], dim=-2)
+            # In full precision: where the contrast is a hundred times the noise, half
+            # precision would round the noise away before the network has seen it.
+            with torch.autocast(noisy.device.type, enabled=False):
+                hidden = F.conv2d(around.float(), weight) + bias * level
+            return F.relu(hidden.to(half))
+
+        # Rows from one above, and to one below, those of the result.
+        return over_strips(layer, folded[..., :-2, :], folded[..., 2:, :], bias, level)
 
     def _levels(self, level, noisy):
         """The level at every scale: (N, 1, 1, 1) or (N, 1, h, w)."""
@@ -280,6 +297,10 @@ class _Block(nn.Module):
 
     def forward(self, hidden, level, bias, gain):
         """Map hidden (N, C, h, w) to the same shape."""
+        maps = (hidden, level, bias, gain)
+        return over_strips(self._change, *maps, reach=self.reach)
+
+    def _change(self, hidden, level, bias, gain):
         change = self.inner(hidden)
         bias = bias.to(change.dtype) * level
         gain = 1 + gain.to(change.dtype)

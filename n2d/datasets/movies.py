@@ -197,8 +197,8 @@ def calcium_movie(n_frames=60, shape=(192, 192), *, n_cells=40, rng=0):
     """Generate a recording of cells that light up when they fire.
 
     Ring-shaped cell bodies on a faint, uneven ground of processes, none of which
-    moves. A cell fires at random times, alone or in bursts; its fluorescence rises
-    within a frame and falls off over about six.
+    moves. A cell fires at random times, once at least, alone or in bursts; its
+    fluorescence rises within a frame and falls off over about six.
 
     Parameters
     ----------
@@ -327,6 +327,8 @@ def _firing(n_frames, rng):
     lead = 40  # what fired before the recording has not died away
     rate = 0.03 * rng.lognormal(0, 0.4)
     spikes = rng.poisson(rate, n_frames + lead) * rng.lognormal(0, 0.3, n_frames + lead)
+    if not spikes[lead:].any():  # everybody fires
+        spikes[lead + rng.integers(n_frames)] = 1
     burst = rng.uniform(size=n_frames + lead) < 0.3
     spikes[1:] += spikes[:-1] * burst[1:]
     since = np.arange(lead)

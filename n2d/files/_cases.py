@@ -4,6 +4,7 @@ import numpy as np
 
 from n2d.comparison import Case
 from n2d.comparison.cases import paired_files, why_unread
+from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._plan import plan_of
 from n2d.files._words import count, describe_file
 from n2d.io import SUFFIXES, is_image, name_in, read_image
@@ -80,7 +81,9 @@ def _is_folder(path):
     return path.is_dir() and not is_image(path)
 
 
-def read_cases(name, path, clean_path, *, data_range, **options):
+def read_cases(
+    name, path, clean_path, *, data_range, series=None, nan="refuse", **options
+):
     """Read an image, with its clean version if there is one, as cases to compare on.
 
     Parameters
@@ -94,6 +97,10 @@ def read_cases(name, path, clean_path, *, data_range, **options):
         Its clean version.
     data_range : tuple of two floats or None
         The (low, high) values that the data could have; None: those of an integer type.
+    series : int, optional
+        Which image of the noisy file, where it holds several.
+    nan : {"refuse", "mask"}, default="refuse"
+        What becomes of values that are no finite numbers, as for `n2d.denoise_file`.
     **options : object
         For `n2d.files._plan.plan_of`: axes, channels, channel_axis.
 
@@ -111,17 +118,18 @@ def read_cases(name, path, clean_path, *, data_range, **options):
     OSError, ValueError
         If a file cannot be read, or they do not fit together.
     """
-    image = read_image(path)
+    image = read_image(path, series)
     plan = plan_of(image, **options)
     notes = [f"{path}: {describe_file(image, plan.axes)}"]
     notes += [f"{path}: {plan.description}"]
     notes += [f"note: {path}: {note}" for note in image.notes]
     data_range, origin = settle_data_range(image.data.dtype, data_range)
-    noisy = _images(image, plan)
+    gaps = gaps_of(image, plan, nan)
+    noisy = _images(image, plan, gaps)
     truth = [None] * len(noisy)
     if clean_path is not None:
         clean = read_image(clean_path)
-        truth = _images(clean, plan_of(clean, **options))
+        truth = _images(clean, plan_of(clean, **options), gaps)
         if data_range is None:
             raise ValueError(f"PSNR and SSIM need a data range: {origin}")
         if len(truth) != len(noisy):
@@ -145,13 +153,18 @@ def read_cases(name, path, clean_path, *, data_range, **options):
     return cases, data_range, notes
 
 
-def _images(image, plan):
-    """Return what each fit of a file sees: one image, or a stack along axis 0."""
+def _images(image, plan, gaps):
+    """Return what each fit of a file sees: one image, or a stack along axis 0.
+
+    Where the noisy image has no intensity its clean version is filled as it is.
+    """
+    if gaps is not None:
+        gaps = gaps.in_other(image.data)
     return [
-        np.stack([image.data[plane.key] for plane in planes])
+        np.stack([plane_of(image.data, gaps, p.key)[...] for p in learned])
         if plan.is_series
-        else image.data[planes[0].key]
-        for planes in plan.fits
+        else plane_of(image.data, gaps, learned[0].key)[...]
+        for learned in (planes_to_learn_from(planes, gaps) for planes in plan.fits)
     ]
 
 

@@ -29,6 +29,57 @@ class NotANumber(LazyArray):
         return ~np.isfinite(np.asarray(self._array[tuple(ranges)]))
 
 
+def gaps_of(image, plan, nan):
+    """Return the places without an intensity, or None if there are none.
+
+    Parameters
+    ----------
+    image : n2d.io.ImageFile
+        The open file.
+    plan : n2d.files._plan.Plan
+        Its planes.
+    nan : {"refuse", "mask"}
+        Whether values that are no finite numbers are such places.
+
+    Returns
+    -------
+    Gaps or None
+        The places.
+    """
+    mask = image.gaps
+    if mask is None and nan == "mask" and image.data.dtype.kind == "f":
+        mask = NotANumber(image.data)
+    if mask is None or any(one.opacity for planes in plan.fits for one in planes):
+        return None
+    return Gaps(image.data, mask, plan.axes)
+
+
+def plane_of(data, gaps, key):
+    """Return a plane as the denoiser is to see it.
+
+    Parameters
+    ----------
+    data : array-like
+        The pixels of the file.
+    gaps : Gaps or None
+        Its places without an intensity.
+    key : tuple of int and slice
+        The place of the plane.
+
+    Returns
+    -------
+    array-like
+        With shape, dtype and basic indexing.
+    """
+    return View(data, key) if gaps is None else gaps.plane(key)
+
+
+def planes_to_learn_from(planes, gaps):
+    """Return the planes that have a value anywhere; the first if there is none."""
+    learned = [p for p in planes if gaps is None or gaps.has_values(p.key)]
+    return learned or planes[:1]
+
+
 class Gaps:
     """The places of a file's array that have no intensity.
 
@@ -43,9 +94,15 @@ class Gaps:
     """
 
     def __init__(self, data, mask, axes):
-        self._data, self._mask = data, mask
+        self._data, self._mask, self._axes = data, mask, axes
         self._image_axes = [axes.index("Y"), axes.index("X")]
         self._filled = functools.lru_cache(maxsize=_AT_ONCE)(self._fill)
+
+    def in_other(self, data):
+        """Return the same places of other pixels, such as those of a clean image."""
+        if data.shape != self._mask.shape:
+            return None
+        return Gaps(data, self._mask, self._axes)
 
     def has_values(self, key):
         """Whether a plane has an intensity anywhere."""

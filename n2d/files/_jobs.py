@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from n2d import __version__
-from n2d.files._gaps import Gaps, NotANumber
+from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._plan import Plane, plan_of
 from n2d.files._words import count, describe_file
 from n2d.images import convert
@@ -48,7 +48,7 @@ class Job:
         A fitted denoiser's file, that is used instead of fitting.
     dtype : str
         "same" or "float32".
-    axes, channels, fit_per, channel_axis
+    series, axes, channels, fit_per, channel_axis
         As for `n2d.denoise_file`.
     nan : str
         What becomes of values that are no finite numbers: "refuse" or "mask".
@@ -59,6 +59,7 @@ class Job:
     parameters: dict
     model: Any = None
     dtype: str = "same"
+    series: int | None = None
     axes: str | None = None
     channels: str = "independent"
     fit_per: str = "channel"
@@ -86,6 +87,7 @@ class Job:
             },
             "model": model,
             "dtype": str(self.dtype),
+            "series": self.series,
             "axes": self.axes,
             "channels": str(self.channels),
             "fit_per": str(self.fit_per),
@@ -217,7 +219,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             return DenoisedFile(skipped=True)
         with contextlib.suppress(OSError):
             remove_leftovers(target)
-    with open_image(source) as image:
+    with open_image(source, job.series) as image:
         plan = plan_of(
             image,
             axes=job.axes,
@@ -266,7 +268,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
-            gaps = _gaps(image, plan, job)
+            gaps = gaps_of(image, plan, job.nan)
             _denoise(image.data, gaps, result, plan, job, progress, outcome)
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
@@ -304,16 +306,6 @@ class _Piece:
     share: float = 1.0
 
 
-def _gaps(image, plan, job):
-    """Return the places without an intensity, or None if there are none."""
-    mask = image.gaps
-    if mask is None and job.nan == "mask" and image.data.dtype.kind == "f":
-        mask = NotANumber(image.data)
-    if mask is None or any(one.opacity for planes in plan.fits for one in planes):
-        return None
-    return Gaps(image.data, mask, plan.axes)
-
-
 def _denoise(data, gaps, result, plan, job, progress, outcome):
     from n2d._trust import worst_of_fits
 
@@ -321,8 +313,7 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
     trusts = []
     for number, planes in enumerate(plan.fits):
         # There is nothing to learn from planes without a value, nor to denoise in them.
-        learned = [p for p in planes if gaps is None or gaps.has_values(p.key)]
-        learned = learned or planes[:1]
+        learned = planes_to_learn_from(planes, gaps)
         # By identity: there may be a hundred thousand of them.
         numbers = {id(plane): i for i, plane in enumerate(learned)}
         pieces = [
@@ -397,7 +388,7 @@ def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
         sources, targets = [], []
         for piece in pieces:
             part = stack.enter_context(result.writing(piece.place))
-            sources.append(_source(data, gaps, piece.plane))
+            sources.append(plane_of(data, gaps, piece.plane.key))
             targets.append(_target(data, gaps, piece.plane, piece.place, part))
             outcome.n_values += int(np.prod(part.shape, dtype=int))
         rows = pieces[0].rows
@@ -410,11 +401,6 @@ def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
         outcome.n_clipped += sum(target.n_clipped for target in targets)
 
 
-def _source(data, gaps, plane):
-    """Return a plane as the denoiser is to see it."""
-    return View(data, plane.key) if gaps is None else gaps.plane(plane.key)
-
-
 def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
     """Return the denoiser for some planes: fitted to them, or loaded."""
     # The heaviest import, and not needed for files that cannot be read.
@@ -423,7 +409,7 @@ def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
     if job.model is not None:
         return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
     denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
-    sources = [_source(data, gaps, plane) for plane in planes]
+    sources = [plane_of(data, gaps, plane.key) for plane in planes]
     return denoiser.fit(sources, callback=progress.fitting)
 
 

@@ -1,5 +1,6 @@
 """Planes of image files, as many as one likes, for a fit that reads a part of them."""
 
+from n2d.files._gaps import gaps_of, plane_of
 from n2d.io import View, open_image
 
 
@@ -16,6 +17,12 @@ class FilePlane:
         Its array; only shape and data type are remembered.
     key : tuple of int and slice
         The place of the plane in it.
+    series : int, optional
+        Which image of the file, where it holds several.
+    plan : n2d.files._plan.Plan, optional
+        Of the file, where `nan` and what has no intensity is to be filled.
+    nan : {"refuse", "mask"}, default="refuse"
+        As for `n2d.denoise_file`.
 
     Examples
     --------
@@ -32,11 +39,13 @@ class FilePlane:
     ((3, 4), [12, 13])
     """
 
-    def __init__(self, path, data, key):
-        self._path, self._key = path, key
+    def __init__(self, path, data, key, series=None, plan=None, nan="refuse"):
+        self._path, self._key, self._series = path, key, series
+        self._plan, self._nan = plan, nan
         plane = View(data, key)
         self.shape, self.dtype, self.ndim = plane.shape, plane.dtype, plane.ndim
 
     def __getitem__(self, index):
-        with open_image(self._path) as image:
-            return View(image.data, self._key)[index]
+        with open_image(self._path, self._series) as image:
+            gaps = None if self._plan is None else gaps_of(image, self._plan, self._nan)
+            return plane_of(image.data, gaps, self._key)[index]

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from n2d.files._originals import Originals, OriginalsError
 from n2d.io import SUFFIXES, files_of, format_of, is_image, name_in, suffix_of
 
 
@@ -10,7 +11,7 @@ class PlanError(ValueError):
     """The inputs and the output do not fit together."""
 
 
-def plan_outputs(inputs, output, *, overwrite=False):
+def plan_outputs(inputs, output, *, overwrite=False, settings=()):
     """Pair every input with the file that is written for it.
 
     `output` is a folder if there are several inputs, if it ends in a slash or if it
@@ -26,6 +27,8 @@ def plan_outputs(inputs, output, *, overwrite=False):
         A file or a folder.
     overwrite : bool, default=False
         Whether an input may be its own output.
+    settings : sequence of path-like or None, optional
+        Other files that are read, such as a model.
 
     Returns
     -------
@@ -35,7 +38,8 @@ def plan_outputs(inputs, output, *, overwrite=False):
     Raises
     ------
     PlanError
-        If the output is one of the inputs and `overwrite` is not set, if two inputs
+        If the output is one of the inputs and `overwrite` is not set, or is one by
+        another name, a part of one or around one, if two inputs
         would be written to one file, if several would be written to something called
         like one image file, or if the folder is a file or cannot be made.
     """
@@ -55,7 +59,7 @@ def plan_outputs(inputs, output, *, overwrite=False):
     else:
         pairs = [(inputs[0], Path(output))]
 
-    sources = {}
+    sources, originals = {}, Originals([*inputs, *settings])
     for source, target in pairs:
         key = os.path.realpath(target)
         if key in sources:
@@ -69,13 +73,18 @@ def plan_outputs(inputs, output, *, overwrite=False):
                 f"{target} is the input itself; choose another output, or replace the "
                 "input with --overwrite"
             )
+        try:
+            originals.refuse(target, source=source)
+        except OriginalsError as error:
+            raise PlanError(str(error)) from error
     _make_folder(Path(output) if is_folder else Path(output).parent, is_folder)
     return pairs
 
 
 def _name_of_result(path):
-    """Return the name of an input; an image inside a Zarr gets the suffix it lacks."""
-    return "".join(name_in(path))
+    """Return the name of an input, with the suffix of what is written for it."""
+    name, suffix = name_in(path)
+    return name + (format_of(path).written_as or suffix)
 
 
 def expand_inputs(inputs, *, say=None):

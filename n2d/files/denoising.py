@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from n2d.files._jobs import Callback, Job, carry_out
+from n2d.files._originals import Originals
 
 _CHOICES = {
     "channels": ("independent", "together"),
@@ -17,6 +18,7 @@ def denoise_file(
     source,
     target,
     *,
+    series=None,
     axes=None,
     channels="independent",
     channel_axis=None,
@@ -42,6 +44,8 @@ def denoise_file(
     target : str or os.PathLike
         The file to write; its suffix decides the format. Where that is the source's,
         metadata are kept.
+    series : int, optional
+        Which image, counted from 0, of a source that holds several different ones.
     axes : str, optional
         One letter for each axis of the source, such as ``"TCZYX"``: T time, C channels,
         Z depth, Y rows, X columns, S samples (RGB). By default what the file says.
@@ -91,7 +95,8 @@ def denoise_file(
     OSError
         If the target cannot be written, for example because the disk is full.
     ValueError
-        If axes or parameters make no sense.
+        If axes or parameters make no sense, or `target` is a link to what is read, a
+        part of it or around it.
 
     See Also
     --------
@@ -131,10 +136,12 @@ def denoise_file(
         raise ValueError(
             f"a model is fitted already, and {', '.join(parameters)} is about fitting"
         )
+    Originals([source, model]).refuse(target, source=source)
     job = Job(
         parameters=parameters,
         model=model,
         dtype=dtype,
+        series=series,
         axes=axes,
         channels=channels,
         fit_per=fit_per,

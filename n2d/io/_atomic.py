@@ -2,11 +2,15 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
 import shutil
 from pathlib import Path
+
+# Bytes of a name: file systems take 255, and suffixes of ours are added to it.
+_LONGEST = 200
 
 
 @contextlib.contextmanager
@@ -49,7 +53,7 @@ def atomic_write(path, *, overwrite=False):
     """
     target = Path(os.path.realpath(path))
     check_target(target, overwrite=overwrite)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    temporary = name_beside(target)
     # Not tempfile: its files are private to the user, whatever the umask says.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
@@ -73,6 +77,38 @@ def atomic_write(path, *, overwrite=False):
                 str(path),
             ) from error
         raise
+
+
+def short_name(name):
+    """Return a name that leaves room for what is added to it beside the file."""
+    if len(name.encode()) <= _LONGEST:
+        return name
+    kept = name.encode()[: _LONGEST - 17].decode(errors="ignore")
+    return f"{kept}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def name_beside(target):
+    """Return a path in the folder of a target for something that is there for a while.
+
+    Parameters
+    ----------
+    target : Path
+        The target.
+
+    Returns
+    -------
+    Path
+        Another one every time; `remove_leftovers` knows it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from n2d.io._atomic import name_beside
+    >>> len(name_beside(Path("a" * 250 + ".tif")).name) < 255
+    True
+    """
+    name = short_name(target.name.strip("."))
+    return target.with_name(f".{name}.{secrets.token_hex(4)}.part")
 
 
 def check_target(path, *, overwrite=False, folder=False):
@@ -107,6 +143,8 @@ def check_target(path, *, overwrite=False, folder=False):
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
     if os.path.isdir(path) and not folder:
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(path)  # a name that is too long says so
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(
             errno.EEXIST,
@@ -137,10 +175,8 @@ def remove_leftovers(target):
     False
     """
     target = Path(os.path.realpath(target))
-    pattern = re.compile(
-        rf"\.{re.escape(target.name)}(\.[0-9a-f]{{8}}\.part)+|"
-        rf"\.{re.escape(target.name.strip('.'))}(\.[0-9a-f]{{8}}\.part)+"
-    )
+    name = re.escape(short_name(target.name.strip(".")))
+    pattern = re.compile(rf"\.{name}(\.[0-9a-f]{{8}}\.part)+")
     for path in target.parent.iterdir():
         if pattern.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """DICOM, of hospitals, with pydicom: read, and written as an image derived from one."""
 
+import contextlib
 import hashlib
 import os
 import warnings
@@ -11,6 +12,10 @@ from n2d.io._lazy import stored_numbers
 from n2d.io._limits import check_inflated, check_size, check_stream
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
+_NEEDED = (
+    "PhotometricInterpretation BitsAllocated BitsStored PixelRepresentation Rows "
+    "Columns SamplesPerPixel"
+).split()
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
@@ -31,10 +36,16 @@ def read(path):
     # Files of the time before part 10 of the standard lack a head.
     dataset = pydicom.dcmread(path, force=True)
     if "PixelData" not in dataset:
-        raise ImageFileError(f"{path}: has no pixels that can be denoised")
+        raise ImageFileError(_without_pixels(pydicom, path, dataset))
+    lacking = [name for name in _NEEDED if dataset.get(name) is None]
+    if lacking:
+        raise ImageFileError(f"{path}: is damaged, it lacks {', '.join(lacking)}")
     kind = str(dataset.PhotometricInterpretation)
     if kind not in (*_GREY, *_COLOUR):
-        raise ImageFileError(f"{path}: {kind} pixels are not intensities")
+        raise ImageFileError(
+            f"{path}: {kind} pixels are not intensities, but numbers of colours; save "
+            "the image as RGB or grey, with the program that shows it"
+        )
     if int(dataset.BitsAllocated) == 1:
         raise ImageFileError(
             f"{path}: has one bit a pixel, as segmentations have, and no intensities"
@@ -56,6 +67,7 @@ def read(path):
             syntaxes[not implicit] if little else pydicom.uid.ExplicitVRBigEndian
         )
     data = _pixels(path, dataset)
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
     axes = ("Q" if n_frames > 1 else "") + "YX" + ("S" if n_samples > 1 else "")
     if data.ndim != len(axes):
         raise ImageFileError(f"{path}: is damaged, it says {axes} of {data.shape}")
@@ -81,6 +93,17 @@ def read(path):
     )
 
 
+def _without_pixels(pydicom, path, dataset):
+    """Say what a file is that holds no image."""
+    if not dataset:
+        return f"{path}: is no DICOM file, or damaged"
+    floating = {"FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir())
+    if floating:
+        return f"{path}: has {floating.pop()}, which is not supported; save it as TIFF"
+    kind = pydicom.uid.UID(str(dataset.get("SOPClassUID", ""))).name
+    return f"{path}: holds no image{f', but {kind}' if kind else ''}; leave it out"
+
+
 # Who decodes what pydicom and the packages of the extra do not, by the transfer syntax.
 _DECODERS = {
     "1.2.840.10008.1.2.4.57": "pylibjpeg pylibjpeg-libjpeg",
@@ -97,6 +120,18 @@ _DECODERS = {
 }
 
 
+# What imagecodecs decodes in their place, of grey images.
+_CODECS = {
+    "1.2.840.10008.1.2.4.51": "jpeg8_decode",
+    "1.2.840.10008.1.2.4.57": "ljpeg_decode",
+    "1.2.840.10008.1.2.4.70": "ljpeg_decode",
+    "1.2.840.10008.1.2.4.80": "jpegls_decode",
+    "1.2.840.10008.1.2.4.81": "jpegls_decode",
+    "1.2.840.10008.1.2.4.90": "jpeg2k_decode",
+    "1.2.840.10008.1.2.4.91": "jpeg2k_decode",
+}
+
+
 def _pixels(path, dataset):
     """Decode the pixels, or say which package does."""
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
@@ -107,6 +142,13 @@ def _pixels(path, dataset):
         syntax = dataset.file_meta.TransferSyntaxUID
         if not syntax.is_compressed:
             raise
+        # Whatever it raises, the advice below is what helps.
+        with contextlib.suppress(Exception):
+            import imagecodecs
+
+            decode = _CODECS.get(str(syntax))
+            if decode is not None and int(dataset.SamplesPerPixel) == 1:
+                return _decoded(path, dataset, getattr(imagecodecs, decode))
         package = _DECODERS.get(str(syntax))
         advice = (
             f"pip install {package}"
@@ -156,6 +198,23 @@ def _syntax(file):
             syntax = file.read(min(n, 64)).rstrip(b"\0 ")
         else:
             file.seek(n, os.SEEK_CUR)
+
+
+def _decoded(path, dataset, decode):
+    """Decode grey frames with imagecodecs, which the extra for TIFF brings."""
+    from pydicom.encaps import generate_frames
+
+    n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    frames = generate_frames(dataset.PixelData, number_of_frames=n_frames)
+    frames = np.stack([decode(frame) for frame in frames])
+    if frames.shape != (n_frames, int(dataset.Rows), int(dataset.Columns)):
+        raise ImageFileError(f"{path}: is damaged, it has pixels of {frames.shape}")
+    bits = int(dataset.BitsAllocated)
+    frames = frames.astype(f"u{bits // 8}")
+    if int(dataset.PixelRepresentation) == 1:  # the sign is the highest bit stored
+        unused = bits - int(dataset.BitsStored)
+        frames = (frames << unused).view(f"i{bits // 8}") >> unused
+    return frames if n_frames > 1 else frames[0]
 
 
 def _functional(dataset, sequence, n_frames):

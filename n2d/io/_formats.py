@@ -15,6 +15,7 @@ import numpy as np
 from n2d.io._atomic import atomic_write
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import FinishedFiles
+from n2d.io._limits import refuse_series
 from n2d.io._scratch import check_disk, scratch_array
 from n2d.io._target import Target
 from n2d.io.ome_zarr import OMEZarr
@@ -33,14 +34,17 @@ class Format(Protocol):
         Whether an image is a folder.
     resumable : bool
         Whether a result that was cut off is gone on with in the middle.
+    written_as : str or None
+        The suffix that results of such files get, where they are read only.
     """
 
     suffixes: tuple
     marks: tuple
     is_folder: bool
     resumable: bool
+    written_as: str | None
 
-    def read(self, path):
+    def read(self, path, series=None):
         """Return an `ImageFile`, whose data may be read when it is asked for."""
 
     def cannot_hold(self, dtype, axes, shape, *, suffix):
@@ -63,25 +67,39 @@ class WholeFile:
     ----------
     module : str
         In `n2d.io`, with functions ``read``, ``cannot_hold`` and ``write``.
-    suffixes : str
+    *suffixes : str
         In small letters.
+    has_series : bool, default=False
+        Whether a file may hold several images, and ``read`` takes which.
+    written_as : str, optional
+        What is written in the place of files that are read only; their module has
+        ``read`` alone.
     """
 
     marks = ()
     is_folder = resumable = False
 
-    def __init__(self, module, *suffixes):
+    def __init__(self, module, *suffixes, has_series=False, written_as=None):
         self._name, self.suffixes = module, suffixes
+        self._has_series, self.written_as = has_series, written_as
 
     def _module(self):
         return importlib.import_module(f"n2d.io.{self._name}")
 
-    def read(self, path):
+    def read(self, path, series=None):
         """Return an `ImageFile`; see `Format`."""
+        if self._has_series:
+            return self._module().read(path, series)
+        refuse_series(path, series)
         return self._module().read(path)
 
     def cannot_hold(self, dtype, axes, shape, *, suffix):
         """Say why a file cannot hold an image, or return None; see `Format`."""
+        if self.written_as is not None:
+            return (
+                f"{suffix} files are read, and not written; write a {self.written_as} "
+                "one"
+            )
         return self._module().cannot_hold(dtype, axes, shape, suffix=suffix)
 
     @contextlib.contextmanager
@@ -170,7 +188,7 @@ class WholeFile:
 
 
 FORMATS = (
-    WholeFile("tiff", ".tif", ".tiff"),
+    WholeFile("tiff", ".tif", ".tiff", ".btf", has_series=True),
     WholeFile("_raster", ".png"),
     WholeFile("_raster", ".jpg", ".jpeg"),
     OMEZarr(),
@@ -179,9 +197,54 @@ FORMATS = (
     WholeFile("_raster", ".webp"),
     WholeFile("_mrc", ".mrc", ".mrcs", ".rec"),
     WholeFile("_nifti", ".nii", ".nii.gz"),
+    WholeFile("_nifti", ".hdr", ".img", written_as=".nii"),
     WholeFile("_dicom", ".dcm", ".ima"),
+    WholeFile("tiff", ".lsm", ".stk", has_series=True, written_as=".ome.tif"),
+    WholeFile("ome_zarr", ".zarr.zip", ".ozx", written_as=".zarr"),
+    WholeFile(
+        "_vendors",
+        *(".czi", ".nd2", ".lif", ".lof", ".oib", ".oif"),
+        has_series=True,
+        written_as=".ome.tif",
+    ),
 )
-_OF_MAKERS = (".czi", ".nd2", ".lif", ".oib", ".oif", ".lsm", ".vsi", ".ims", ".dv")
+# What there is no reader for, and what to do instead.
+_ADVICE = {
+    (".vsi", ".ims", ".dv", ".scn", ".mrxs", ".sld", ".zvi", ".ipl", ".ics", ".ids"): (
+        "save it as OME-TIFF, for example with Bio-Formats' bfconvert, or with the "
+        "microscope's program"
+    ),
+    (".svs", ".ndpi", ".qptiff", ".bif"): (
+        "of such slides save the part to denoise as OME-TIFF, for example with QuPath"
+    ),
+    (
+        ".gif",
+        ".avif",
+        ".heic",
+        ".jp2",
+        ".tga",
+        ".ppm",
+        ".pgm",
+        ".exr",
+        ".hdf5",
+        ".h5",
+    ): ("save it as TIFF or PNG, for example with Fiji"),
+    (".par", ".mgz", ".mgh", ".mnc", ".head", ".brik", ".v", ".nrrd", ".mha", ".mhd"): (
+        "save it as NIfTI (.nii), for example with 3D Slicer or nibabel"
+    ),
+    (".gii", ".trk", ".tck"): "it holds no image, but a surface, lines or tables",
+    (".gz", ".bz2", ".xz", ".zip", ".7z", ".tar"): "unpack it first",
+    (".npz", ".mat", ".h5", ".hdf5"): "save one array of it as .npy",
+    (".raw", ".bin", ".dat", ".data"): (
+        "numbers without a description: read them with NumPy and save them as .npy"
+    ),
+    (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"): (
+        "develop it to a 16-bit TIFF first"
+    ),
+    (".mp4", ".avi", ".mov", ".mkv", ".cine", ".ser"): (
+        "save its frames as a TIFF stack"
+    ),
+}
 _BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 SUFFIXES = tuple(_BY_SUFFIX)
 
@@ -192,7 +255,8 @@ def suffix_of(path):
     Parameters
     ----------
     path : path-like
-        A file, or a folder. What is inside a Zarr counts as ``.zarr``.
+        A file, or a folder. What is inside a Zarr counts as ``.zarr``, and a file that
+        begins as DICOM does, whatever it is called, as ``.dcm``.
 
     Returns
     -------
@@ -215,7 +279,21 @@ def suffix_of(path):
         for one in FORMATS:
             if any((path / mark).is_file() for mark in one.marks):
                 return one.suffixes[0]
+        if _begins_as_dicom(path):
+            return ".dcm"
     return suffix
+
+
+def _begins_as_dicom(path):
+    """Whether a file has the mark of DICOM; scanners give them numbers for names."""
+    # The table of contents of a disk has the mark, and no image.
+    if path.name.upper() == "DICOMDIR" or not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def name_in(path):
@@ -269,14 +347,9 @@ def format_of(path):
     """
     suffix = suffix_of(path)
     if suffix not in _BY_SUFFIX:
-        advice = ""
-        if suffix in _OF_MAKERS:
-            advice = (
-                " (save it as OME-TIFF, for example with Bio-Formats' bfconvert, or "
-                "with the microscope's program)"
-            )
+        advice = next((t for kinds, t in _ADVICE.items() if suffix in kinds), None)
         raise ImageFileError(
-            f"{path}: unsupported file type {suffix!r}; use {', '.join(SUFFIXES)}"
-            f"{advice}"
+            f"{path}: unsupported file type {suffix!r}; "
+            + (advice or f"use {', '.join(SUFFIXES)}")
         )
     return _BY_SUFFIX[suffix]

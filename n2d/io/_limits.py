@@ -253,6 +253,53 @@ def read_text(path):
     return content
 
 
+def refuse_series(path, series):
+    """Raise if an image is asked for by its number where a file has only one.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    series : int or None
+        What is asked for.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no other name for the only one.
+    """
+    if series not in (None, 0):
+        raise ImageFileError(
+            f"{path}: such files hold one image, and there is no series {series}; "
+            "leave --series (series=) away"
+        )
+
+
+def which_of(images):
+    """Say which images a file holds, and how to choose one.
+
+    Parameters
+    ----------
+    images : list of (str, tuple of int, dtype, str)
+        Name, shape, data type and axes of each.
+
+    Returns
+    -------
+    str
+        What follows the name of the file in a message.
+    """
+    lines = [
+        f"{number}: {f'{name}, ' if name else ''}{format_shape(shape)} {dtype} ({axes})"
+        for number, (name, shape, dtype, axes) in enumerate(images[:12])
+    ]
+    if len(images) > 12:
+        lines.append(f"and {len(images) - 12} more")
+    return (
+        f"holds {len(images)} images ({'; '.join(lines)}); choose one by its number "
+        "with --series (series=)"
+    )
+
+
 def format_shape(shape):
     """Return a shape as text, such as "2 x 64 x 64"."""
     return " x ".join(map(str, shape))

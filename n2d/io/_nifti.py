@@ -9,11 +9,13 @@ import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import RawFile, Scaled, stored_numbers
-from n2d.io._limits import check_inside, check_size
+from n2d.io._limits import check_inside, check_regular, check_size
 from n2d.io._units import convert_unit, unit_name
 
 # The file has columns first; read the other way round, rows and columns come last.
 _ORDER = "QICTZYX"
+_RGB = np.dtype([(sample, "u1") for sample in "RGB"])
+_RGBA = np.dtype([(sample, "u1") for sample in "RGBA"])
 
 
 def _import_nibabel():
@@ -30,39 +32,65 @@ def read(path):
     """Read a NIfTI file; see `n2d.io.open_image`."""
     nibabel = _import_nibabel()
     _refuse_huge_extensions(path)
-    found = nibabel.load(path)
-    if not isinstance(found, (nibabel.Nifti1Image, nibabel.Nifti2Image)):
-        raise ImageFileError(f"{path}: is no NIfTI file, but {type(found).__name__}")
+    try:
+        found = nibabel.load(path)
+    except FileNotFoundError as error:
+        raise ImageFileError(
+            f"{path}: is one of a pair, and the other, .hdr or .img, is not beside it"
+        ) from error
+    except nibabel.filebasedimages.ImageFileError as error:
+        raise ImageFileError(
+            f"{path}: is neither NIfTI nor Analyze; save it as NIfTI (.nii) or TIFF"
+        ) from error
+    # All of NIfTI, and Analyze of both kinds, which is older and a pair of files.
+    kinds = nibabel.AnalyzeImage, nibabel.Nifti1Pair, nibabel.Nifti2Pair
+    if not isinstance(found, kinds) or isinstance(found, nibabel.Cifti2Image):
+        raise ImageFileError(f"{path}: is no NIfTI image, but {type(found).__name__}")
     proxy = found.dataobj
+    pixels = found.file_map["image"].filename
+    if not os.path.isfile(pixels):
+        raise ImageFileError(f"{path}: has its pixels in {pixels}, which is not there")
     dtype, shape = np.dtype(proxy.dtype), tuple(int(n) for n in proxy.shape[::-1])
-    if dtype.kind not in "iuf":
-        raise ImageFileError(f"{path}: holds {dtype}, which are no grey intensities")
+    n_samples = len(dtype) if dtype.names in (_RGB.names, _RGBA.names) else 0
+    if dtype.kind not in "iuf" and not n_samples:
+        raise ImageFileError(
+            f"{path}: holds {dtype}, which are no intensities"
+            + "; save its magnitude, or real and imaginary part" * (dtype.kind == "c")
+        )
     if not 2 <= len(shape) <= len(_ORDER):
         raise ImageFileError(f"{path}: has {len(shape)} axes, and an image has two")
     axes = _ORDER[-len(shape) :]
-    stored = os.path.getsize(path)
-    packed = str(path).lower().endswith(".gz")
+    if n_samples:  # colours, one after the other in every pixel
+        axes, shape, dtype = axes + "S", (*shape, n_samples), np.dtype(np.uint8)
+    stored = os.path.getsize(pixels)
+    packed = str(pixels).lower().endswith(".gz")
     check_size(path, shape, dtype, stored=stored, whole=packed)
     header = found.header
     metadata = {
-        "class": type(found),
-        "header": header.copy(),
+        "class": _single(nibabel, found),
+        "header": _single(nibabel, found).header_class.from_header(header, check=False),
         "affine": None if found.affine is None else np.array(found.affine),
         # The values are denoised, and written as numbers of the same scale.
-        "scale": (float(proxy.slope), float(proxy.inter)),
+        "scale": (float(proxy.slope), float(proxy.inter or 0)),
         "stored_dtype": dtype.newbyteorder("="),
     }
     image = ImageFile(
-        None, axes, "nifti", metadata=metadata, pixel_size=_sizes(header, axes)
+        None,
+        axes,
+        "nifti",
+        alpha=n_samples == 4,
+        metadata=metadata,
+        pixel_size=_sizes(header, axes.rstrip("S")),
     )
     if packed:
         data = np.ascontiguousarray(np.asarray(proxy.get_unscaled()).T)
+        data = data.view(np.uint8).reshape(shape) if n_samples else data
         data = data.astype(dtype.newbyteorder("="), copy=False)
     else:
         offset = int(proxy.offset)
         if offset + int(np.prod(shape, dtype=object)) * dtype.itemsize > stored:
             raise ImageFileError(f"{path}: is damaged, it ends too early")
-        data = RawFile(path, shape, dtype, offset=offset)
+        data = RawFile(pixels, shape, dtype, offset=offset)
         image.resources.callback(data.close)
     if metadata["scale"] != (1.0, 0.0):
         data = Scaled(data, *metadata["scale"])
@@ -72,21 +100,44 @@ def read(path):
 
 def _refuse_huge_extensions(path):
     """Raise where what lies between the header and the pixels is absurdly large."""
+    for part in _pair(path):
+        _refuse_huge_extensions_in(part)
+
+
+def _pair(path):
+    """Return the files of an image: for .img the .hdr beside it, else only itself."""
+    name = str(path)
+    packed = ".gz" if name.lower().endswith(".gz") else ""
+    bare = name[: len(name) - len(packed)]
+    if not bare.lower().endswith(".img"):
+        return [path]
+    headers = [f"{bare[:-4]}{s}{packed}" for s in (".hdr", ".HDR")]
+    return [name for name in headers if os.path.exists(name)]
+
+
+def _refuse_huge_extensions_in(path):
+    check_regular(path)
     packed = str(path).lower().endswith(".gz")
     with (gzip.open if packed else open)(path, "rb") as file:
         head = file.read(544)
         order = "<" if head[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"
-        is_second = head[:2] in (b"\x1c\x02", b"\x00\x00") and head[4:7] == b"n+2"
+        is_second = head[:2] in (b"\x1c\x02", b"\x00\x00") and head[4:7] in (
+            b"n+2",
+            b"ni2",
+        )
         size = 540 if is_second else 348
         if len(head) < size + 4:
             return
         kind, place = ("q", 168) if is_second else ("f", 108)
         (offset,) = struct.unpack_from(f"{order}{kind}", head, place)
-        check_inside(path, int(offset) if abs(offset) < 2**62 else -1, "header")
+        is_pair = (head[4:7] if is_second else head[344:347]) in (b"ni1", b"ni2")
+        if not is_pair:
+            check_inside(path, int(offset) if abs(offset) < 2**62 else -1, "header")
         if not head[size]:
             return
         file.seek(size + 4)
-        left = offset - file.tell()
+        # Of a pair, they go on to the end of the file.
+        left = float("inf") if is_pair else offset - file.tell()
         while left >= 16:
             found = file.read(8)
             if len(found) < 8:
@@ -97,8 +148,16 @@ def _refuse_huge_extensions(path):
             left -= max(n, 8)
 
 
+def _single(nibabel, found):
+    """Return the kind of NIfTI, one file, that stands for an image."""
+    newer = isinstance(found, nibabel.Nifti2Pair)
+    return nibabel.Nifti2Image if newer else nibabel.Nifti1Image
+
+
 def _sizes(header, axes):
-    lengths, times = header.get_xyzt_units()
+    lengths, times = "mm", "sec"  # always, in Analyze
+    if hasattr(header, "get_xyzt_units"):
+        lengths, times = header.get_xyzt_units()
     sizes = {}
     for letter, zoom in zip(axes[::-1], header.get_zooms(), strict=True):
         unit = times if letter == "T" else lengths
@@ -110,7 +169,12 @@ def _sizes(header, axes):
 
 def cannot_hold(dtype, axes, shape, *, suffix):
     """Say why a NIfTI file cannot hold such an image, or return None."""
-    del shape, suffix
+    del suffix
+    if axes.endswith("S"):
+        n_samples = 3 if shape is None else shape[-1]
+        if dtype != np.uint8 or n_samples not in (3, 4):
+            return "NIfTI holds colours of 8 bits only; write a .tif file"
+        axes = axes[:-1]
     places = [_ORDER.find(letter) for letter in axes]
     if -1 in places or places != sorted(set(places)):
         return f"NIfTI has the axes {_ORDER}, not {axes!r}; write a .tif file"
@@ -126,6 +190,9 @@ def write(path, array, axes, like, *, target):
     check_size(path, array.shape, array.dtype)
     missing = [letter for letter in _ORDER[_ORDER.index(axes[0]) :]]
     data = np.asarray(array[...])
+    if axes.endswith("S"):
+        kind = _RGB if data.shape[-1] == 3 else _RGBA
+        data = np.ascontiguousarray(data).view(kind)[..., 0]
     scale = (1.0, 0.0)
     # Floating point that was asked for is written as it is.
     if kept and kept["scale"] != scale and not kept.get("as_values"):

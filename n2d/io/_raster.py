@@ -3,7 +3,10 @@
 import contextlib
 import io
 import os
+import struct
 import threading
+import zlib
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import BmpImagePlugin, Image, PngImagePlugin, WebPImagePlugin
@@ -28,6 +31,8 @@ _KINDS = {".png": "png", ".bmp": "bmp", ".webp": "webp"}
 # How many samples a pixel may have, besides one.
 _SAMPLES = {"PNG": (2, 3, 4), "WEBP": (3, 4)}
 _ORIENTATION = 274
+_GREY16 = ("I", "I;16", "I;16B")
+_OF_COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 _JPEG_QUALITY = 95
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LARGEST_PROFILE = 2**25
@@ -44,15 +49,12 @@ def read(path):
                 "files, or as the pages of a TIFF"
             )
         depth = _png_depth(path) if image.format == "PNG" else 8
-        if depth == 16 and image.mode not in ("I", "I;16", "I;16B"):
-            # Pillow would drop the lower 8 bits without a word.
-            raise ImageFileError(
-                f"{path}: 16-bit PNG is read in grey only; save the image as TIFF"
-            )
         samples = len(image.getbands())
         stored = os.path.getsize(path)
         check_size(path, (*image.size[::-1], samples), "u1", stored=stored)
         metadata = {key: image.info[key] for key in _KEPT if key in image.info}
+        if image.format == "PNG":
+            metadata["chunks"] = _png_chunks(path)
         kind, notes = image.format.lower(), ()
         if kind == "mpo":  # of phones: the picture, and what it was computed from
             kind = "jpeg"
@@ -62,12 +64,19 @@ def read(path):
         if orientation in range(2, 9):
             metadata["orientation"] = orientation
             notes += (turned(orientation),)
-        if depth == 16:
+        if depth == 16 and image.mode in _GREY16:
             data = np.array(image).astype(np.uint16)
             return ImageFile(data, "YX", kind, metadata=metadata, notes=notes)
+        if depth == 16:  # of which Pillow drops the lower 8 bits without a word
+            data = _read_16_bits(path)
+            alpha = data.shape[-1] in (2, 4)
+            return ImageFile(data, "YXS", kind, alpha, metadata, notes)
         if image.mode == "P":
             mode = "RGBA" if "transparency" in image.info else "RGB"
-            notes += (f"a palette image, read as {mode}, and to be written as {mode}",)
+            if mode == "RGB" and _is_grey(image):
+                mode = "L"
+            word = {"L": "grey"}.get(mode, mode)
+            notes += (f"a palette image, read as {word}, and to be written as {word}",)
             image = image.convert(mode)
         elif "transparency" in image.info:
             notes += ("the transparent colour is not kept",)
@@ -132,6 +141,45 @@ def _openable(path):
     return content
 
 
+def _is_grey(image):
+    """Whether all colours of a palette are grey."""
+    table = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    used = [number for _, number in image.getcolors(256) if number < len(table)]
+    return bool((table[used] == table[used][:, :1]).all())
+
+
+def _imagecodecs(path):
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise ImageFileError(
+            f"{path}: PNG of 16 bits in colour or with opacity needs the package "
+            'imagecodecs: pip install "noise2detail[codecs]", or use TIFF'
+        ) from error
+    return imagecodecs
+
+
+def _read_16_bits(path):
+    with open(path, "rb") as file:
+        return _imagecodecs(path).png_decode(file.read())
+
+
+def _png_chunks(path):
+    """Return what a PNG says of its colours, as (name, content)."""
+    found = []
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            (length, name) = struct.unpack(">I4s", head)
+            if name == b"IDAT":
+                break
+            if name in _OF_COLOURS and length < 1024:
+                found.append((name, file.read(length)))
+                length = 0
+            file.seek(length + 4, os.SEEK_CUR)
+    return found
+
+
 def _png_depth(path):
     """Bits per sample: byte 24 of a PNG, in the header chunk that comes first."""
     with open(path, "rb") as file:
@@ -152,9 +200,14 @@ def cannot_hold(dtype, axes, shape, *, suffix):
             )
     if name == "WEBP" and axes == "YX":
         return "WEBP has no grey images; write a .png file"
-    if dtype == np.uint8 or (dtype == np.uint16 and name == "PNG" and axes == "YX"):
+    if dtype == np.uint8 or (dtype == np.uint16 and name == "PNG"):
+        if dtype == np.uint16 and axes == "YXS" and find_spec("imagecodecs") is None:
+            return (
+                "PNG of 16 bits in colour needs the package imagecodecs: pip install "
+                '"noise2detail[codecs]"; or write a .tif file'
+            )
         return None
-    held = "uint8" if name != "PNG" else "uint8, and uint16 in grey"
+    held = "uint8" if name != "PNG" else "uint8 and uint16"
     return f"{name} holds {held}, not {dtype}; write a .tif file" + (
         ", or give --dtype same (not float32)" if dtype.kind == "f" else ""
     )
@@ -171,5 +224,37 @@ def write(path, array, axes, like, *, target):
         options |= {"quality": _JPEG_QUALITY, "subsampling": 0}
     if kind == "webp":
         options["lossless"] = True
+    array, chunks = np.ascontiguousarray(array[...]), []
+    if kind == "png" and like is not None:
+        chunks = like.metadata.get("chunks", []) if like.format == "png" else []
     with open(path, "wb") as file:
-        Image.fromarray(np.ascontiguousarray(array[...])).save(file, kind, **options)
+        if array.dtype == np.uint16 and array.ndim == 3:
+            file.write(_written_16_bits(path, array, chunks, options))
+            return
+        if chunks:
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            for name, content in chunks:
+                options["pnginfo"].add(name, content)
+        Image.fromarray(array).save(file, kind, **options)
+
+
+def _written_16_bits(path, array, chunks, options):
+    """Return a PNG that Pillow cannot write, with what it says beside its pixels."""
+    content = _imagecodecs(path).png_encode(array)
+    if "dpi" in options:
+        dots = [round(n / 0.0254) for n in options["dpi"]]
+        chunks = [*chunks, (b"pHYs", struct.pack(">IIB", *dots, 1))]
+    if "icc_profile" in options:
+        packed = zlib.compress(options["icc_profile"])
+        chunks = [*chunks, (b"iCCP", b"profile\0\0" + packed)]
+    if "exif" in options:
+        chunks = [*chunks, (b"eXIf", options["exif"].removeprefix(b"Exif\0\0"))]
+    between = b"".join(
+        struct.pack(">I", len(data))
+        + name
+        + data
+        + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    place = 33  # after the head, which comes first
+    return content[:place] + between + content[place:]

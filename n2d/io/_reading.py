@@ -11,13 +11,15 @@ from n2d.io._lazy import damaged, out_of_memory
 from n2d.io._limits import check_regular, check_size
 
 
-def open_image(path):
+def open_image(path, series=None):
     """Open an image file; its pixels are read when they are asked for.
 
     Parameters
     ----------
     path : str or os.PathLike
         A file that `n2d.io` has a format for, or an OME-Zarr folder.
+    series : int, optional
+        Which image, counted from 0, of a file that holds several different ones.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def open_image(path):
         with open(path, "rb"):
             pass  # a file that is missing or forbidden says so in its own words
     try:
-        return kind.read(path)
+        return kind.read(path, series)
     except (ImageFileError, ImportError):
         raise
     except MemoryError as error:
@@ -64,13 +66,15 @@ def open_image(path):
         raise damaged(path, error) from error
 
 
-def read_image(path):
+def read_image(path, series=None):
     """Read an image file into memory.
 
     Parameters
     ----------
     path : str or os.PathLike
         A file that `n2d.io` has a format for, or an OME-Zarr folder.
+    series : int, optional
+        Which image, counted from 0, of a file that holds several different ones.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def read_image(path):
     ('YX', (4, 5), 'int16')
     >>> folder.cleanup()
     """
-    with open_image(path) as image:
+    with open_image(path, series) as image:
         if not isinstance(image.data, np.ndarray):
             check_size(path, image.data.shape, image.data.dtype)
         return replace(image, data=np.asarray(image.data[...]))
@@ -149,7 +153,12 @@ def files_of(path):
     >>> files_of("a.png")
     ['a.png']
     """
-    if suffix_of(path) not in (".tif", ".tiff"):
+    suffix = suffix_of(path)
+    if suffix in (".hdr", ".img"):  # one is nothing without the other
+        other = {".hdr": ".img", ".img": ".hdr"}[suffix]
+        others = [Path(path).with_suffix(c) for c in (other, other.upper())]
+        return [path, *(p for p in others if p.is_file())]
+    if suffix not in (".tif", ".tiff"):
         return [path]
     from n2d.io.tiff import files_of
 

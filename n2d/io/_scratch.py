@@ -3,13 +3,13 @@
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from pathlib import Path
 
 import numpy as np
 
 from n2d._memory import in_words
+from n2d.io._atomic import name_beside
 from n2d.io._lazy import RawFile
 
 # Results beyond this are put together on the disk.
@@ -44,8 +44,7 @@ def scratch_array(beside, shape, dtype):
     if n_bytes <= IN_MEMORY:
         yield np.zeros(shape, dtype)
         return
-    beside = Path(beside)
-    path = beside.with_name(f".{beside.name.strip('.')}.{secrets.token_hex(4)}.part")
+    path = name_beside(Path(beside))
     try:
         with open(path, "xb") as file:
             _reserve(file, n_bytes, beside)

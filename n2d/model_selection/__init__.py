@@ -1,6 +1,6 @@
 """Choosing among denoisers and their parameters, with or without clean images."""
 
-from n2d.model_selection.score import self_supervised_score
+from n2d.model_selection.score import Judgement, judge, self_supervised_score
 from n2d.model_selection.scorers import (
     DenoisingScorer,
     get_scorer,
@@ -10,8 +10,10 @@ from n2d.model_selection.split import SingleImageSplit
 
 __all__ = [
     "DenoisingScorer",
+    "Judgement",
     "SingleImageSplit",
     "get_scorer",
     "get_scorer_names",
+    "judge",
     "self_supervised_score",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from n2d.core.mixture import correlated_noise
+from n2d.core.mixture import correlate, correlated_noise
 from n2d.core.tiling import tiles
 from n2d.fitting.plan import Resources
 from n2d.fitting.prior_start import PriorPlan, fit_from_prior
@@ -34,7 +34,31 @@ _LARGEST_RATIO = 4.0
 
 _PROBE = 0.3
 
+# Where the level of the noise may be off by more than this share, or second thoughts
+# left less than this share of it, denoisers cannot be judged: what some blur away may
+# as well be texture (`python benchmarks/choosing.py --set hard`).
+_MOST_SPREAD, _LEAST_BELIEVED = 0.15, 0.6
+
+# Of more photons it does not matter that they are counted.
+_MOST_PHOTONS = 1e6
+
 _PLAN = PriorPlan(hidden_channels=48)
+
+
+def local_noise(images):
+    """Measure the noise of images; of those asked for last, it is known already.
+
+    Parameters
+    ----------
+    images : Images
+        Noisy images of the same kind.
+
+    Returns
+    -------
+    LocalNoise
+    """
+    planes = [image.read(0, 0, *image.shape[1:]) for image in images]
+    return _measured(_Seen(images, planes))
 
 
 class LocalNoise:
@@ -44,6 +68,8 @@ class LocalNoise:
     ----------
     images : Images
         Noisy images of the same kind.
+    planes : list of ndarray of shape (C, h, w)
+        Their pixels.
 
     Attributes
     ----------
@@ -53,11 +79,14 @@ class LocalNoise:
         Standard deviation of the noise at every pixel; 0 where there is none.
     variance : float
         Sum of the variance over all pixels.
+    spread : float
+        By what share the level may be off.
+    doubt : str
+        Why the noise is not known well enough to judge by; "" where it is.
     """
 
-    def __init__(self, images):
-        self.planes = [image.read(0, 0, *image.shape[1:]) for image in images]
-        self._generator = torch.Generator().manual_seed(0)
+    def __init__(self, images, planes):
+        self.planes = planes
         windows = sample_windows(
             images,
             np.random.default_rng(0),
@@ -67,7 +96,8 @@ class LocalNoise:
         )
         low = min(float(window.min()) for window in windows)
         high = max(float(window.max()) for window in windows)
-        fitted = _Windows(windows).fitted((low, high)) if low < high else None
+        fitted = _fitted(windows, (low, high)) if low < high else None
+        self.spread, self.doubt = 0.0, ""
         if fitted is None or fitted.stages is None:
             self.deviations = [np.zeros_like(plane) for plane in self.planes]
         else:
@@ -77,21 +107,69 @@ class LocalNoise:
             self._noise = [model.rescaled(span, low) for model in fitted.noise]
             correlation = np.stack([model.correlation for model in self._noise])
             self._correlation = torch.tensor(correlation, dtype=torch.float32)
+            generator = torch.Generator().manual_seed(0)
             self.deviations = [
-                self._deviation(image, plane)
+                self._deviation(image, plane, generator)
                 for image, plane in zip(images, self.planes, strict=True)
             ]
+            self.spread = max(model.spread or 0.0 for model in self._noise)
+            self.doubt = _doubt(self.spread, fitted.verdicts)
         self.variance = sum(float(np.sum(s**2)) for s in self.deviations)
 
-    def draw(self):
-        """Draw noise of the measured deviation and correlation for every image."""
-        return [self._drawn(s) for s in self.deviations]
+    def draw(self, strength, generator):
+        """Draw noise of the measured deviation, correlation and kind for every image.
 
-    def _drawn(self, deviation):
-        noise = correlated_noise(deviation.shape, self._correlation, self._generator)
-        return deviation * noise.double().numpy()
+        Photons are drawn from those that a pixel has, as by thinning: so the mean of
+        what is drawn is 0 for the image as it is, and rare bright pixels are drawn as
+        such. Denoisers that keep them as detail would seem to remove all noise if it
+        were Gaussian.
 
-    def _deviation(self, image, plane):
+        Parameters
+        ----------
+        strength : float
+            What the noise will be multiplied with when it is added.
+        generator : torch.Generator
+            Source of randomness, on the CPU.
+
+        Returns
+        -------
+        list of ndarray of shape (C, h, w)
+        """
+        return [
+            self._drawn(plane, deviation, strength, generator)
+            for plane, deviation in zip(self.planes, self.deviations, strict=True)
+        ]
+
+    def _drawn(self, plane, deviation, strength, generator):
+        drawn = []
+        for model, channel in zip(self._noise, plane, strict=True):
+            white = torch.randn(channel.shape, generator=generator)
+            noise = white.double().numpy()
+            if model.gain > 0:
+                photons = np.clip(
+                    (channel - model.offset) / model.gain, 0, _MOST_PHOTONS
+                )
+                noise *= model.read_noise / model.gain
+                noise += _thinned(photons, strength, generator)
+                spread = photons + (model.read_noise / model.gain) ** 2
+                spread = np.sqrt(gaussian_filter(spread, _NEAR))
+                noise = np.divide(
+                    noise, spread, out=np.zeros_like(noise), where=spread > 0
+                )
+            drawn.append(noise)
+        noise = correlate(torch.from_numpy(np.stack(drawn)), self._correlation)
+        return deviation * noise.numpy()
+
+    def _expected(self, plane):
+        """Variance by intensity, which is taken from around a pixel."""
+        return np.stack(
+            [
+                model.variance(gaussian_filter(channel, _NEAR))
+                for model, channel in zip(self._noise, plane, strict=True)
+            ]
+        )
+
+    def _deviation(self, image, plane, generator):
         """Deviation of the noise at every pixel of an image (C, h, w).
 
         The residual r of the prior network g lacks the noise that passes through it;
@@ -99,13 +177,9 @@ class LocalNoise:
         Stein's lemma (see `n2d.noise.refine_noise`). A mean over the neighbourhood,
         relative to that of the variance by intensity, corrects the latter.
         """
-        expected = np.stack(
-            [
-                model.variance(gaussian_filter(channel, _NEAR))
-                for model, channel in zip(self._noise, plane, strict=True)
-            ]
-        )
-        probe = self._drawn(np.sqrt(expected))
+        expected = self._expected(plane)
+        probe = correlated_noise(plane.shape, self._correlation, generator)
+        probe = np.sqrt(expected) * probe.double().numpy()
         residual, passed = np.empty_like(plane), np.empty_like(plane)
         geometry = {"reach": self._prior.reach, "multiple": self._prior.alignment}
         for tile in tiles(*image.shape[1:], side=_TILE, **geometry):
@@ -150,15 +224,41 @@ class LocalNoise:
         return self._intensities.backward(denoised)
 
 
-class _Windows:
-    """Windows of images that compare by their pixels: a search asks for them often."""
+def _thinned(photons, strength, generator):
+    """How counts change, over `strength`, if a part of the photons is set aside."""
+    share = strength**2 / (1 + strength**2)
+    photons = torch.from_numpy(photons)
+    kind = {"generator": generator, "dtype": torch.float64}
+    counts = torch.floor(photons + torch.rand(photons.shape, **kind))
+    shares = torch.full_like(counts, share)
+    aside = torch.binomial(counts, shares, generator=generator)
+    return ((share * counts - aside) / ((1 - share) * strength)).numpy()
 
-    def __init__(self, windows):
-        self._windows = windows
+
+def _doubt(spread, verdicts):
+    """Say why the noise is not known well enough to judge by, or nothing."""
+    believed = [verdict.figures.get("believed", 1.0) for verdict in verdicts]
+    if spread > _MOST_SPREAD or min(believed, default=1.0) < _LEAST_BELIEVED:
+        return "its noise and its fine texture cannot be told apart well enough"
+    return ""
+
+
+def _fitted(windows, data_range):
+    """Measure the noise of windows with the prior network's help."""
+    resources = Resources(torch.device("cpu"), seed=0)
+    with torch.inference_mode(False), torch.no_grad():
+        return fit_from_prior(windows, data_range, _PLAN, resources)
+
+
+class _Seen:
+    """Images that compare by their pixels: a search asks for the same ones often."""
+
+    def __init__(self, images, planes):
+        self.images, self.planes = images, planes
         pixels = hashlib.blake2b()
-        for window in windows:
-            pixels.update(np.ascontiguousarray(window))
-        self._key = tuple(w.shape for w in windows), pixels.digest()
+        for plane in planes:
+            pixels.update(np.ascontiguousarray(plane))
+        self._key = tuple(p.shape for p in planes), pixels.digest()
 
     def __eq__(self, other):
         return self._key == other._key
@@ -166,9 +266,11 @@ class _Windows:
     def __hash__(self):
         return hash(self._key)
 
-    @lru_cache(maxsize=8)  # noqa: B019 - a few megabytes, and as many folds
-    def fitted(self, data_range):
-        """Measure the noise of the windows with the prior network's help."""
-        resources = Resources(torch.device("cpu"), seed=0)
-        with torch.inference_mode(False), torch.no_grad():
-            return fit_from_prior(self._windows, data_range, _PLAN, resources)
+
+# The folds of a cross-validation take turns.
+@lru_cache(maxsize=4)
+def _measured(seen):
+    """The noise of images, with what is asked of them later."""
+    noise = LocalNoise(seen.images, seen.planes)
+    seen.images = seen.planes = None  # only the key is kept on
+    return noise

@@ -1,9 +1,15 @@
 """How good a denoiser is on noisy images, judged on these images alone."""
 
+import math
+import warnings
+from dataclasses import dataclass, replace
+
 import numpy as np
+import torch
 
 from n2d.images import Images
-from n2d.model_selection.local_noise import LocalNoise
+from n2d.model_selection.local_noise import local_noise
+from n2d.noise import NoiseWarning
 
 # Strength of the noise that is added, in units of the noise that is there. Smaller,
 # and the jumps of denoisers that decide (medians, thresholds, stopping rules) drown
@@ -14,6 +20,13 @@ _PROBE = 0.3
 # 256 x 256 pixels, more for small images, where the estimate is less certain.
 _PROBED_PIXELS = 2**16
 _MOST_PROBES = 8
+
+# A share above 1 by this much, and by so many standard errors, is no chance.
+_MOST_BEYOND, _SURELY = 0.03, 3.0
+
+# Chance is told from the differences between squares of this side, in pixels: beyond
+# the reach of the noise's correlation; smaller ones where there are fewer than so many.
+_SQUARE, _SQUARES = 32, 16
 
 
 def self_supervised_score(denoiser, X, *, channel_axis="auto"):
@@ -34,9 +47,10 @@ def self_supervised_score(denoiser, X, *, channel_axis="auto"):
     -------
     float
         Higher is better. 1: the result is the clean image; 0: the error is that of the
-        noisy image; below 0: it is larger. It can exceed 1 by chance, or where the
-        measured noise is off. Without noise in X, minus the change that `denoiser`
-        makes, in units of the variance of X.
+        noisy image; below 0: it is larger. Never above 1. NaN, with a
+        `n2d.NoiseWarning`, where the noise is not known well enough to judge, or more
+        than all of it would be removed. Without noise in X, minus the change that
+        `denoiser` makes, in units of the variance of X.
 
     Raises
     ------
@@ -45,6 +59,7 @@ def self_supervised_score(denoiser, X, *, channel_axis="auto"):
 
     See Also
     --------
+    judge : The same, with its standard error.
     get_scorer : The same as a scorer, and those that need clean images.
     n2d.diagnostics.check_residual : What exactly was taken away.
 
@@ -94,41 +109,171 @@ def self_supervised_score(denoiser, X, *, channel_axis="auto"):
     >>> from n2d.model_selection import self_supervised_score
     >>> clean = 100 * np.sin(np.arange(128) / 9) * np.ones((128, 1))
     >>> noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape)
-    >>> for blur in (0.2, 2, 5):
+    >>> for blur in (0.5, 2, 5):
     ...     denoiser = GaussianDenoiser(blur=blur).fit(noisy)
     ...     truth = 1 - np.mean((denoiser.transform(noisy) - clean) ** 2) / 400
     ...     score = self_supervised_score(denoiser, noisy)
     ...     print(f"blur {blur:3}: {score:.1f}, by the clean image {truth:.1f}")
-    blur 0.2: 0.0, by the clean image 0.0
+    blur 0.5: 0.6, by the clean image 0.6
     blur   2: 1.0, by the clean image 1.0
     blur   5: 0.7, by the clean image 0.7
+    """
+    return judge(denoiser, X, channel_axis=channel_axis).score
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a denoiser was found to do on images, and how sure that is.
+
+    Attributes
+    ----------
+    score : float
+        The `self_supervised_score`; NaN where the noise is not known well enough.
+    parts : ndarray of shape (n,)
+        The same of squares of the images, whose mean it is.
+    passed : float
+        Share of the noise that comes through.
+    spread : float
+        By what share the level of the noise may be off.
+    """
+
+    score: float
+    parts: np.ndarray
+    passed: float
+    spread: float
+
+    def standard_error(self, other=None):
+        """By how much the score, or a difference of two, may be off, by chance.
+
+        Parameters
+        ----------
+        other : Judgement, optional
+            Of another denoiser on the same images, for the error of the difference
+            between the scores: much of what one is off by, the other is, too.
+
+        Returns
+        -------
+        float
+            Standard error over the images, with that of the level of the noise; NaN
+            where a score is.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import GaussianDenoiser
+        >>> from n2d.model_selection import judge
+        >>> noisy = np.random.default_rng(0).normal(100, 20, (128, 128))
+        >>> weak, strong = (
+        ...     judge(GaussianDenoiser(blur=blur).fit(noisy), noisy) for blur in (1, 3)
+        ... )
+        >>> bool(strong.score - weak.score > 2 * strong.standard_error(weak))
+        True
+        """
+        # What comes through is counted twice, and all noise is taken off once.
+        if other is None:
+            parts, leverage = self.parts, 1 - 2 * self.passed
+        elif math.isnan(self.score) or math.isnan(other.score):
+            return math.nan
+        else:
+            parts = self.parts - other.parts
+            leverage = 2 * (self.passed - other.passed)
+        chance = float(np.std(parts)) / math.sqrt(max(len(parts) - 1, 1))
+        # A level that is off by some share makes the variance off by twice that.
+        return math.hypot(chance, 2 * self.spread * leverage)
+
+
+def judge(denoiser, X, *, channel_axis="auto"):
+    """Judge a denoiser on noisy images, and tell how sure that is.
+
+    Parameters
+    ----------
+    denoiser : fitted denoiser, or pipeline of such
+        As for `self_supervised_score`.
+    X : array-like, or list of array-likes
+        As for `self_supervised_score`.
+    channel_axis : int, None or "auto", default="auto"
+        As for `self_supervised_score`.
+
+    Returns
+    -------
+    Judgement
+        With the ``score``, and a ``standard_error`` of it and of differences.
+
+    Raises
+    ------
+    ValueError
+        If X does not fit; the message names what is wrong.
+
+    See Also
+    --------
+    self_supervised_score : The score alone, and what it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d import GaussianDenoiser
+    >>> from n2d.model_selection import judge
+    >>> noisy = np.random.default_rng(0).normal(100, 20, (128, 128))
+    >>> judgement = judge(GaussianDenoiser(blur=2).fit(noisy), noisy)
+    >>> abs(judgement.score - 1) < 3 * judgement.standard_error() < 0.2
+    True
     """
     if isinstance(channel_axis, str):
         channel_axis = channel_axis_of(denoiser)
     images = Images(X, channel_axis)
-    noise = LocalNoise(images)
+    noise = local_noise(images)
     noisy = noise.planes
+    if noise.doubt:
+        return _cannot_tell(f"the image cannot be judged by: {noise.doubt}", noise)
     denoised = _planes(Images(denoiser.transform(X), channel_axis))
     if noise.variance == 0:
-        change = [d - y for d, y in zip(denoised, noisy, strict=True)]
         power = sum(float(np.sum((y - y.mean()) ** 2)) for y in noisy)
-        return 0.0 - _total(change, change) / (power or 1.0)
+        change = [-((d - y) ** 2) for d, y in zip(denoised, noisy, strict=True)]
+        parts = _squares(change) / (power / _size(noisy) or 1.0)
+        return Judgement(_mean(change) / (power / _size(noisy) or 1.0), parts, 1.0, 0.0)
 
     n_pixels = sum(plane[0].size for plane in noisy)
     n_probes = min(_MOST_PROBES, -(-_PROBED_PIXELS // n_pixels))
-    risk = 0.0
+    generator = torch.Generator().manual_seed(0)
+    risk = [np.zeros_like(plane) for plane in noisy]
+    through = 0.0
     for _ in range(n_probes):
-        probes = noise.draw()
+        probes = noise.draw(_PROBE, generator)
         probed = images.empty_like()
         for image, plane, probe in zip(probed, noisy, probes, strict=True):
             image.write(plane + _PROBE * probe, 0, 0)
         again = _planes(Images(denoiser.transform(probed.result), channel_axis))
-        residual = [a - y for a, y in zip(again, noisy, strict=True)]
-        change = [a - d for a, d in zip(again, denoised, strict=True)]
-        risk += _total(residual, residual) + 2 / _PROBE * _total(change, probes)
-    risk = risk / n_probes - noise.variance
+        for total, a, d, y, n in zip(risk, again, denoised, noisy, probes, strict=True):
+            passed = (a - d) * n / _PROBE
+            total += ((a - y) ** 2 + 2 * passed) / n_probes
+            through += float(passed.sum()) / n_probes
     # What is estimated is the error at the noise with the probe in it.
-    return float(1 - risk / ((1 + _PROBE**2) * noise.variance))
+    unit = (1 + _PROBE**2) * noise.variance / _size(noisy)
+    shares = [
+        1 - (total - s**2) / unit
+        for total, s in zip(risk, noise.deviations, strict=True)
+    ]
+    found = Judgement(
+        _mean(shares), _squares(shares), through / noise.variance, noise.spread
+    )
+    beyond = found.score - 1
+    if beyond > _MOST_BEYOND and beyond > _SURELY * found.standard_error():
+        return _cannot_tell(
+            f"more than all noise would be removed ({found.score:.2f}): this result "
+            "cannot be judged",
+            noise,
+        )
+    return replace(found, score=min(found.score, 1.0))
+
+
+def _cannot_tell(reason, noise):
+    """Judge by nothing, and say so."""
+    warnings.warn(
+        f"no score: {reason}; keep the default, or look at the result",
+        NoiseWarning,
+        stacklevel=4,
+    )
+    return Judgement(math.nan, np.array([math.nan]), math.nan, noise.spread)
 
 
 def channel_axis_of(estimator):
@@ -161,6 +306,25 @@ def _planes(images):
     return [image.read(0, 0, *image.shape[1:]) for image in images]
 
 
-def _total(a, b):
-    """Sum of the products of all pixels of two lists of images."""
-    return sum(float(np.sum(x * y)) for x, y in zip(a, b, strict=True))
+def _size(planes):
+    return sum(plane.size for plane in planes)
+
+
+def _mean(planes):
+    """Mean over all pixels of a list of images."""
+    return float(sum(float(plane.sum()) for plane in planes) / _size(planes))
+
+
+def _squares(planes):
+    """Means over squares of a list of images, of equal weight, flat."""
+    side = _SQUARE
+    while side > 1 and sum(plane[0].size // side**2 for plane in planes) < _SQUARES:
+        side //= 2
+    found = []
+    for plane in planes:
+        for channel in plane:
+            rows, columns = (n // side for n in channel.shape)
+            some = channel[: rows * side, : columns * side]
+            some = some.reshape(rows, side, columns, side).mean(axis=(1, 3))
+            found.append(some.ravel())
+    return np.concatenate(found)

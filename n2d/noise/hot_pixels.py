@@ -83,7 +83,7 @@ def _stand_alone(image, at):
     patches = np.lib.stride_tricks.sliding_window_view(image, (size, size))
     patches = patches[tuple(at.T)].reshape(len(at), -1)  # (n, 25)
     y, x = (i.ravel() - REACH for i in np.indices((size, size)))
-    around = np.flatnonzero((np.maximum(abs(y), abs(x)) == 1))
+    around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
     rows = np.arange(len(at))
     value = patches[:, size * REACH + REACH]
     # The strongest of the eight neighbours may be hot as well, if it stands alone, too.

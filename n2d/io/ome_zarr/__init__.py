@@ -13,9 +13,13 @@ class OMEZarr:
     suffixes = (".zarr",)
     marks = _write.MARKS
     is_folder = resumable = True
-    read = staticmethod(read)
+    written_as = None
     cannot_hold = staticmethod(_write.cannot_hold)
     create = staticmethod(_write.create)
+
+    def read(self, path, series=None):
+        """Return an `ImageFile`; see `Format`."""
+        return read(path, series)
 
     def write(self, path, array, axes, *, like, overwrite):
         """Write an array that is there already; see `Format`."""

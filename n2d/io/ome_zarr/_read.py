@@ -1,36 +1,64 @@
 """OME-Zarr 0.1 to 0.5, and Zarr arrays without its metadata: reading, with zarr."""
 
+import contextlib
 import os
 import stat
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import LazyArray
-from n2d.io._limits import check_part, check_size
+from n2d.io._limits import check_part, check_size, refuse_series
 from n2d.io._units import unit_name
-from n2d.io.ome_zarr._store import Guard, guarded_store
-from n2d.io.ome_zarr._write import import_zarr
+from n2d.io.ome_zarr._store import Guard, guarded_store, guarded_zip
+from n2d.io.ome_zarr._write import MARKS, import_zarr
 
 _LETTERS = {"time": "T", "channel": "C"}
 
 
-def read(path):
-    """Read an OME-Zarr folder; see `n2d.io.open_image`."""
+def read(path, series=None):
+    """Read an OME-Zarr, a folder or one packed as ZIP; see `n2d.io.open_image`."""
     zarr = import_zarr()
-    if not Path(path).is_dir():
-        raise ImageFileError(f"{path}: is no folder, as a Zarr is")
-    node = zarr.open(store=guarded_store()(str(path)), mode="r")
+    if Path(path).is_dir():
+        node = zarr.open(store=guarded_store()(str(path)), mode="r")
+        return _read(zarr, path, node, Path(path), series)
+    if not zipfile.is_zipfile(path):
+        raise ImageFileError(f"{path}: is no folder, as a Zarr is, and no ZIP of one")
+    with contextlib.ExitStack() as resources:
+        store = resources.enter_context(guarded_zip()(path, mode="r"))
+        node = zarr.open(store=store, path=_root_in(path), mode="r")
+        image = _read(zarr, path, node, None, series)
+        image.resources.push(resources.pop_all())
+    return image
+
+
+def _root_in(path):
+    """Return the folder of a ZIP that is the Zarr, "" for the ZIP itself."""
+    with zipfile.ZipFile(path) as content:
+        names = content.namelist()
+    roots = [name.rpartition("/")[0] for name in names if name.endswith(MARKS)]
+    return min(roots, key=len, default="")
+
+
+def _read(zarr, path, node, folder, series):
+    """Read what is in a Zarr; `folder` is None for one in a ZIP."""
     if isinstance(node, zarr.Array):
+        refuse_series(path, series)
         names = getattr(node.metadata, "dimension_names", None) or ()
         axes = _plain_axes(names, node.ndim)
-        return _image(path, node, path, axes, {}, (), {"attributes": {}})
+        return _image(path, node, folder, axes, {}, (), {"attributes": {}})
     attributes = node.attrs.asdict()
     described = attributes.get("ome", attributes)
     if not isinstance(described, dict):
         raise ImageFileError(f'{path}: is damaged, its "ome" metadata are no object')
+    if "bioformats2raw.layout" in described and series is not None:
+        if str(series) in node:
+            below = None if folder is None else folder / str(series)
+            return _read(zarr, path, node[str(series)], below, None)
     _refuse_collections(path, node, described)
+    refuse_series(path, series)
     multiscales = described.get("multiscales")
     if not multiscales:
         names = ", ".join(sorted(name for name, _ in node.members()))[:200]
@@ -64,7 +92,7 @@ def read(path):
         "n_levels": len(datasets),
         "described_axes": dict(zip(axes, given, strict=True)),
     }
-    folder = Path(path, where)
+    folder = None if folder is None else folder / where
     names = names if any(names) else ()
     return _image(path, array, folder, axes, sizes, names, metadata, notes)
 
@@ -73,7 +101,8 @@ def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
     dtype = np.dtype(array.dtype)
     if dtype.kind not in "buif":
         raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
-    stored = _stored_bytes(folder, enough=np.prod(array.shape, dtype=object))
+    enough = np.prod(array.shape, dtype=object)
+    stored = _stored_bytes(folder, enough) if folder else os.path.getsize(path)
     check_size(path, array.shape, dtype, stored=stored, whole=False)
     check_part(
         path, array.chunks, dtype, whole=array.shape, stored=stored, name="chunk"
@@ -136,11 +165,10 @@ def _refuse_collections(path, node, described):
             f"{path}: is a {kind}; denoise its images one by one, such as {example}"
         )
     if "bioformats2raw.layout" in described:
-        names = ", ".join(
-            f"{path}/{n}" for n, _ in sorted(node.members()) if n != "OME"
-        )
+        names = ", ".join(sorted(n for n, _ in node.members() if n != "OME"))
         raise ImageFileError(
-            f"{path}: is a collection of images; denoise them one by one: {names}"
+            f"{path}: is a collection of images, {names}; denoise one of them with "
+            "--series (series=) and its number"
         )
 
 

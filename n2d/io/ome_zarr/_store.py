@@ -7,6 +7,7 @@ import asyncio
 import functools
 import os
 import stat
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,57 @@ def guarded_store():
             ]
 
     return GuardedStore
+
+
+@functools.cache
+def guarded_zip():
+    """Make the class for a Zarr packed as ZIP.
+
+    Returns
+    -------
+    type
+        Like that of `guarded_store`.
+    """
+    from zarr.storage import ZipStore
+
+    class GuardedZip(ZipStore):
+        guard = None
+
+        def __init__(self, path, *, mode="r", **options):
+            super().__init__(path, mode=mode, **options)
+            with zipfile.ZipFile(path) as content:
+                self.sizes = {one.filename: one.file_size for one in content.infolist()}
+
+        async def get(self, key, prototype=None, byte_range=None):
+            _refuse_large_member(self, key, self.guard)
+            found = await super().get(key, prototype, byte_range)
+            if found is not None and self.guard is not None:
+                whole = byte_range is None
+                await asyncio.to_thread(
+                    self.guard.look, key, found.to_bytes, whole=whole
+                )
+            return found
+
+        async def get_partial_values(self, prototype, key_ranges):
+            return [
+                await self.get(key, prototype, byte_range)
+                for key, byte_range in key_ranges
+            ]
+
+    return GuardedZip
+
+
+def _refuse_large_member(store, key, guard):
+    """Raise where a member of a ZIP says that it becomes too much."""
+    size = store.sizes.get(key, 0)
+    largest = LARGEST_TEXT
+    if key.rpartition("/")[2] not in _METADATA and guard is not None:
+        largest = guard.largest_file
+    if size > largest:
+        raise ImageFileError(
+            f"{store.path}: is damaged, its {key} becomes {size:,} bytes, and may have "
+            f"{largest:,}"
+        )
 
 
 def _refuse_odd_file(root, key, guard, *, whole):

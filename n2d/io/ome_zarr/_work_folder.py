@@ -18,6 +18,7 @@ import os
 import shutil
 from pathlib import Path
 
+from n2d.io._atomic import short_name
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import Ledger
 
@@ -46,7 +47,7 @@ class WorkFolder:
 
     def __init__(self, target, run):
         self.target = Path(os.path.realpath(target))
-        self.path = self.target.with_name(self.target.name + SUFFIX)
+        self.path = self.target.with_name(short_name(self.target.name) + SUFFIX)
         self.image, self._replaced = self.path / _IMAGE, self.path / _REPLACED
         self._run = json.loads(json.dumps(run, default=str))
         self._ledger = Ledger(self.path / _LIST, with_sums=True)

@@ -71,6 +71,15 @@ def sizes_and_names(xml):
     return sizes, names if any(names) else ()
 
 
+def of_one_image(xml, number):
+    """Return OME-XML without the images but one, by its number from 0."""
+    root = _root(xml)
+    for place, image in enumerate(root.findall("{*}Image")):
+        if place != number:
+            root.remove(image)
+    return _as_bytes(root).decode()
+
+
 def adapted(xml, dtype, axes, shape, own_axes):
     """Bring OME-XML up to date with pixels that are written anew, into one file.
 

@@ -7,10 +7,11 @@ import numpy as np
 import tifffile
 
 from n2d.io._image import ImageFile, ImageFileError, turned
-from n2d.io._limits import check_size
+from n2d.io._limits import check_size, which_of
 from n2d.io._units import unit_name
 from n2d.io.tiff import _ome_xml as ome
 from n2d.io.tiff._chain import refuse_circles
+from n2d.io.tiff._colormap import is_ramp
 from n2d.io.tiff._promises import check_pages, refuse_too_many
 from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
@@ -36,13 +37,13 @@ _NOT_KEPT = {*range(33628, 33632), 34412, 34377, 37724, 51123, *range(65420, 655
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
 
 
-def read(path):
+def read(path, series=None):
     """Read a TIFF file; see `n2d.io.open_image`."""
     refuse_circles(path)
     with contextlib.ExitStack() as resources:
         with _logged() as messages:
             tif = resources.enter_context(tifffile.TiffFile(path))
-            image = _read(path, tif, messages, resources)
+            image = _read(path, tif, messages, resources, series)
         return ImageFile(**image, resources=resources.pop_all())
 
 
@@ -59,22 +60,10 @@ def files_of(path):
     return list(dict.fromkeys(names))
 
 
-def _read(path, tif, messages, resources):
+def _read(path, tif, messages, resources, number):
     refuse_too_many(path, tif)
-    series = tif.series
-    if not series:
-        raise ImageFileError(f"{path}: is damaged, there is no image in it")
-    # Pages that were appended one by one, and the positions of an OME-TIFF, are a
-    # series each.
-    pages = {(one.shape, one.dtype, one.axes) for one in series}
-    appended = len(series) > 1 and len(pages) == 1
-    if len(series) != 1 and not appended:
-        shapes = ", ".join(str(one.shape) for one in series[:4])
-        raise ImageFileError(
-            f"{path}: holds {len(series)} images of different shapes or types "
-            f"({shapes}{', ...' if len(series) > 4 else ''}); save them as files "
-            "of their own"
-        )
+    series = _chosen(path, tif.series, number)
+    appended = len(series) > 1
     first, page = series[0], series[0].keyframe
     if first.dtype is None:
         raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
@@ -85,6 +74,8 @@ def _read(path, tif, messages, resources):
     # tifffile says here what it could not make out, so that comes before the pixels.
     n_pages = len(tif.pages)
     _refuse_missing(path, series)
+    if number is not None:  # of others that are described differently
+        messages[:] = [text for text in messages if "shaped series" not in text]
     _refuse_damage(path, messages)
     data = None if appended else lazy_series(path, tif, first, resources)
     if data is None:
@@ -98,8 +89,10 @@ def _read(path, tif, messages, resources):
     axes = "I" + first.axes if appended else first.axes
     if "I" not in axes:  # positions of a stage are images of their own
         axes = axes.replace("R", "I")
-    metadata = _metadata(tif, first, page, messages)
+    metadata = _metadata(tif, first, page, messages, number or 0)
     metadata["axes"] = axes
+    if len(series) < len(tif.series):
+        messages.append("its other images are not kept")
     if metadata["compression"] not in LOSSLESS:
         messages.append(
             f"its {metadata['compression']} compression loses detail, so the result is "
@@ -110,10 +103,14 @@ def _read(path, tif, messages, resources):
     if tif.is_imagej:
         names = _imagej_channel_names(metadata["imagej"], axes, shape)
     if tif.is_ome:
-        metadata["ome"] = tif.ome_metadata
-        sizes, names = ome.sizes_and_names(tif.ome_metadata)
+        xml = tif.ome_metadata
+        if len(series) < len(tif.series):
+            xml = ome.of_one_image(xml, number)
+        metadata["ome"] = xml
+        sizes, names = ome.sizes_and_names(xml)
         pixel_size |= {k: v for k, v in sizes.items() if k in axes}
-        if metadata["n_levels"] == 1 and n_pages > len(series) * len(first.pages):
+        n_own = sum(len(one.pages) for one in tif.series)
+        if metadata["n_levels"] == 1 and n_pages > n_own:
             messages.append("pages beside its images are not kept")
     return {
         "data": data,
@@ -125,6 +122,23 @@ def _read(path, tif, messages, resources):
         "pixel_size": pixel_size,
         "channel_names": names,
     }
+
+
+def _chosen(path, series, number):
+    """Return the series of the image: one, or all where they are alike."""
+    if not series:
+        raise ImageFileError(f"{path}: is damaged, there is no image in it")
+    if number is not None and 0 <= number < len(series):
+        return [series[number]]
+    # Pages that were appended one by one, and the positions of an OME-TIFF, are a
+    # series each.
+    kinds = {(one.shape, one.dtype, one.axes) for one in series}
+    if number is not None or len(kinds) != 1:
+        raise ImageFileError(
+            f"{path}: "
+            + which_of([(one.name, one.shape, one.dtype, one.axes) for one in series])
+        )
+    return series
 
 
 def _whole(path, series, page):
@@ -166,13 +180,13 @@ def _refuse_no_intensities(path, page, series, *, imagej):
     """Raise where the pixels are no intensities."""
     kinds = tifffile.PHOTOMETRIC
     intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
-    if imagej:  # a lookup table to show intensities with
+    if imagej or is_ramp(page.colormap):  # a table to show intensities with
         intensities.append(kinds.PALETTE)
     if _photometric(page) not in intensities:
         name = getattr(page.photometric, "name", page.photometric)
         raise ImageFileError(
-            f"{path}: {name} pixels are not intensities that can be "
-            "denoised; convert the image to grey or RGB"
+            f"{path}: {name} pixels are not intensities that can be denoised; convert "
+            "the image to grey or RGB, for example with Fiji"
         )
     if series.axes.count("Y") != 1 or series.axes.count("X") != 1:
         raise ImageFileError(f"{path}: has no image axes, but {series.axes!r}")
@@ -228,7 +242,7 @@ def _kept_tags(tif, page, messages):
     return kept
 
 
-def _metadata(tif, series, page, messages):
+def _metadata(tif, series, page, messages, number):
     """Return what it takes to write such a file again."""
     metadata = {
         "photometric": "rgb" if page.photometric == 6 else _photometric(page).name,
@@ -241,6 +255,8 @@ def _metadata(tif, series, page, messages):
         "level_shapes": [level.shape for level in series.levels],
         "tags": _kept_tags(tif, page, messages),
     }
+    if _photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
+        metadata["colormap"] = page.colormap
     for name in ("XResolution", "YResolution", "ResolutionUnit"):
         if name in page.tags:
             metadata[name] = page.tags[name].value
@@ -251,13 +267,13 @@ def _metadata(tif, series, page, messages):
             if isinstance(described.get(name), kind):
                 described[name] = [described[name]]
         metadata["imagej"] = described
-        if _photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
+        if metadata.pop("colormap", None) is not None:
             metadata["photometric"] = "minisblack"
-            if page.colormap is not None:
-                table = (page.colormap >> 8).astype(np.uint8)
-                metadata["imagej"].setdefault("LUTs", [table])
+            table = (page.colormap >> 8).astype(np.uint8)
+            metadata["imagej"].setdefault("LUTs", [table])
     elif tif.is_shaped and not tif.is_ome:
-        shaped = (tif.shaped_metadata or ({},))[0]
+        described = tif.shaped_metadata or ({},)
+        shaped = described[min(number, len(described) - 1)]
         metadata["shaped"] = {k: v for k, v in shaped.items() if k not in _SHAPED}
     elif not tif.is_ome and page.description:
         metadata["description"] = _text(tif, page.tags[270])

@@ -128,6 +128,9 @@ def _options(array, axes, kept, like):
             options["predictor"] = True
     if kept.get("tile"):
         options["tile"] = kept["tile"]
+    table = kept.get("colormap")
+    if table is not None and table.shape[1] == 2 ** (8 * array.dtype.itemsize):
+        options |= {"photometric": "palette", "colormap": table}
     resolution = [kept.get(f"{letter}Resolution") for letter in "XY"]
     if all(value and len(value) == 2 and value[1] for value in resolution):
         options["resolution"] = (kept["XResolution"], kept["YResolution"])
@@ -255,7 +258,8 @@ def _photometric(array, axes, kept, like):
         return kept.get("photometric", "rgb")
     if like is not None and like.metadata.get("white_is_zero"):
         return "miniswhite"
-    return kept.get("photometric", "minisblack")
+    named = kept.get("photometric", "minisblack")
+    return "minisblack" if named.lower() == "palette" else named
 
 
 def _extrasamples(array, axes, kept, options):

@@ -1,0 +1,48 @@
+"""Colour maps of TIFF: tables that intensities are shown with, or lists of colours."""
+
+import numpy as np
+
+# Of 255 steps of a table so many may be wider, for a mark at its ends, than so much.
+_JUMPS, _WIDE = 4, 0.1
+
+
+def is_ramp(colormap):
+    """Whether the entries of a colour map go from dark to bright, or all over smoothly.
+
+    Then the numbers of its entries are intensities, as with the tables of microscopes'
+    programs, from grey and green to fire and rainbow. A list of the colours of a
+    picture, or of labels, jumps.
+
+    Parameters
+    ----------
+    colormap : ndarray of shape (3, n) or None
+        Red, green and blue of every entry.
+
+    Returns
+    -------
+    bool
+        The answer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.io.tiff._colormap import is_ramp
+    >>> grey = np.arange(256) * 257
+    >>> is_ramp(np.stack([0 * grey, grey, 0 * grey]))
+    True
+    >>> is_ramp(np.random.default_rng(0).integers(0, 65536, (3, 256)))
+    False
+    """
+    if colormap is None or colormap.ndim != 2 or len(colormap) != 3:
+        return False
+    table = np.asarray(colormap, np.float64)
+    used = np.flatnonzero(table.any(0))
+    if len(used) < 2:
+        return False
+    table = table[:, : used[-1] + 1]  # programs leave the entries beyond black
+    table /= table.max()
+    steps = np.diff(table, axis=1)
+    if (steps >= 0).all() or (steps <= 0).all():
+        return True
+    wide = np.abs(steps).max(0) > max(_WIDE, 4 / table.shape[1])
+    return bool(np.count_nonzero(wide) <= _JUMPS)

@@ -1,0 +1,289 @@
+"""From a layer to arrays with named axes, and from results to layers like it.
+
+Layers are looked at by their attributes only; nothing of napari is imported.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from n2d.files._plan import named_axes, plan_planes
+
+# What the axes of layers are called; anything else is a series of images.
+_LETTERS = {
+    "t": "T time times timepoint timepoints frame frames",
+    "z": "Z depth plane planes slice slices",
+    "c": "C channel channels ch",
+    "y": "Y row rows height",
+    "x": "X column columns width",
+}
+_UNKNOWN = "Q"
+
+# How a layer lies in the world and is blended: results do the same.
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_LOOK = ("blending", "gamma", "interpolation2d", "interpolation3d", "projection_mode")
+
+# Of pixels that are looked at for the contrast limits of a result.
+_SAMPLE = 2**18
+
+
+class LayerError(ValueError):
+    """A layer cannot be denoised; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A layer as a denoiser sees it.
+
+    Attributes
+    ----------
+    data : array-like
+        Its pixels; of several resolutions, those of the finest.
+    axes : str
+        One letter for each axis of `data`: T, C, Z, Y, X, S (colours), or Q for a
+        series of which nothing is known.
+    own_axes : str
+        The axes as the layer itself says them.
+    name : str
+        Of the layer.
+    alpha : bool
+        Whether the last of the samples is opacity.
+    path : str or None
+        The file it was read from.
+    """
+
+    data: object
+    axes: str
+    own_axes: str
+    name: str
+    alpha: bool
+    path: str | None
+
+    @property
+    def dtype(self):
+        """The data type of the pixels."""
+        return np.dtype(self.data.dtype)
+
+    @property
+    def is_lazy(self):
+        """Whether pixels are read, or computed, when they are asked for."""
+        data = self.data
+        return not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
+
+    def plan(self, channels="independent", fit_per="channel"):
+        """Settle which planes there are, and which share a fit.
+
+        Parameters
+        ----------
+        channels, fit_per : str
+            As for `n2d.denoise_file`.
+
+        Returns
+        -------
+        n2d.files._plan.Plan
+        """
+        shape = tuple(self.data.shape)
+        plan = plan_planes(
+            self.axes, shape, alpha=self.alpha, channels=channels, fit_per=fit_per
+        )
+        return plan
+
+
+def source_of(layer, axes=None):
+    """Read from a layer what a denoiser has to know.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The layer.
+    axes : str, optional
+        What the user says about its axes, one letter each.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    LayerError
+        If there is no image in it, or `axes` does not fit.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    own = axes_of(layer)
+    kind = np.dtype(data.dtype).kind
+    if kind not in "buif":
+        raise LayerError(
+            f"{layer.name} holds {np.dtype(data.dtype)}, and n2d denoises whole "
+            "numbers and floating point; take the real part, or the magnitude"
+        )
+    if 0 in data.shape:
+        raise LayerError(f"{layer.name} has no pixels")
+    try:
+        settled = named_axes(own, tuple(data.shape), axes if axes != own else None)
+    except ValueError as error:
+        raise LayerError(str(error).replace("--axes ", "axes ")) from error
+    colours = data.shape[-1] if layer.rgb else 0
+    path = getattr(getattr(layer, "source", None), "path", None)
+    return Source(
+        data=data,
+        axes=settled,
+        own_axes=own,
+        name=str(layer.name),
+        alpha=colours in (2, 4) and settled[-1] == "S",
+        path=None if path is None else str(path),
+    )
+
+
+def axes_of(layer):
+    """Return the axes of a layer's pixels as letters; nothing is guessed from shapes.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        Its ``axis_labels`` say what its axes are; by default they say nothing.
+
+    Returns
+    -------
+    str
+        Such as "TZYX"; "Q" stands for an axis that has no known name. The last two
+        are rows and columns where they have none.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> import numpy as np
+    >>> from n2d.napari.layers import axes_of
+    >>> stack = np.zeros((5, 2, 8, 8))
+    >>> labels = ("time", "channel", "-2", "-1")
+    >>> axes_of(SimpleNamespace(data=stack, axis_labels=labels, rgb=False, ndim=4))
+    'TCYX'
+    >>> axes_of(SimpleNamespace(data=stack, axis_labels=(), rgb=False, ndim=4))
+    'QQYX'
+    """
+    known = {
+        word.lower(): letter.upper()
+        for letter, words in _LETTERS.items()
+        for word in words.split()
+    }
+    labels = tuple(getattr(layer, "axis_labels", ()) or ())
+    labels = labels if len(labels) == layer.ndim else [""] * layer.ndim
+    letters = [known.get(str(label).strip().lower(), _UNKNOWN) for label in labels]
+    repeated = {x for x in letters if letters.count(x) > 1}
+    letters = [_UNKNOWN if x in repeated else x for x in letters]
+    if not {"Y", "X"} <= set(letters):
+        letters = [_UNKNOWN if x in "YX" else x for x in letters]
+        letters[-2:] = "Y", "X"
+    return "".join(letters) + ("S" if layer.rgb else "")
+
+
+def placed_like(layer, offset=None):
+    """Return how a layer lies in the world, for another one.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The layer.
+    offset : sequence of int, optional
+        Which pixel of it the other one begins with.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of ``viewer.add_image``.
+    """
+    found = {name: getattr(layer, name) for name in _PLACE if hasattr(layer, name)}
+    if offset is not None:
+        from napari.utils.transforms import Affine
+
+        parts = {k: found[k] for k in ("scale", "translate", "rotate", "shear")}
+        found["translate"] = Affine(**parts)(np.asarray(offset, float))
+    return found
+
+
+def results_like(layer, source, results):
+    """Lay out what was computed as layers like their source.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        Where the pixels are from.
+    source : Source
+        The same, as it was denoised.
+    results : dict of str to array-like
+        By "denoised", "removed noise" and "standard error", in the shape of the
+        source's pixels.
+
+    Returns
+    -------
+    list of tuple
+        (data, keyword arguments, "image"), as ``napari.layers.Layer.create`` takes
+        them; the layer of the denoised image is the last one, so that it is on top.
+    """
+    place = placed_like(layer)
+    look = {name: getattr(layer, name) for name in _LOOK if hasattr(layer, name)}
+    found = []
+    for kind in ("standard error", "removed noise", "denoised"):
+        if kind not in results:
+            continue
+        data = results[kind]
+        options = {**place, "name": f"{source.name} ({kind})"}
+        if kind == "denoised":
+            options |= look
+            if layer.rgb:
+                options["rgb"] = True
+            else:
+                options["colormap"] = layer.colormap
+                options["contrast_limits"] = _limits_of(layer, data)
+        else:
+            options |= _shown(kind, data, layer)
+        found.append((data, options, "image"))
+    return found
+
+
+def _limits_of(layer, data):
+    """The contrast limits of the source, which must not be of no width."""
+    low, high = layer.contrast_limits
+    return (float(low), float(high)) if high > low else _range_of(data)
+
+
+def _shown(kind, data, layer):
+    """How noise that was removed, or an error, is shown: hidden at first."""
+    low, high = _range_of(data)
+    if kind == "removed noise":
+        high = max(abs(low), abs(high)) or 1.0
+        return {
+            "colormap": "gray",
+            "contrast_limits": (-high, high),
+            "visible": False,
+        }
+    return {"colormap": "magma", "contrast_limits": (0.0, high), "visible": False}
+
+
+def _range_of(data):
+    """Smallest and largest value of the middle plane, without the outermost."""
+    middle = tuple(n // 2 for n in data.shape[:-2])
+    values = np.asarray(data[middle])
+    step = max(1, values.size // _SAMPLE)
+    values = values.ravel()[::step]
+    values = values[np.isfinite(values)]
+    low, high = np.percentile(values, (0.1, 99.9)) if values.size else (0.0, 1.0)
+    return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
+
+
+def file_name(source):
+    """Return the file of a layer, or how it might be called once it is saved.
+
+    Parameters
+    ----------
+    source : Source
+        The layer.
+
+    Returns
+    -------
+    str
+    """
+    if source.path:
+        return source.path
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name)
+    return f"{Path(name).stem or 'image'}.tif"

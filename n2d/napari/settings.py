@@ -1,0 +1,306 @@
+"""What a user has chosen: as a denoiser, as a file, as Python and as a command."""
+
+import json
+import shlex
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from n2d.napari.layers import file_name
+
+# The estimator's own methods take `strength` and `noise`.
+N2D = "n2d"
+_OF_THE_ESTIMATOR = ("n2d", "n2d-random", "n2d-paper")
+
+
+class SettingsError(ValueError):
+    """Settings cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How images are denoised.
+
+    Attributes
+    ----------
+    method : str
+        A name of `n2d.denoiser_registry`.
+    strength : float
+        As for `n2d.Noise2DetailDenoiser`.
+    noise : float or None
+        The standard deviation of white noise, as told; None: it is measured.
+    channels, fit_per : str
+        As for `n2d.denoise_file`.
+    """
+
+    method: str = N2D
+    strength: float = 1.0
+    noise: float | None = None
+    channels: str = "independent"
+    fit_per: str = "channel"
+
+    @property
+    def parameters(self):
+        """Parameters of the denoiser that differ from the defaults."""
+        found = {}
+        if self.method == N2D:
+            if self.strength != 1:
+                found["strength"] = self.strength
+            if self.noise is not None:
+                found["noise"] = self.noise
+        return found
+
+    def denoiser(self, channel_axis=None):
+        """Make the denoiser, unfitted.
+
+        Parameters
+        ----------
+        channel_axis : int, optional
+            The axis of a plane that holds channels.
+
+        Returns
+        -------
+        estimator
+        """
+        from n2d import denoiser_registry
+
+        registry = denoiser_registry()
+        if self.method not in registry:
+            raise SettingsError(f"there is no method {self.method!r}")
+        denoiser = registry[self.method](**self.parameters)
+        known = denoiser.get_params()
+        given = {k: None for k in known if k.rpartition("__")[2] == "channel_axis"}
+        given = dict.fromkeys(given, channel_axis)
+        given |= {k: 0 for k in known if k.rpartition("__")[2] == "random_state"}
+        return denoiser.set_params(**given)
+
+
+# -- as a file -----------------------------------------------------------------------
+
+
+def write_settings(path, settings):
+    """Write settings as `n2d tune` does: ``n2d denoise --config`` reads them.
+
+    Parameters
+    ----------
+    path : path-like
+        Replaced where it exists: the window has asked.
+    settings : Settings
+        What to write.
+    """
+    from n2d.cli.config import write_config
+
+    search = {
+        "from": "napari",
+        **{k: v for k, v in asdict(settings).items() if k in ("channels", "fit_per")},
+    }
+    write_config(
+        Path(path), settings.method, settings.parameters, search, overwrite=True
+    )
+
+
+def read_settings(path, settings):
+    """Read settings that were written here, or by `n2d tune`.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    settings : Settings
+        What stays where the file says nothing.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    SettingsError
+        If it is no such file, or has parameters that the window has not.
+    """
+    from n2d import denoiser_registry
+    from n2d.cli.config import ConfigError, read_config
+
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read as settings: {error}") from error
+    method = content.get("method", N2D) if isinstance(content, dict) else N2D
+    if method not in denoiser_registry():
+        raise SettingsError(f"{path} is for the method {method!r}, which is not here")
+    parameters = content.get("parameters") if isinstance(content, dict) else None
+    if parameters or method in _OF_THE_ESTIMATOR:
+        try:
+            parameters = read_config(Path(path))
+        except ConfigError as error:
+            raise SettingsError(str(error)) from error
+    parameters = dict(parameters or {})
+    strength = float(parameters.pop("strength", 1.0))
+    noise = parameters.pop("noise", None)
+    noise = None if isinstance(noise, str) else noise
+    parameters.pop("random_state", None)
+    if parameters or not isinstance(noise, (int, float, type(None))):
+        names = ", ".join(parameters) or "noise (as a model)"
+        raise SettingsError(
+            f"{path} sets {names}, which this window does not: use "
+            "`n2d denoise --config`, or a model"
+        )
+    search = content.get("search")
+    search = search if isinstance(search, dict) else {}
+    kept = {}
+    if search.get("channels") in ("independent", "together"):
+        kept["channels"] = search["channels"]
+    if search.get("fit_per") in ("plane", "channel", "file"):
+        kept["fit_per"] = search["fit_per"]
+    return Settings(
+        method=method,
+        strength=strength,
+        noise=noise,
+        **{"channels": settings.channels, "fit_per": settings.fit_per, **kept},
+    )
+
+
+# -- as text -------------------------------------------------------------------------
+
+
+def as_command(source, settings, model=None):
+    """Write down the command that does the same to the layer's file.
+
+    Parameters
+    ----------
+    source : Source
+        The layer. One that was not read from a file has to be saved first, under the
+        name that the command has.
+    settings : Settings
+        How it is denoised.
+    model : path-like, optional
+        A model that is used instead of fitting.
+
+    Returns
+    -------
+    str
+        One line for a terminal.
+    """
+    path = file_name(source)
+    if settings.method not in _OF_THE_ESTIMATOR:
+        words = ["n2d", "compare", path, "-o", f"{Path(path).stem}_compared"]
+        words += ["--methods", settings.method]
+    else:
+        words = ["n2d", "denoise", path, "-o", _result_name(path)]
+        words += {
+            "n2d-random": ["--init", "random"],
+            "n2d-paper": ["--solver", "paper"],
+        }.get(settings.method, [])
+    if source.axes != source.own_axes:
+        words += ["--axes", source.axes]
+    if settings.channels != "independent":
+        words += ["--channels", settings.channels]
+    if words[1] == "denoise":
+        if model is not None:
+            words += ["--model", str(model)]
+        else:
+            if settings.fit_per != "channel":
+                words += ["--fit-per", settings.fit_per]
+            for name, value in settings.parameters.items():
+                words += [f"--{name}", f"{value:.12g}"]
+    return shlex.join(words)
+
+
+def _result_name(path):
+    """Where a result goes: beside its source, with all suffixes as they are."""
+    path = Path(path)
+    stem, dot, suffixes = path.name.partition(".")
+    return str(path.with_name(f"{stem}_denoised{dot}{suffixes}"))
+
+
+def as_python(source, plan, settings, model=None):
+    """Write down the Python that computes the same array from the layer's.
+
+    Parameters
+    ----------
+    source : Source
+        The layer.
+    plan : Plan
+        Its planes, and which share a fit.
+    settings : Settings
+        How it is denoised.
+    model : path-like, optional
+        A model that is used instead of fitting.
+
+    Returns
+    -------
+    str
+        Lines for napari's console, where ``viewer`` is known.
+    """
+    axes = source.axes
+    colour = "S" if "S" in axes else ""
+    if settings.channels == "together" and "C" in axes:
+        colour = "C"
+    per_channel = settings.fit_per == "channel" and model is None
+    first = "C" if "C" in axes and colour != "C" else ""
+    series = first + "".join(a for a in axes if a not in ("Y", "X", colour, first))
+    order = [i for a in dict.fromkeys(series) for i, b in enumerate(axes) if a == b]
+    order += [axes.index(a) for a in ("Y", "X", colour) if a]
+    # Two axes of no name have one letter, and keep their order.
+    in_order = order == list(range(len(axes)))
+    axis = None if plan.channel_axis is None else -1
+    data = f"viewer.layers[{source.name!r}].data"
+    lines = ["import numpy as np", *_making(settings, axis, model), ""]
+    lines.append(f"data = np.asarray({data})  # axes {axes}")
+    if not in_order:
+        lines.append(f"data = data.transpose({order})")
+    if source.alpha:
+        part = "0" if axis is None else ":-1"
+        lines.append(f"data = data[..., {part}]  # without opacity")
+    n_series, n_image = len(series), 2 if axis is None else 3
+    if first and per_channel:
+        lines += ["denoised = []", "for channel in data:"]
+        body = _of_one_fit(n_series - 1, n_image, "channel", settings, model)
+        lines += [f"    {line}" for line in body]
+        lines += ["    denoised.append(clean)", "denoised = np.stack(denoised)"]
+    else:
+        lines += _of_one_fit(n_series, n_image, "data", settings, model)
+        lines.append("denoised = clean")
+    if not in_order:
+        back = [order.index(i) for i in range(len(axes))]
+        lines.append(f"denoised = denoised.transpose({back})")
+    return "\n".join(lines) + "\n"
+
+
+def _making(settings, axis, model):
+    """Lines that import what is needed and make the denoiser."""
+    if model is not None:
+        return [
+            "from n2d import Noise2DetailDenoiser",
+            "",
+            f"denoiser = Noise2DetailDenoiser.load({str(model)!r})",
+            f"denoiser.set_params(channel_axis={axis})",
+        ]
+    denoiser = settings.denoiser(axis)
+    from n2d.comparison.runner import describe
+
+    names = sorted({type(denoiser).__name__, *_inner_names(denoiser)})
+    return [
+        f"from n2d import {', '.join(names)}",
+        "",
+        f"denoiser = {describe(denoiser)}",
+    ]
+
+
+def _inner_names(denoiser):
+    values = denoiser.get_params(deep=False).values()
+    return {type(v).__name__ for v in values if hasattr(v, "get_params")}
+
+
+def _of_one_fit(n_series, n_image, values, settings, model):
+    """Lines that denoise what shares a fit: ``clean``."""
+    call = "transform" if model is not None else "fit_transform"
+    if n_series == 0:
+        return [f"clean = denoiser.{call}({values})"]
+    planes, lines, back = values, [], ""
+    if n_series > 1:
+        lines = [f"planes = {values}.reshape(-1, *{values}.shape[-{n_image}:])"]
+        planes, back = "planes", f".reshape({values}.shape)"
+    if settings.fit_per == "plane" and model is None:
+        each = f"[denoiser.{call}(plane) for plane in {planes}]"
+        return [*lines, f"clean = np.stack({each}){back}"]
+    return [*lines, f"clean = denoiser.{call}({planes}){back}"]

@@ -1,0 +1,1 @@
+"""What is seen of the plugin: the only part that needs Qt and napari."""

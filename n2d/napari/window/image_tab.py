@@ -1,0 +1,392 @@
+"""The tab for one layer: preview, run, cancel, and what came of it."""
+
+import functools
+import logging
+import time
+
+import numpy as np
+from napari.layers import Layer
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from n2d.core.progress import Cancelled
+from n2d.napari.layers import LayerError, results_like
+from n2d.napari.lazy import is_for_lazy, lazy_results
+from n2d.napari.preview import NAME as PREVIEW
+from n2d.napari.preview import options_of, picture_of, view_of
+from n2d.napari.window.choices import Choices
+from n2d.napari.window.more import More
+from n2d.napari.window.tasks import Tasks, time_left
+from n2d.napari.words import error_in_words, noise_in_words, verdict_in_words
+from n2d.napari.work import ERROR, NOISE, Fits, removed_noise, single_error
+
+# A slider that moves, or a view that is moved, has come to rest after so long.
+_REST_MS = 120
+_RED, _GREY = "#d64545", "#888888"
+
+
+def _said_in_window(slot):
+    """Show what goes wrong in the window; a user never sees a traceback."""
+
+    @functools.wraps(slot)
+    def wrapped(self, *arguments):
+        try:
+            return slot(self)
+        except Exception as error:
+            self.complain(error)
+
+    return wrapped
+
+
+class ImageTab(QWidget):
+    """Choices, buttons, progress and verdict for one layer.
+
+    Signals
+    -------
+    looked : object
+        A part of the preview is computed.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where layers are from, and results go.
+    """
+
+    looked = Signal(object)
+
+    def __init__(self, viewer, parent=None):
+        super().__init__(parent)
+        self._viewer = viewer
+        self._fits = None
+        self._preview = self._seen = None
+        self.tasks = Tasks(self)
+        self._runs = False
+
+        self.choices = Choices(viewer)
+        self.preview_button = QPushButton("Preview")
+        self.preview_button.setCheckable(True)
+        self.preview_button.setToolTip(
+            "Denoise the part that is seen, as you change it"
+        )
+        self.run_button = QPushButton("Denoise layer")
+        self.run_button.setToolTip("Denoise all of the layer, into new layers")
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setEnabled(False)
+        self.noise_check = QCheckBox("removed noise")
+        self.noise_check.setToolTip("A layer of what was taken away: look for detail")
+        self.noise_check.setChecked(True)
+        self.error_check = QCheckBox("standard error")
+        self.error_check.setToolTip("A layer of how far off each pixel may be")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.verdict = QLabel()
+        self.verdict.setWordWrap(True)
+        self.more = More(self)
+
+        buttons = QHBoxLayout()
+        for button in (self.preview_button, self.run_button, self.cancel_button):
+            buttons.addWidget(button)
+        also = QHBoxLayout()
+        also.addWidget(QLabel("Also"))
+        also.addWidget(self.noise_check)
+        also.addWidget(self.error_check)
+        also.addStretch()
+        also.addWidget(self.more)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.choices)
+        layout.addLayout(also)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        layout.addWidget(self.verdict)
+        layout.addStretch()
+
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REST_MS)
+        self._timer.timeout.connect(self._look)
+        self.preview_button.toggled.connect(self._preview_toggled)
+        self.run_button.clicked.connect(self.run)
+        self.cancel_button.clicked.connect(self.tasks.stop)
+        self.choices.settings_changed.connect(self._settings_changed)
+        self.choices.layer_changed.connect(self._layer_changed)
+        self.tasks.progressed.connect(self._progressed)
+        self.tasks.changed.connect(self._busy_changed)
+        self.looked.connect(self._show_preview)
+        viewer.layers.events.removed.connect(self._removed)
+        for events in (
+            viewer.camera.events.zoom,
+            viewer.camera.events.center,
+            viewer.dims.events.point,
+            viewer.dims.events.order,
+            viewer.dims.events.ndisplay,
+        ):
+            events.connect(self._view_moved)
+        self._settings_changed()
+
+    # -- what the user does ----------------------------------------------------------
+
+    @_said_in_window
+    def run(self):
+        """Denoise all of the layer."""
+        layer, fits = self.choices.layer, self._settled()
+        lazy = is_for_lazy(fits.source, fits.plan) and not fits.source.alpha
+        kinds = ["denoised"]
+        kinds += [NOISE] if self.noise_check.isChecked() else []
+        kinds += [ERROR] if self._wants_error(fits) else []
+        work = functools.partial(_results, fits, kinds, lazy)
+        total = fits.total(of_fits_only=lazy)
+        self._runs = True
+        self.say(f"{fits.source.name}: starting")
+        start = time.monotonic()
+        self.tasks.start(
+            work,
+            functools.partial(self._finished, layer, fits, start),
+            self._failed,
+            total=total,
+        )
+
+    def fitted_model(self):
+        """The fit of the layer that is shown, as it can be saved.
+
+        Raises
+        ------
+        LayerError
+            If there is none.
+        """
+        fits = self._settled()
+        found = fits.single_model()
+        if found is None:
+            raise LayerError("denoise the layer first: its fit is the model")
+        return found
+
+    def say(self, text, colour=_GREY):
+        """Show a line to the user."""
+        self.status.setStyleSheet(f"color: {colour}")
+        self.status.setText(text)
+
+    def complain(self, error):
+        """Show what went wrong."""
+        logging.getLogger(__name__).debug("in the window", exc_info=error)
+        self.say(error_in_words(error), _RED)
+
+    # -- the preview -----------------------------------------------------------------
+
+    def _preview_toggled(self, wanted):
+        if wanted:
+            self._timer.start()
+        else:
+            if not self._runs:
+                self.tasks.stop()
+            self._drop_preview()
+
+    def _view_moved(self, event=None):
+        if self.preview_button.isChecked():
+            self._timer.start()
+
+    @_said_in_window
+    def _look(self):
+        """Denoise the part of the layer that is seen."""
+        if self._runs or not self.preview_button.isChecked():
+            return
+        layer, fits = self.choices.layer, self._settled()
+        seen = view_of(layer, fits, self._viewer.dims)
+        wanted = (layer, fits.source.data, fits.model, fits.source.axes, fits.settings)
+        wanted = *wanted, seen
+        if _same(self._seen, wanted):
+            return
+        self._seen = wanted
+        self.tasks.start(
+            functools.partial(_look_at, fits, seen, layer, self.looked),
+            functools.partial(self._looked_at, fits, seen),
+            self._look_failed,
+            total=fits.total(of_fits_only=True),
+        )
+
+    def _show_preview(self, found):
+        layer, seen, picture = found
+        if not self.preview_button.isChecked() or layer not in self._viewer.layers:
+            return
+        shown = self._preview
+        if shown is not None and shown.data is picture:
+            shown.refresh()
+            return
+        self._drop_preview()
+        options = options_of(layer, seen, f"{layer.name} ({PREVIEW})")
+        chosen = set(self._viewer.layers.selection)
+        self._preview = self._viewer.add_image(
+            picture, metadata={PREVIEW: True}, **options
+        )
+        self._viewer.layers.selection = chosen & set(self._viewer.layers)
+
+    def _looked_at(self, fits, seen, seconds):
+        self.say(f"preview of {seen.shape[0]} x {seen.shape[1]} pixels")
+        self._tell(fits, seen.place)
+
+    def _look_failed(self, error):
+        self._seen = None
+        if not isinstance(error, Cancelled):
+            self.complain(error)
+
+    def _drop_preview(self):
+        shown, self._preview, seen = self._preview, None, self._seen
+        if shown is not None and shown in self._viewer.layers:
+            self._viewer.layers.remove(shown)
+        self._seen = seen if self.preview_button.isChecked() else None
+
+    def _removed(self, event):
+        if event.value is self._preview and self._preview is not None:
+            self._preview = None
+            self.preview_button.setChecked(False)
+
+    # -- what happens ----------------------------------------------------------------
+
+    def _settled(self):
+        """The planes of the layer with the choices, and what was fitted before."""
+        source, settings = self.choices.source(), self.choices.settings
+        model, known = self.choices.model, self._fits
+        if known is not None and known.is_for(source, settings, model):
+            self._fits = known.at(settings)
+        else:
+            plan = source.plan(settings.channels, settings.fit_per)
+            self._fits = Fits(source, plan, settings, model)
+        return self._fits
+
+    def _wants_error(self, fits):
+        return self.error_check.isChecked() and fits.knows_error
+
+    def _settings_changed(self):
+        ours = self.choices.settings.method == "n2d"
+        self.error_check.setEnabled(ours)
+        self.run_button.setEnabled(self.choices.layer is not None and not self._runs)
+        self.preview_button.setEnabled(self.choices.layer is not None)
+        self._view_moved()
+
+    def _layer_changed(self):
+        if not self._runs:
+            self.tasks.stop()
+        self._drop_preview()
+        self._seen = None
+        self.verdict.setText("")
+        if self.choices.layer is None:
+            self.preview_button.setChecked(False)
+            self.say("open an image first: File > Open, or drop it into the window")
+        elif self.status.text().startswith("open an image"):
+            self.say("")
+        self._view_moved()
+
+    def _progressed(self, share, text):
+        self.bar.setValue(round(1000 * share))
+        if not text or not self.tasks.is_busy:
+            return
+        left = time_left(share, time.monotonic() - self.tasks.start_time)
+        self.say(f"{text}, {left}" if left else text)
+
+    def _busy_changed(self, busy):
+        self.cancel_button.setEnabled(busy)
+        self.run_button.setEnabled(not self._runs and self.choices.layer is not None)
+        if not busy:
+            self.bar.setValue(0)
+
+    def _no_longer_runs(self):
+        self._runs = False
+        self._busy_changed(False)
+
+    def _finished(self, layer, fits, start, results):
+        self._no_longer_runs()
+        self.preview_button.setChecked(False)
+        try:
+            self._add(layer, fits, results)
+        except Exception as error:
+            self.complain(error)
+            return
+        seconds = time.monotonic() - start
+        lazily = any(not isinstance(r, np.ndarray) for r in results.values())
+        text = f"{fits.source.name}: denoised in {seconds:.1f} s"
+        if lazily:
+            text = (
+                f"{fits.source.name}: the noise is measured ({seconds:.1f} s); each "
+                "plane is denoised when you look at it"
+            )
+        self.say(text)
+        self._tell(fits, None)
+
+    def _add(self, layer, fits, results):
+        chosen = layer if layer in self._viewer.layers else None
+        for data, options, kind in results_like(layer, fits.source, results):
+            self._viewer.add_layer(Layer.create(data, options, kind))
+        if chosen is not None:
+            self.choices.choose(chosen)
+
+    def _failed(self, error):
+        self._no_longer_runs()
+        self.complain(error)
+        if isinstance(error, Cancelled):
+            self.say(error_in_words(error))
+        self._view_moved()
+
+    @staticmethod
+    def _first_place(fits):
+        return tuple(k for k in fits.plan.fits[0][0].key if not isinstance(k, slice))
+
+    def _tell(self, fits, place):
+        """Show the noise and the verdict."""
+        text, colour = verdict_in_words(fits.trust())
+        self.verdict.setStyleSheet(f"color: {colour}")
+        self.verdict.setText(text)
+        place = self._first_place(fits) if place is None else place
+        models = fits.noise_of(place)
+        if models is not None and self.choices.layer is not None:
+            values = np.asarray(fits.sample_of(place))
+            self.choices.show_noise(*noise_in_words(models, values))
+
+
+def _same(before, wanted):
+    """Whether a preview would be the one that is there: the same part of the same."""
+    return before is not None and all(
+        a is b or (i >= 3 and a == b)
+        for i, (a, b) in enumerate(zip(before, wanted, strict=True))
+    )
+
+
+def _look_at(fits, seen, layer, looked, watch):
+    """Denoise what is seen, tile by tile; in a thread."""
+    start = time.monotonic()
+    picture, write = picture_of(seen, fits)
+    for rows, columns in seen.tiles():
+        clean, _ = fits.part(seen.place, rows, columns, watch)
+        watch.check()
+        write(rows, columns, clean)
+        looked.emit((layer, seen, picture))
+    return time.monotonic() - start
+
+
+def _results(fits, kinds, lazy, watch):
+    """Denoise all of a layer; in a thread."""
+    if lazy:
+        fits.fit_all(watch)
+        return lazy_results(fits.kept(), kinds)
+    denoised, std, _ = fits.run(watch, return_std=ERROR in kinds)
+    axes = fits.source.axes
+    results = {"denoised": denoised}
+    if NOISE in kinds:
+        noisy = np.asarray(fits.source.data)
+        if fits.source.alpha:
+            results[NOISE] = removed_noise(noisy[..., :-1], denoised[..., :-1], axes)
+        else:
+            results[NOISE] = removed_noise(noisy, denoised, axes)
+    if std is not None:
+        std = std[..., :-1] if fits.source.alpha else std
+        results[ERROR] = single_error(std, axes)
+    return results

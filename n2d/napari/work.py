@@ -1,0 +1,464 @@
+"""What is computed for the window: fits, a part of a plane, all of a layer.
+
+No Qt: a function is given where it reports to, and whether to stop.
+"""
+
+import copy
+import functools
+import inspect
+import warnings
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from n2d._memory import check_room
+from n2d.core.progress import Cancelled
+from n2d.files._gaps import Gaps, NotANumber
+from n2d.io import View
+
+# Planes that are denoised in one go, so that all threads have tiles to work on.
+_AT_ONCE = 16
+# What a fit costs, in pixels denoised: it reads so many, and denoises them a few times.
+_FIT_PIXELS, _FIT_ROUNDS = 512**2, 3
+# So many of the pixels around a part are read along by methods that know no regions.
+_AROUND = 32
+# Rows at a time in which missing values are looked for.
+_ROWS = 2**24
+
+NOISE, ERROR = "removed noise", "standard error"
+
+
+class Watch:
+    """Where a computation stands, and whether it is to stop.
+
+    Parameters
+    ----------
+    tell : callable
+        Takes the share that is done, 0 to 1, and what is done now.
+    is_cancelled : callable
+        Returns True once nobody wants the result any more.
+    total : float
+        Pixels in all.
+    """
+
+    def __init__(self, tell=None, is_cancelled=None, total=1.0):
+        self._tell = tell or (lambda share, text: None)
+        self._is_cancelled = is_cancelled or (lambda: False)
+        self._total, self._done, self._part = max(total, 1.0), 0.0, 1.0
+
+    def check(self):
+        """Raise where it is to stop."""
+        if self._is_cancelled():
+            raise Cancelled("stopped")
+
+    def begin(self, n_pixels, text):
+        """Start with a part of the work."""
+        self._part, self._text = n_pixels, text
+        self.check()
+        self._say(0.0)
+
+    def __call__(self, progress):
+        """Take what `fit` or `transform` reports; True stops it."""
+        self._say(progress.step / max(progress.total, 1))
+        return self._is_cancelled()
+
+    def end(self):
+        """Count the part as done."""
+        self._say(1.0)
+        self._done += self._part
+        self._part = 0.0
+
+    def _say(self, share):
+        done = (self._done + self._part * min(share, 1.0)) / self._total
+        self._tell(min(done, 1.0), self._text)
+
+
+@dataclass
+class Fits:
+    """A layer's planes, how they are denoised, and the fits that were made for it.
+
+    Attributes
+    ----------
+    source : n2d.napari.layers.Source
+        The layer.
+    plan : n2d.files._plan.Plan
+        Its planes.
+    settings : n2d.napari.settings.Settings
+        How they are denoised.
+    model : Noise2DetailDenoiser or None
+        A fitted denoiser that stands for all fits.
+    """
+
+    source: object
+    plan: object
+    settings: object
+    model: object = None
+    _fits: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self._places = {
+            _place(plane.key): (number, i)
+            for number, planes in enumerate(self.plan.fits)
+            for i, plane in enumerate(planes)
+        }
+
+    def is_for(self, source, settings, model):
+        """Whether the fits hold for a layer and settings, but for the strength."""
+        mine = self.source
+        return (
+            mine.data is source.data
+            and (mine.axes, mine.alpha) == (source.axes, source.alpha)
+            and replace(self.settings, strength=1.0) == replace(settings, strength=1.0)
+            and self.model is model
+        )
+
+    def at(self, settings):
+        """The same fits with settings that differ in strength."""
+        found = copy.copy(self)
+        found.settings = settings
+        return found
+
+    def kept(self):
+        """The same, but for later fits: for results that are computed later."""
+        found = copy.copy(self)
+        found._fits = dict(self._fits)
+        return found
+
+    @functools.cached_property
+    def _gaps(self):
+        """The pixels without a value; None where there are none."""
+        data = self.source.data
+        if self.source.dtype.kind != "f" or self.source.alpha:
+            return None
+        if not self.source.is_lazy and _all_finite(data):
+            return None
+        return Gaps(data, NotANumber(data), self.source.axes)
+
+    @property
+    def knows_error(self):
+        """Whether the method can say how far off its result is."""
+        return self.settings.method == "n2d"
+
+    def fit_of(self, place):
+        """Which fit a plane belongs to, and its number there.
+
+        Parameters
+        ----------
+        place : sequence of int
+            Of the plane, along the axes that are no part of it.
+
+        Returns
+        -------
+        tuple of two int
+        """
+        return self._places[tuple(place)]
+
+    @property
+    def outer_axes(self):
+        """The axes that are no part of a plane, as numbers."""
+        key = self.plan.fits[0][0].key
+        return [i for i, k in enumerate(key) if not isinstance(k, slice)]
+
+    def index_of(self, place):
+        """Index of a plane in the layer's pixels."""
+        number, i = self.fit_of(place)
+        return self._planes_of(number)[i].key
+
+    def fit_all(self, watch):
+        """Fit to all planes, unless that was done already."""
+        for number in range(len(self.plan.fits)):
+            self.fitted(number, watch)
+
+    def total(self, *, of_fits_only=False):
+        """What all costs, in pixels denoised."""
+        costs = sum(self._fit_cost(n) for n in range(len(self.plan.fits)))
+        n_values = float(np.prod(self.source.data.shape, dtype=float))
+        return costs if of_fits_only else costs + n_values
+
+    def _planes_of(self, number):
+        return self.plan.fits[number]
+
+    def _view(self, plane):
+        if self._gaps is not None:
+            return self._gaps.plane(plane.key)
+        return View(self.source.data, plane.key)
+
+    def fitted(self, number, watch, *, exactly=True):
+        """Fit to the planes of one fit, unless that was done already.
+
+        Parameters
+        ----------
+        number : int
+            Which fit.
+        watch : Watch
+            Is told how far it is.
+        exactly : bool, default=True
+            Whether it has to be of the strength that is set; if not, one that was made
+            for another strength is changed to it, which is as good for a look.
+
+        Returns
+        -------
+        estimator
+        """
+        strength, axis = self.settings.strength, self.plan.channel_axis
+        if self.model is not None:
+            return self.model.set_params(channel_axis=axis, verbose=0)
+        known = self._fits.get(number)
+        if known is not None and known[0] == strength:
+            return known[1]
+        if known is not None and not exactly and self.settings.method == "n2d":
+            return known[1].at_strength(strength)
+        planes = self._planes_of(number)
+        watch.begin(self._fit_cost(number), "measuring the noise")
+        learned = planes
+        if self._gaps is not None and not self.source.is_lazy:
+            learned = [p for p in planes if self._gaps.has_values(p.key)] or planes[:1]
+        denoiser = self.settings.denoiser(axis)
+        how = {"callback": watch} if _takes(denoiser.fit, "callback") else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the window shows trust_
+            denoiser.fit([self._view(plane) for plane in learned], **how)
+        watch.end()
+        if len(learned) < len(planes) and hasattr(denoiser, "for_all_planes"):
+            denoiser = denoiser.for_all_planes()
+        self._fits[number] = strength, denoiser
+        return denoiser
+
+    def _fit_cost(self, number):
+        n_pixels = sum(
+            np.prod(View(self.source.data, plane.key).shape)
+            for plane in self._planes_of(number)[:4]
+        )
+        return float(_FIT_ROUNDS * min(n_pixels, _FIT_PIXELS))
+
+    # -- a part of a plane -----------------------------------------------------------
+
+    def part(self, place, rows, columns, watch, *, return_std=False):
+        """Denoise a part of one plane.
+
+        Parameters
+        ----------
+        place : sequence of int
+            Of the plane; see `fit_of`.
+        rows, columns : slice
+            The part.
+        watch : Watch
+            Is told how far it is.
+        return_std : bool, default=False
+            Whether to give the standard error, too.
+
+        Returns
+        -------
+        tuple of ndarray
+            The denoised part, floating point, and its standard error or None.
+        """
+        number, i = self.fit_of(place)
+        denoiser = self.fitted(number, watch, exactly=False)
+        plane = self._planes_of(number)[i]
+        view = self._view(plane)
+        watch.begin((rows.stop - rows.start) * (columns.stop - columns.start), "")
+        std = None
+        if _takes(denoiser.transform, "region"):
+            if self.model is None and len(self._planes_of(number)) > 1:
+                denoiser = denoiser.for_planes([i])
+            found = denoiser.transform(
+                [view],
+                region=(rows, columns),
+                callback=watch,
+                **({"return_std": True} if return_std else {}),
+            )
+            (clean,), std = found if return_std else (found, None)
+            std = None if std is None else std[0]
+        else:
+            clean = self._cut_out(denoiser, view, rows, columns)
+        watch.end()
+        return clean, std
+
+    def _cut_out(self, denoiser, view, rows, columns):
+        """A part of a plane by a method that takes images as a whole."""
+        axis = self.plan.channel_axis
+        image_axes = [a for a in range(len(view.shape)) if a != axis]
+        key = [slice(None)] * len(view.shape)
+        inner = list(key)
+        for a, part in zip(image_axes, (rows, columns), strict=True):
+            start = max(0, part.start - _AROUND)
+            key[a] = slice(start, min(view.shape[a], part.stop + _AROUND))
+            inner[a] = slice(part.start - start, part.stop - start)
+        return denoiser.transform(np.asarray(view[tuple(key)]))[tuple(inner)]
+
+    # -- all of it -------------------------------------------------------------------
+
+    def run(self, watch, *, return_std=False):
+        """Denoise all planes.
+
+        Parameters
+        ----------
+        watch : Watch
+            Is told how far it is; of the `total`.
+        return_std : bool, default=False
+            Whether to compute the standard error, too.
+
+        Returns
+        -------
+        denoised : ndarray
+            Like the layer's pixels: floating point, of colours their own type.
+        std : ndarray or None
+            The standard error.
+        trust : dict or None
+            As `n2d.DenoisedFile` has it.
+        """
+        data = self.source.data
+        plan = self.plan
+        dtype = self.source.dtype
+        if "S" not in self.source.axes or dtype.kind not in "u":
+            dtype = np.result_type(dtype, np.float32)
+        n_bytes = float(np.prod(data.shape, dtype=float)) * dtype.itemsize
+        check_room(
+            int(n_bytes * (3 if return_std else 2)),
+            "the result",
+            "denoise its file in the tab 'Folder', which works from disk to disk",
+        )
+        denoised = np.empty(data.shape, dtype)
+        std = np.zeros(data.shape, np.float32) if return_std else None
+        if self.source.alpha:
+            denoised[..., -1] = np.asarray(data[..., -1])
+        for number, planes in enumerate(plan.fits):
+            denoiser = self.fitted(number, watch)
+            for first in range(0, len(planes), _AT_ONCE):
+                some = range(first, min(first + _AT_ONCE, len(planes)))
+                self._run_some(denoiser, number, some, denoised, std, watch)
+        return denoised, std, self.trust()
+
+    def _run_some(self, denoiser, number, some, denoised, std, watch):
+        planes = [self._planes_of(number)[i] for i in some]
+        views = [self._view(plane) for plane in planes]
+        outs = [View(denoised, plane.key) for plane in planes]
+        watch.begin(sum(float(np.prod(v.shape)) for v in views), "denoising")
+        if _takes(denoiser.transform, "out"):
+            if self.model is None and len(self._planes_of(number)) > 1:
+                denoiser = denoiser.for_planes(list(some))
+            how = {"out": outs}
+            if std is not None:
+                how["out"] = outs, [View(std, plane.key) for plane in planes]
+                how["return_std"] = True
+            denoiser.transform(views, callback=watch, **how)
+        else:
+            from n2d.images import convert
+
+            for view, out in zip(views, outs, strict=True):
+                watch.check()
+                clean = denoiser.transform(np.asarray(view[...]))
+                out[...] = convert(clean, denoised.dtype)[0]
+        if self._gaps is not None:
+            for plane, out in zip(planes, outs, strict=True):
+                values = np.array(out[...])
+                self._gaps.put_back(values, plane.key, ...)
+                out[...] = values
+        watch.end()
+
+    # -- what came of it -------------------------------------------------------------
+
+    def trust(self):
+        """How far results can be trusted: the worst of the fits; None: not known."""
+        from n2d._trust import worst_of_fits
+
+        fits = [self.model] if self.model is not None else []
+        fits += [denoiser for _, denoiser in self._fits.values()]
+        trusts = [f.trust_ for f in fits if hasattr(f, "trust_")]
+        return worst_of_fits(trusts) if trusts else None
+
+    def single_model(self):
+        """The denoiser that was fitted, as it can be saved; None without a fit.
+
+        Raises
+        ------
+        ValueError
+            If there are several, or the method has no models.
+        """
+        if self.model is not None:
+            return self.model
+        if not self._fits:
+            return None
+        if len(self.plan.fits) > 1:
+            raise ValueError(
+                f"there are {len(self.plan.fits)} fits, and a model is one; let all "
+                "planes share a fit first"
+            )
+        ((_, denoiser),) = self._fits.values()
+        if not hasattr(denoiser, "save"):
+            raise ValueError(f"{self.settings.method} has no model to be saved")
+        return denoiser.for_all_planes()
+
+    def sample_of(self, place):
+        """Pixels of a plane, (C, h, w) or (h, w), to see its contrast by."""
+        number, i = self.fit_of(place)
+        view = View(self.source.data, self._planes_of(number)[i].key)
+        axis = self.plan.channel_axis
+        key = [
+            slice(None) if a == axis else slice(max(0, n // 2 - 256), n // 2 + 256)
+            for a, n in enumerate(view.shape)
+        ]
+        values = np.asarray(view[tuple(key)], dtype=float)
+        values = values if axis is None else np.moveaxis(values, axis, 0)
+        return np.nan_to_num(values)
+
+    def noise_of(self, place):
+        """The noise that a plane is denoised with: a tuple, one for each channel.
+
+        None where nothing is known of it.
+        """
+        number, i = self.fit_of(place)
+        if self.model is not None:
+            found = self.model.noise_
+        elif number in self._fits:
+            found = getattr(self._fits[number][1], "noise_", None)
+            found = found[i] if isinstance(found, list) else found
+        else:
+            return None
+        if found is None:
+            return None
+        return found if isinstance(found, tuple) else (found,)
+
+
+def _place(key):
+    """The place of a plane along the axes that are no part of it."""
+    return tuple(k for k in key if not isinstance(k, slice))
+
+
+def _takes(function, name):
+    return name in inspect.signature(function).parameters
+
+
+def _all_finite(array):
+    """Whether there are no missing values; a part at a time."""
+    flat = array.reshape(-1) if array.flags.c_contiguous else array
+    step = _ROWS if flat is not array else max(1, _ROWS * len(array) // array.size)
+    parts = (flat[i : i + step] for i in range(0, len(flat), step))
+    return all(np.isfinite(part).all() for part in parts)
+
+
+def removed_noise(noisy, denoised, axes):
+    """What was taken away; of colours the mean.
+
+    Parameters
+    ----------
+    noisy, denoised : ndarray
+        A layer's pixels before and after.
+    axes : str
+        Their axes.
+
+    Returns
+    -------
+    ndarray
+        Floating point.
+    """
+    dtype = np.result_type(noisy.dtype, np.float32)
+    found = np.subtract(noisy, denoised, dtype=dtype)
+    return found.mean(axis=-1, dtype=dtype) if axes[-1] == "S" else found
+
+
+def single_error(std, axes):
+    """The standard error as one image; of colours the root of the mean square."""
+    if axes[-1] != "S":
+        return std
+    return np.sqrt(np.square(std).mean(axis=-1))
