@@ -27,6 +27,8 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
+    # before anything else is imported
+    "_signals": (set(), set()),
     "_progress": (set(), {"rich"}),
     "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
@@ -44,7 +46,7 @@ MAY_IMPORT = {
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
-        {"_memory", "io"},
+        {"_memory", "_signals", "io"},
         {"numpy", "PIL", "psutil", "tifffile", "imagecodecs"}
         | {"zarr", "mrcfile", "nibabel", "pydicom"},
     ),
@@ -98,12 +100,13 @@ MAY_IMPORT = {
     "napari.window": ({"core", "napari"}, {"napari", "numpy", "qtpy", "superqt"}),
     # "__init__" names modules in strings and loads them lazily
     "__init__": (set(), set()),
-    "__main__": ({"cli"}, set()),
+    "__main__": ({"_signals", "cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
         {
             "_parameters",
             "_progress",
+            "_signals",
             "baselines",
             "cli",
             "comparison",

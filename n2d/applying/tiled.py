@@ -439,11 +439,16 @@ def _workers(n_workers, n_threads):
     pool = ThreadPoolExecutor(
         n_workers, "n2d", initializer=begin_helped, initargs=(helpers,)
     )
+    wait = False
     try:
         yield pool.submit
+        wait = True
+    except Exception:
+        wait = True
+        raise
     finally:
-        # If the caller was interrupted, what is under way is waited for: a second.
-        pool.shutdown(cancel_futures=True)
+        # If the caller was interrupted, what is under way ends by itself: a second.
+        pool.shutdown(wait=wait, cancel_futures=True)
         helpers.shutdown(cancel_futures=True)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from n2d import __version__
+from n2d._signals import watched
 from n2d.cli.compare import compare
 from n2d.cli.demo import demo
 from n2d.cli.denoise import denoise
@@ -56,4 +57,5 @@ def _main(
 
 def main():
     """Run the command line of this process and exit with its code."""
-    app(prog_name="n2d")
+    with watched():
+        app(prog_name="n2d")

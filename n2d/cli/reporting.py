@@ -1,9 +1,7 @@
 """What the command line says when something goes wrong, and how it ends."""
 
 import contextlib
-import signal
 import sys
-import threading
 import traceback
 import warnings
 
@@ -47,12 +45,11 @@ def tell(notes, *, quiet=False):
 def clean_ending(*, debug=False):
     """End the process with a clear message and exit code, whatever happens.
 
-    An exception becomes one line and exit code 1, Ctrl-C exit code 130. A request to
-    terminate (SIGTERM) unwinds the stack like Ctrl-C, so that temporary files go.
+    An exception becomes one line and exit code 1, Ctrl-C exit code 130. In a process of
+    its own, signals are the business of `n2d._signals`.
     """
     try:
-        with _terminate_by_exception():
-            yield
+        yield
     except KeyboardInterrupt as error:
         typer.echo("interrupted: nothing is left half-written", err=True)
         raise typer.Exit(INTERRUPTED) from error
@@ -61,22 +58,6 @@ def clean_ending(*, debug=False):
     except Exception as error:
         complain(one_line(error), debug=debug)
         raise typer.Exit(FAILED) from error
-
-
-@contextlib.contextmanager
-def _terminate_by_exception():
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number, _):
-        raise SystemExit(128 + number)
-
-    previous = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 @contextlib.contextmanager
