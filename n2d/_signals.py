@@ -7,6 +7,7 @@ itself soon, what is half-written is removed, and the process ended.
 """
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -20,7 +21,14 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _WORDS = {"SIGINT": "interrupted"}
 
 _unfinished = set()
-_state = {"number": None, "active": False, "deferred": 0, "done": threading.Event()}
+_state = {
+    "number": None,  # of the signal that is on its way
+    "active": False,
+    "deferred": 0,
+    "pending": False,
+    "lost": False,
+    "done": threading.Event(),
+}
 
 
 class Stopped(SystemExit):
@@ -62,7 +70,7 @@ def deferred():
 
 
 def _raise_pending():
-    if _state.get("pending"):
+    if _state["pending"]:
         _state["pending"] = False
         raise Stopped(128 + _state["number"])
 
@@ -83,6 +91,7 @@ def watched():
     _state["active"] = True
     for number in numbers:
         signal.signal(number, _on_signal)
+    sys.unraisablehook = functools.partial(_on_lost, hook=sys.unraisablehook)
     _watch()
     try:
         yield
@@ -106,6 +115,14 @@ def _on_signal(number, _):
     raise Stopped(128 + number)
 
 
+def _on_lost(report, hook):
+    """Say nothing of an exception of a signal that got lost in a callback."""
+    if issubclass(report.exc_type, Stopped):
+        _state["lost"] = True
+    else:
+        hook(report)
+
+
 def _watch():
     """Start the thread that ends the process where it does not end by itself."""
     if os.name == "nt":  # where a pipe cannot be waited for
@@ -124,8 +141,13 @@ def _wait(read_end):
         (number,) = os.read(read_end, 1)
         if number in wanted:
             break
-    if _state["done"].wait(_GRACE):
-        return
+    end = time.monotonic() + _GRACE
+    while time.monotonic() < end:
+        if _state["done"].wait(0.05):
+            return
+        if _state["lost"]:  # once more, where it may have an effect
+            _state["lost"], _state["number"] = False, None
+            signal.pthread_kill(threading.main_thread().ident, number)
     end = time.monotonic() + _PATIENCE
     while _state["deferred"] and time.monotonic() < end:
         time.sleep(0.01)

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
+    "_printable": (set(), set()),
     # before anything else is imported
     "_signals": (set(), set()),
     "_progress": (set(), {"rich"}),
@@ -87,8 +88,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
-        | {"noise"},
+        {"_memory", "_printable", "_trust", "images", "comparison", "denoiser"}
+        | {"files", "io", "noise"},
         {"numpy", "torch"},
     ),
     # the command line for its files of settings, and its words for noise and errors
@@ -105,6 +106,7 @@ MAY_IMPORT = {
     "cli": (
         {
             "_parameters",
+            "_printable",
             "_progress",
             "_signals",
             "baselines",

@@ -12,6 +12,8 @@ from n2d.cli.reporting import (
     aligned,
     clean_ending,
     complain,
+    say,
+    say_lines,
     tell,
     warnings_in_one_line,
 )
@@ -141,12 +143,12 @@ def compare(
                         callback=None if quiet else _report,
                         on_case=_drawer(folder, drawing, overwrite) if figure else None,
                     )
-        typer.echo(aligned(_table(rows)))
+        say_lines(aligned(_table(rows)))
         for error in _errors(rows):
             complain(error)
             failed = True
         if not quiet:
-            typer.echo(f"tables{' and figures' * figure} are in {folder}", err=True)
+            say(f"tables{' and figures' * figure} are in {folder}", err=True)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -217,7 +219,7 @@ def _report(row):
         if row[key] is not None
         for text in [text.format(row[key])]
     ]
-    typer.echo(f"{row['case']}, {row['method']}: {', '.join(numbers)}", err=True)
+    say(f"{row['case']}, {row['method']}: {', '.join(numbers)}", err=True)
 
 
 def _table(rows):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending
+from n2d.cli.reporting import FAILED, clean_ending, say
 
 
 class DataType(StrEnum):
@@ -196,4 +196,4 @@ def _refuse_with_model(context, config):
 
 def _note(text):
     """Say what becomes of an input, before anything is done."""
-    typer.echo(f"note: {text}", err=True)
+    say(f"note: {text}", err=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
+from n2d.cli.reporting import clean_ending, say, say_lines, tell, warnings_in_one_line
 
 
 def fit(
@@ -81,10 +81,10 @@ def fit(
             tell([f"note: {note}without a model, n2d denoise gives each its own"])
             model = model.for_all_planes()
         model.set_params(verbose=0).save(output, overwrite=overwrite)
-        typer.echo(report(model))
+        say_lines(report(model))
         if not quiet:
             seconds = time.perf_counter() - start
-            typer.echo(f"{output}: written in {seconds:.1f} s", err=True)
+            say(f"{output}: written in {seconds:.1f} s", err=True)
 
 
 def _planes(paths, series, nan, how, *, quiet):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
+from n2d.cli.reporting import clean_ending, say, tell, warnings_in_one_line
 
 # Correlations, and shares of stripes in the level, below this are not worth a word.
 _SMALL = 0.02
@@ -80,7 +80,7 @@ def noise(
             if len(found) > 1:
                 typer.echo(f"channel {number}")
             for name, text in rows_of(model, values):
-                typer.echo(f"{name:<14}{text}")
+                say(f"{name:<14}{text}")
         _write(found, as_json, picture, overwrite=overwrite)
 
 

@@ -7,8 +7,20 @@ import warnings
 
 import typer
 
+from n2d._printable import printable
+
 FAILED = 1
 INTERRUPTED = 130  # as shells report a process that Ctrl-C has ended
+
+
+def say(text, *, err=False):
+    """Print one line, whatever is in it."""
+    typer.echo(printable(text), err=err)
+
+
+def say_lines(text, *, err=False):
+    """Print lines, such as a table."""
+    typer.echo(printable(text, lines=True), err=err)
 
 
 def one_line(error):
@@ -30,15 +42,15 @@ def one_line(error):
 def complain(message, *, debug=False):
     """Print an error to stderr, with the current traceback if asked to."""
     if debug and sys.exc_info()[0] is not None:
-        typer.echo(traceback.format_exc(), err=True, nl=False)
-    typer.echo(f"error: {message}", err=True)
+        say_lines(traceback.format_exc().rstrip(), err=True)
+    say(f"error: {message}", err=True)
 
 
 def tell(notes, *, quiet=False):
     """Print lines to stderr; of a quiet run only those that begin with "note: "."""
     for note in notes:
         if not quiet or note.startswith("note: "):
-            typer.echo(note, err=True)
+            say(note, err=True)
 
 
 @contextlib.contextmanager
@@ -71,11 +83,12 @@ def warnings_in_one_line():
             yield
         finally:
             for text in dict.fromkeys(" ".join(str(w.message).split()) for w in caught):
-                typer.echo(f"warning: {text}", err=True)
+                say(f"warning: {text}", err=True)
 
 
 def aligned(lines):
     """Lay out lines of cells in columns, the first to the left, numbers right."""
+    lines = [[printable(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

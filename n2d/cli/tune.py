@@ -9,7 +9,14 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.progress import counting
-from n2d.cli.reporting import aligned, clean_ending, tell, warnings_in_one_line
+from n2d.cli.reporting import (
+    aligned,
+    clean_ending,
+    say,
+    say_lines,
+    tell,
+    warnings_in_one_line,
+)
 
 # The default is left only for what is ahead by more than so many standard errors.
 _SURELY = 2.0
@@ -103,7 +110,7 @@ def tune(
             channel_axis=cases[0].channel_axis,
         )
         results = _search(denoiser, searched, cases, quiet=quiet)
-        typer.echo(aligned(_table(results)))
+        say_lines(aligned(_table(results)))
         chosen, why = _chosen(results)
         if why:
             tell([f"note: {why}"])
@@ -111,7 +118,7 @@ def tune(
         search = {"image": image.name, "grid": searched, "results": _plain(results)}
         write_config(target, name, parameters, search, overwrite=overwrite)
         if not quiet:
-            typer.echo(f"{target}: for n2d denoise --config {target}", err=True)
+            say(f"{target}: for n2d denoise --config {target}", err=True)
 
 
 def _make(text, **settings):
