@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from n2d._sklearn import check_feature_names, get_output_config
+from n2d._surroundings import undisturbed
 from n2d.images import Images
 
 
@@ -25,6 +26,7 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     one and are refused.
     """
 
+    @undisturbed
     def score(self, X, y=None):
         """Judge the denoising of X without a clean image; higher is better.
 
@@ -48,10 +50,14 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If X is unsuitable; the message names what is wrong.
         """
-        self._images_to_transform(X)  # complains of X before anything is computed
-        from n2d.model_selection import self_supervised_score
+        return self._judge(X).score
 
-        return self_supervised_score(self, X)
+    def _judge(self, X):
+        """Judge the denoising of X, and say how sure that is."""
+        self._images_to_transform(X)  # complains of X before anything is computed
+        from n2d.model_selection import judge
+
+        return judge(self, X)
 
     def _images_to_fit(self, X):
         """Take in what `fit` gets; a colour image that looks like a stack warns."""

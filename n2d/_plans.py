@@ -1,5 +1,6 @@
 """From the parameters of an estimator to the plan of a fit."""
 
+from n2d._memory import check_room
 from n2d._parameters import settled_factors
 from n2d.core.prior import shipped_weights
 from n2d.fitting.prior_start import PriorPlan
@@ -25,6 +26,15 @@ def plan_of(denoiser):
         If parameters do not go together.
     """
     if _starts_from_prior(denoiser):
+        if denoiser.stack != "independent" and denoiser.detail_max_iter not in (
+            "auto",
+            0,
+        ):
+            raise ValueError(
+                f"stack={denoiser.stack!r} averages planes before they are denoised, "
+                "and stage 3 learns from single ones; set detail_max_iter=0, or "
+                "stack='independent'"
+            )
         return PriorPlan(
             denoiser.hidden_channels,
             strength=denoiser.strength,
@@ -40,11 +50,28 @@ def plan_of(denoiser):
             f"strength={denoiser.strength} is for the network that was trained "
             "beforehand; with solver='paper' or init='random' it must be 1"
         )
+    if denoiser.stack != "independent":
+        raise ValueError(
+            f"stack={denoiser.stack!r} is for the network that was trained beforehand; "
+            "with solver='paper' or init='random' it must be 'independent'"
+        )
     if not isinstance(denoiser.noise, str):
         raise ValueError(
             "noise is for the network that was trained beforehand; with "
             "solver='paper' or init='random' it must be 'auto'"
         )
+    if denoiser.precision == "bfloat16":
+        raise ValueError(
+            "precision='bfloat16' is for the network that was trained beforehand; "
+            "networks that are trained on the image are computed in float32"
+        )
+    # Weights, their gradients and two moments of each, of two networks.
+    n_bytes = 2 * 4 * 4 * 9 * int(denoiser.hidden_channels) ** 2
+    check_room(
+        n_bytes,
+        f"networks of hidden_channels={denoiser.hidden_channels}",
+        "use fewer",
+    )
     plan = PaperPlan if denoiser.solver == "paper" else CropPlan
     return plan(
         denoiser.hidden_channels,

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "fitting.windows": (set(), {"numpy"}),
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
-        {"_memory", "applying", "core", "images"},
+        {"_memory", "_surroundings", "applying", "core", "images", "noise"},
         {"dask", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
@@ -58,17 +58,18 @@ MAY_IMPORT = {
     "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_trust": ({"noise"}, {"sklearn"}),
-    "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
+    "_suits": ({"noise"}, {"numpy"}),
+    "_base": ({"_sklearn", "_surroundings", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "_planes": ({"applying", "fitting", "noise"}, set()),
-    "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
+    "_plans": ({"_memory", "_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
         {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
-        | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
+        | {"_suits", "_surroundings", "_trust", "applying", "core", "fitting", "images"}
         | {"model_file", "noise"},
         None,
     ),
@@ -88,8 +89,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_printable", "_trust", "images", "comparison", "denoiser"}
-        | {"files", "io", "noise"},
+        {"_memory", "_plans", "_printable", "_suits", "_trust", "images"}
+        | {"comparison", "core", "denoiser", "files", "io", "noise"},
         {"numpy", "torch"},
     ),
     # the command line for its files of settings, and its words for noise and errors
@@ -112,6 +113,7 @@ MAY_IMPORT = {
             "baselines",
             "cli",
             "comparison",
+            "core",
             "datasets",
             "denoiser",
         }

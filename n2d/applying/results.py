@@ -1,7 +1,8 @@
 """What `fit` has settled, applied to a user's X: where the results go."""
 
 from n2d._memory import check_room
-from n2d.applying.tiled import denoised_tiles
+from n2d.applying.neighbours import denoised_images
+from n2d.applying.tiled import NotFiniteError
 
 
 def results_of(
@@ -26,7 +27,7 @@ def results_of(
     out : array-like, list of array-likes, or a pair of such, optional
         Where to write the result, or the pair of results. By default new arrays.
     callback : callable, optional
-        See `denoised_tiles`.
+        See `denoised_images`.
 
     Returns
     -------
@@ -49,7 +50,10 @@ def results_of(
         outputs = [images.outputs_in(out, region)]
     else:
         outputs = images.pair_of_outputs_in(out, region)
-    found = denoised_tiles(
+    if out is not None and region is None:
+        images.check_finite_in_memory()
+    n_written = 0
+    found = denoised_images(
         denoiser,
         images,
         device,
@@ -58,9 +62,18 @@ def results_of(
         regions=regions,
         callback=callback,
     )
-    for i, tile, estimates in found:
-        top, left, *_ = regions[i]
-        for output, estimate in zip(outputs, estimates, strict=True):
-            output[i].write(estimate, tile.top - top, tile.left - left)
-            output[i].let_go()
+    try:
+        for i, tile, estimates in found:
+            top, left, *_ = regions[i]
+            for output, estimate in zip(outputs, estimates, strict=True):
+                output[i].write(estimate, tile.top - top, tile.left - left)
+                output[i].let_go()
+            n_written += tile.height * tile.width
+    except (ValueError, NotFiniteError) as error:
+        if out is None or not n_written:
+            raise
+        raise type(error)(
+            f"{error}. out is unfinished: only {n_written:,} pixels of it are written, "
+            f"up to image {i}, row {tile.top - top + tile.height - 1}"
+        ) from error
     return [output.result for output in outputs]

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from n2d._printable import printable
-from n2d._progress import progress_bars
+from n2d._progress import in_words, is_training, progress_bars
 from n2d.cli.reporting import say
 
 
@@ -88,11 +88,10 @@ class FileProgress:
 
     def fitting(self, progress):
         """Show a step of `fit`: its callback; never cancels."""
-        self._show(
-            0.0,
-            f"{progress.stage} {progress.step}/{progress.total}, "
-            f"loss={progress.loss:.3g}",
-        )
+        text = in_words(progress)
+        if is_training(progress):
+            text += f", step {progress.step:,} of {progress.total:,}"
+        self._show(0.0, text)
 
     def transforming(self, progress):
         """Show a step of `transform`: its callback; never cancels."""

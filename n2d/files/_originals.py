@@ -85,13 +85,13 @@ class Originals:
             is_named = is_own and os.path.abspath(target) == os.path.abspath(source)
             if found is not None and not is_named:
                 raise OriginalsError(
-                    f"{target} is {found}, which is read, by another name (a link), or "
-                    "a part of it; choose another output"
+                    f"{target} is an input: it is {found}, which is read, by another "
+                    "name (a link), or a part of it; choose another output"
                 )
         # The target may not exist yet, but its folders do.
         for folder in Path(os.path.realpath(target)).parents:
             found = self._known.get(_identity(folder))
-            if found is not None:
+            if found is not None and found.is_dir():
                 raise OriginalsError(
                     f"{target} would be inside {found}, which is read; choose another "
                     "output"

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from n2d.noise import (
+    HOT_PIXEL_REACH,
     channel_correlation,
+    hot_pixels,
     stabilize,
     undo_correlation,
     unstabilize,
+    without_hot_pixels,
 )
 
 # Channels that are less correlated than this are left alone.
@@ -27,8 +30,10 @@ class Intensities:
     """One map for all pixels of all images, settled in `fit`.
 
     Values are scaled to [0, 1]; then, where the noise is known, its variance is made 1
-    everywhere and the channels are rotated to decorrelated ones, which keeps the noise
-    white across channels.
+    everywhere, hot and dead pixels, if the noise has such defects, are replaced by what
+    is around them, and the channels are rotated to decorrelated ones, which keeps the
+    noise white across channels. What becomes of a pixel depends on those around it, no
+    farther than `reach`.
 
     Parameters
     ----------
@@ -43,8 +48,8 @@ class Intensities:
         Added to the pixel values on the way back.
     places : tuple of Places, optional
         What is known of the places of one image, for every channel, in units of the
-        scaled image: stripes and waves, which are no noise and come back as they are,
-        and how much noise there is where.
+        scaled image: stripes and waves, which come back as they are where they are no
+        noise, and how much noise there is where.
     """
 
     data_range: tuple
@@ -58,6 +63,16 @@ class Intensities:
         """Length of `data_range`, 1 where all pixels are equal."""
         low, high = self.data_range
         return (high - low) or 1.0
+
+    @property
+    def reach(self):
+        """How far away a pixel can change what becomes of another."""
+        return HOT_PIXEL_REACH if any(self._have_hot_pixels()) else 0
+
+    def _have_hot_pixels(self):
+        """For every channel, whether some of its pixels say nothing."""
+        defects = [model.defects for model in self.noise or ()]
+        return [found is not None and found.hot > 0 for found in defects]
 
     def of_shape(self, shape, top=0, left=0):
         """Intensities for an image of a shape (h, w): places are of one shape only.
@@ -73,6 +88,27 @@ class Intensities:
 
         `top` and `left` say where in the image they are.
         """
+        values = self._even(values, top, left)
+        for c, have in enumerate(self._have_hot_pixels()):
+            if have:
+                values[c] = without_hot_pixels(values[c], hot_pixels(values[c]))
+        if self.rotation is not None:
+            values = np.tensordot(self.rotation, values, axes=1)
+        return values.astype(np.float32)
+
+    def known(self, values, denoised, top=0, left=0):
+        """Pixel values (C, h, w) of an image, denoised where they say nothing."""
+        have = self._have_hot_pixels()
+        if not any(have):
+            return values
+        even, values = self._even(values, top, left), values.copy()
+        for c in np.flatnonzero(have):
+            hot = hot_pixels(even[c])
+            values[c][hot] = denoised[c][hot]
+        return values
+
+    def _even(self, values, top, left):
+        """Pixel values (C, h, w) with noise of deviation 1 everywhere."""
         values = (values - self.data_range[0]) / self.span
         if self.places is not None:
             part = (top, left, *values.shape[1:])
@@ -86,9 +122,7 @@ class Intensities:
             )
         if self.places is not None:
             values = values / np.stack([p.levels(*part) for p in self.places])
-        if self.rotation is not None:
-            values = np.tensordot(self.rotation, values, axes=1)
-        return values.astype(np.float32)
+        return values
 
     def backward(self, values, top=0, left=0):
         """Map denoised values (C, h, w) back to pixel values, as float64.
@@ -100,24 +134,9 @@ class Intensities:
         values = self._scaled(values, top, left)
         if self.places is not None:
             part = (top, left, *values.shape[1:])
-            values = values + np.stack([p.pattern(*part) for p in self.places])
+            values = values + np.stack([p.scene(*part) for p in self.places])
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
-
-    def backward_error(self, error, values, top=0, left=0):
-        """Map standard errors of denoised values (C, h, w) to those of pixel values.
-
-        The errors of decorrelated channels are taken as independent. Where the way
-        back bends, it is half of what lies between one standard error below and above.
-        """
-        values, error = values.astype(np.float64), error.astype(np.float64)
-        if self.rotation is not None:
-            error = np.sqrt(np.tensordot(self._back**2, error**2, axes=1))
-            values = self.unrotate(values)
-        above, below = (
-            self._scaled(values + sign * error, top, left) for sign in (1, -1)
-        )
-        return self.span / 2 * (above - below)
 
     def _scaled(self, values, top, left):
         """Stabilised channels (C, h, w) of the image to values in the scaled one."""
@@ -133,10 +152,10 @@ class Intensities:
         """Turn decorrelated channels (C, h, w) back to those of the image."""
         if self.rotation is None:
             return values
-        return np.tensordot(self._back, values, axes=1)
+        return np.tensordot(self.back, values, axes=1)
 
     @property
-    def _back(self):
+    def back(self):
         """The inverse of the rotation."""
         back = self.rotation.T
         if not np.allclose(back @ self.rotation, np.eye(len(back))):

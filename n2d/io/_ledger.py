@@ -13,7 +13,7 @@ from pathlib import Path
 from n2d.io._limits import check_regular
 
 _NAME = ".n2d-finished.jsonl"
-_ENDS = 2**16
+_ENDS, _PLACES = 2**16, 64
 _LONGEST_LINE = 2**20
 
 
@@ -90,12 +90,66 @@ def run_digest(run_key):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+# What options are called by users, where that is not the name they have here.
+_NAMES = {
+    "downsampling_factors": "factors",
+    "input": "the input file",
+    "model": "the model file",
+    "random_state": "seed",
+    "version": "version of n2d",
+}
+
+
+def told_of(run_key):
+    """Return what a result depends on as a flat dict of short texts."""
+    told = {}
+    for name, value in run_key.items():
+        if isinstance(value, dict):
+            told |= told_of(value)
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        if len(text) > 40:  # such as a digest
+            text = hashlib.sha256(text.encode()).hexdigest()[:16]
+        told[name] = text
+    return told
+
+
+def differing(then, now):
+    """Say which of two runs' options differ, and how.
+
+    Parameters
+    ----------
+    then, now : dict of str to str
+        As `told_of` gives them.
+
+    Returns
+    -------
+    str
+        The names, with the values where those tell a user anything.
+
+    Examples
+    --------
+    >>> from n2d.io._ledger import differing
+    >>> differing({"seed": "0", "axes": "TYX"}, {"seed": "5", "axes": "TYX"})
+    'seed (0 then, 5 now)'
+    """
+    found = []
+    for name in sorted(then.keys() | now.keys()):
+        old, new = then.get(name, "default"), now.get(name, "default")
+        if old != new:
+            text = _NAMES.get(name, name)
+            if name not in ("input", "model"):
+                text += f" ({old} then, {new} now)"
+            found.append(text)
+    return ", ".join(found)
+
+
 class FinishedFiles:
     """Which files of a folder are the whole result of which run.
 
     A line is written before its file gets its name, and counts only if the file has the
-    size and the time of change that the line says. So neither a run that is killed nor
-    a file that is changed afterwards is taken for finished.
+    size, the time of change and, in places, the content that the line says. So neither
+    a run that is killed nor a file that is changed afterwards is taken for finished.
 
     Parameters
     ----------
@@ -112,11 +166,24 @@ class FinishedFiles:
         state = _state(self._target)
         digest = run_digest(run_key)
         wanted = {"output": self._target.name, "state": state, "key": digest}
-        return state is not None and any(
-            all(found.get(k) == v for k, v in wanted.items())
+        likely = [
+            found.get("content")
             for found in self._ledger.read()
-            if found is not None
-        )
+            if found is not None and all(found.get(k) == v for k, v in wanted.items())
+        ]
+        # Only then is the file read: times can be set, and disks count in seconds.
+        return state is not None and bool(likely) and _sampled(self._target) in likely
+
+    def difference(self, run_key):
+        """Say how the run that made the file differs; "" where that is not known."""
+        for found in self._ledger.read()[::-1]:
+            if found is not None and found.get("output") == self._target.name:
+                told = found.get("told")
+                is_it = found.get("state") == _state(self._target)
+                if isinstance(told, dict) and is_it:
+                    return differing(told, told_of(run_key))
+                break
+        return ""
 
     def add(self, complete, run_key):
         """Note that the file is complete, by the name that it has now."""
@@ -124,7 +191,9 @@ class FinishedFiles:
             {
                 "output": self._target.name,
                 "state": _state(complete),
+                "content": _sampled(complete),
                 "key": run_digest(run_key),
+                "told": told_of(run_key),
                 "source": str(run_key.get("source", "")),
                 "version": str(run_key.get("version", "")),
             }
@@ -151,8 +220,9 @@ def fingerprint(path):
     Returns
     -------
     str
-        Of size, time of the last change and both ends of a file; of names, sizes and
-        times of all files of a folder.
+        Of size, time of the last change and content of a file, and of names, sizes and
+        times of all files of a folder, and the content of some. Of what is larger than
+        4 MB, the content of 64 places.
 
     Raises
     ------
@@ -174,17 +244,39 @@ def fingerprint(path):
     path = Path(path)
     digest = hashlib.sha256()
     if path.is_dir():
+        files = []
         for folder, folders, names in os.walk(path):
             folders.sort()
             for name in sorted(names):
                 found = os.stat(os.path.join(folder, name))
                 where = os.path.relpath(os.path.join(folder, name), path)
-                digest.update(f"{where} {found.st_size} {found.st_mtime_ns}\n".encode())
+                line = f"{where} {found.st_size} {found.st_mtime_ns}\n"
+                digest.update(line.encode(errors="surrogateescape"))
+                files.append(os.path.join(folder, name))
+        for number in _spread(len(files)):
+            digest.update(_sampled(files[number]).encode())
     else:
-        with open(path, "rb") as file:
-            found = os.fstat(file.fileno())
-            digest.update(f"{found.st_size} {found.st_mtime_ns}\n".encode())
-            digest.update(file.read(_ENDS))
-            file.seek(max(0, found.st_size - _ENDS))
-            digest.update(file.read(_ENDS))
+        found = os.stat(path)
+        digest.update(f"{found.st_size} {found.st_mtime_ns}\n".encode())
+        digest.update(_sampled(path).encode())
     return digest.hexdigest()
+
+
+def _sampled(path):
+    """Return a digest of a file's content, or of places of a large one; "" if gone."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            blocks = -(-os.fstat(file.fileno()).st_size // _ENDS)
+            for number in _spread(blocks):
+                file.seek(number * _ENDS)
+                digest.update(file.read(_ENDS))
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def _spread(n):
+    """Yield so many of n numbers that are read, the first and the last among them."""
+    last = max(1, min(n, _PLACES) - 1)
+    yield from sorted({i * (n - 1) // last for i in range(min(n, _PLACES))})

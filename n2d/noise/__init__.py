@@ -3,6 +3,8 @@
 from n2d.noise.channels import channel_correlation, undo_correlation
 from n2d.noise.check import VERDICTS, Verdict, check_result, worst_of
 from n2d.noise.defects import Defects
+from n2d.noise.hot_pixels import REACH as HOT_PIXEL_REACH
+from n2d.noise.hot_pixels import hot_pixels, without_hot_pixels
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
 from n2d.noise.place import Places, find_places
@@ -25,6 +27,7 @@ from n2d.noise.told import noise_from_json, noise_to_json
 from n2d.noise.warning import NoiseWarning
 
 __all__ = [
+    "HOT_PIXEL_REACH",
     "UNDERSTATED",
     "VERDICTS",
     "Defects",
@@ -43,6 +46,7 @@ __all__ = [
     "doubt_noise",
     "estimate_noise",
     "find_places",
+    "hot_pixels",
     "is_sure",
     "noise_from_json",
     "noise_to_json",
@@ -50,5 +54,6 @@ __all__ = [
     "stabilize",
     "undo_correlation",
     "unstabilize",
+    "without_hot_pixels",
     "worst_of",
 ]

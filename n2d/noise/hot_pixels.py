@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
-#: How far away a pixel can still matter.
-REACH = 2
+# How far the rule looks, and how often: what stood beside a hot pixel that has been
+# replaced may stand alone then.
+_RADIUS, _PASSES = 2, 2
+
+#: How far away a pixel can still change what a hot one is replaced by: in every pass
+#: the rule looks at pixels that may have been replaced by the medians of neighbours.
+REACH = _PASSES * (_RADIUS + 1)
 
 # So many deviations a pixel stands above all around it but one, and above the middle of
-# them; and so many times what the others, the two most extreme at either end left out,
-# differ by.
-_STEP, _DEVIATIONS, _RANGES = 6.0, 9.0, 2.0
+# them; and so many times what the others, so many at either end left out, differ by.
+_STEP, _DEVIATIONS, _RANGES, _LEFT_OUT = 6.0, 9.0, 2.5, 5
+# A scene without noise has points, too: that there are defects is told by those that
+# stand alone when fewer are left out.
+_SURELY_RANGES, _SURELY_LEFT_OUT = 2.0, 2
 
 # Light spreads: of a point of light as sharp as a pixel a seventh falls on each of the
 # four neighbours. Above so little of it, and what noise may add to it, it is a scene.
@@ -29,9 +36,11 @@ _FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.04, 12
 # Defects have no order: no more than this share of them has another one at the same
 # distance, up to so many pixels, but for as many as there are by chance.
 _ORDERED, _FARTHEST = 0.2, 24
-# And they are everywhere: in a grid of so many cells a side their numbers differ by no
-# more than this, relative to their mean and beyond chance. Photons in the dark differ.
-_CELLS, _UNEVEN = 6, 1.5
+# And they know nothing of the scene. Points that come in clusters (more pairs of them
+# nearer than this than by chance, by so many standard errors) are the scene's if they
+# are more where it is brighter (or darker, if they are), by so many standard errors, or
+# if they leave nothing but noise in blocks of this side: so many times its variance.
+_NEAR, _CLUSTERED, _BRIGHTER, _BLOCK, _FLAT = 12, 3.0, 4.0, 8, 10.0
 
 
 def hot_pixels(stabilized) -> np.ndarray:
@@ -48,20 +57,25 @@ def hot_pixels(stabilized) -> np.ndarray:
         Pixels, or two side by side, that differ from all around them by more than noise
         and the blur of any optics allow.
     """
-    return _found(stabilized)[0]
+    hot = _found(stabilized)[0] != 0
+    for _ in range(_PASSES - 1):
+        if not hot.any():
+            break
+        hot |= _found(without_hot_pixels(stabilized, hot))[0] != 0
+    return hot
 
 
-def _found(stabilized):
-    """Where hot pixels are (h, w), and how much of each (n,) its neighbours have."""
-    hot = np.zeros(stabilized.shape, bool)
-    if min(hot.shape) <= 2 * REACH:
+def _found(stabilized, surely=False):
+    """Where hot (1) and dead (-1) pixels are, and what neighbours have of each (n,)."""
+    hot = np.zeros(stabilized.shape, np.int8)
+    if min(hot.shape) <= 2 * _RADIUS:
         return hot, np.zeros(0)
-    image = np.pad(stabilized, REACH, mode="reflect")
+    image = np.pad(stabilized, _RADIUS, mode="reflect")
     at = _candidates(image)
     spreads = []
     for sign in (1, -1):
-        chosen, share = _stand_alone(sign * image, at)
-        hot[tuple(at[chosen].T)] = True
+        chosen, share = _stand_alone(sign * image, at, surely)
+        hot[tuple(at[chosen].T)] = sign
         spreads.append(share)
     return hot, np.concatenate(spreads)
 
@@ -77,15 +91,15 @@ def _candidates(image):
     return np.argwhere(far >= 3)
 
 
-def _stand_alone(image, at):
+def _stand_alone(image, at, surely):
     """Which pixels of a padded image stand above all others, and how light spreads."""
-    size = 2 * REACH + 1
+    size = 2 * _RADIUS + 1
     patches = np.lib.stride_tricks.sliding_window_view(image, (size, size))
-    patches = patches[tuple(at.T)].reshape(len(at), -1)  # (n, 25)
-    y, x = (i.ravel() - REACH for i in np.indices((size, size)))
+    patches = patches[tuple(at.T)].reshape(len(at), size**2)
+    y, x = (i.ravel() - _RADIUS for i in np.indices((size, size)))
     around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
     rows = np.arange(len(at))
-    value = patches[:, size * REACH + REACH]
+    value = patches[:, size * _RADIUS + _RADIUS]
     # The strongest of the eight neighbours may be hot as well, if it stands alone, too.
     partner = around[np.argmax(patches[:, around], axis=1)]
     paired = value - patches[rows, partner] <= _STEP
@@ -93,19 +107,24 @@ def _stand_alone(image, at):
     others = np.zeros(patches.shape, bool)
     others[:, around] = True
     others |= paired[:, None] & beside
-    others[:, size * REACH + REACH] = False
+    others[:, size * _RADIUS + _RADIUS] = False
     others[rows, partner] &= ~paired
     middle = np.median(patches, axis=1)
     lower = np.minimum(value, np.where(paired, patches[rows, partner], np.inf))
     highest = np.where(others, patches, -np.inf).max(axis=1)
     ordered = np.sort(patches, axis=1)
-    contrast = ordered[:, -4] - ordered[:, 2]
+    left_out, ranges = _LEFT_OUT, _RANGES
+    if surely:
+        left_out, ranges = _SURELY_LEFT_OUT, _SURELY_RANGES
+    contrast = ordered[:, -1 - left_out] - ordered[:, left_out]
     direct = others & (abs(y) + abs(x) == 1)
-    spread = (np.where(direct, patches, 0).sum(axis=1) / direct.sum(axis=1)) - middle
+    # Of the four, the strongest may be hot itself.
+    spread = np.sort(np.where(direct, patches, np.inf), axis=1)[:, :3].mean(axis=1)
+    spread = spread - middle
     height = value - middle
     alone = (
         (lower - highest > _STEP)
-        & (lower - middle > np.maximum(_DEVIATIONS, _RANGES * contrast))
+        & (lower - middle > np.maximum(_DEVIATIONS, ranges * contrast))
         & (spread < _SPREAD * height + _SPREAD_BY_NOISE)
     )
     return alone, spread[alone] / height[alone]
@@ -139,48 +158,58 @@ def share_of_hot_pixels(windows) -> float:
     >>> share_of_hot_pixels([noisy]), share_of_hot_pixels([noisy + 50 * hot]) > 0.005
     (0.0, True)
     """
-    found, spreads = zip(*map(_found, windows), strict=True)
-    number = sum(int(hot.sum()) for hot in found)
-    share = number / sum(hot.size for hot in found)
+    found, spreads = zip(*(_found(w, surely=True) for w in windows), strict=True)
+    number = sum(map(np.count_nonzero, found))
+    n_pixels = sum(hot.size for hot in found)
+    share = number / n_pixels
     if number < _LEAST_NUMBER or not _FEWEST <= share <= _MOST:
         return 0.0
     if np.mean(np.concatenate(spreads)) > _MOST_SPREAD:
         return 0.0
-    if _have_order(found) or _are_uneven(found):
+    pairs, chance = _pairs(found)
+    most = np.delete(pairs.ravel(), pairs.size // 2).max()
+    if most > max(_ORDERED * number, 4) + chance + 4 * np.sqrt(chance):
         return 0.0
-    return share
+    away = np.hypot(*np.indices(pairs.shape) - _FARTHEST)
+    near = (away > 0) & (away <= _NEAR)
+    expected = chance * near.sum()
+    # Each pair is counted from both of its ends.
+    clustered = pairs[near].sum() - expected > _CLUSTERED * np.sqrt(2 * expected)
+    if clustered and _follow_the_scene(windows, found):
+        return 0.0
+    return float(sum(hot_pixels(window).sum() for window in windows) / n_pixels)
 
 
-def _have_order(found):
-    """Whether many hot pixels have another one at the same distance and direction."""
-    pairs, number, chance = 0.0, 0, 0.0
+def _pairs(found):
+    """Pairs of hot pixels by their distance along y and x, and how many by chance."""
+    pairs, chance = 0.0, 0.0
+    near = np.arange(-_FARTHEST, _FARTHEST + 1)
     for hot in found:
         shape = [n + _FARTHEST for n in hot.shape]
-        power = np.abs(np.fft.rfft2(hot, shape)) ** 2
-        pairs = pairs + _near(np.fft.irfft2(power, shape))
-        number += int(hot.sum())
-        chance += hot.sum() ** 2 / hot.size
-    most = np.delete(pairs.ravel(), pairs.size // 2).max()
-    return most > max(_ORDERED * number, 4) + chance + 4 * np.sqrt(chance)
+        power = np.abs(np.fft.rfft2(hot != 0, shape)) ** 2
+        pairs = pairs + np.fft.irfft2(power, shape)[np.ix_(near, near)].round()
+        chance += np.count_nonzero(hot) ** 2 / hot.size
+    return pairs, chance
 
 
-def _near(pairs):
-    """The counts of pairs at distances up to `_FARTHEST` along y and x."""
-    near = np.arange(-_FARTHEST, _FARTHEST + 1)
-    return pairs[np.ix_(near, near)].round()
-
-
-def _are_uneven(found):
-    """Whether there are many more hot pixels here than there."""
-    numbers = []
-    for hot in found:
-        rows, columns = (np.arange(n) * _CELLS // n for n in hot.shape)
-        cell = np.add.outer(rows * _CELLS, columns)
-        numbers.append(np.bincount(cell[hot], minlength=_CELLS**2))
-    numbers = np.concatenate(numbers)
-    mean = numbers.mean()
-    chance = mean + 3 * np.sqrt(2 / len(numbers)) * mean
-    return numbers.var() - chance > _UNEVEN * mean**2
+def _follow_the_scene(windows, found):
+    """Whether there are more hot pixels where the rest is brighter, or no rest."""
+    numbers, rest = [], []
+    for window, hot in zip(windows, found, strict=True):
+        rows, columns = (n // _BLOCK for n in hot.shape)
+        shape = (rows, _BLOCK, columns, _BLOCK)
+        hot = hot[: rows * _BLOCK, : columns * _BLOCK].reshape(shape)
+        part = window[: rows * _BLOCK, : columns * _BLOCK].reshape(shape)
+        numbers.append(hot.sum(axis=(1, 3)).ravel())
+        kept = hot == 0
+        total = np.where(kept, part, 0).sum(axis=(1, 3))
+        rest.append((total / np.maximum(kept.sum(axis=(1, 3)), 1)).ravel())
+    numbers, rest = np.concatenate(numbers), np.concatenate(rest)
+    spread = rest.std()
+    if spread**2 < _FLAT / _BLOCK**2:
+        return True
+    brighter = numbers @ (rest - rest.mean()) / spread
+    return brighter > _BRIGHTER * np.sqrt(np.abs(numbers).sum())
 
 
 def without_hot_pixels(image, hot):

@@ -8,12 +8,18 @@ from typing import NamedTuple
 import numpy as np
 
 from n2d.noise import reader
-from n2d.noise.blocks import as_windows, sample_blocks
+from n2d.noise.blocks import as_windows, sample_blocks, weighted_sum
 from n2d.noise.defects import Defects, without_defects
+from n2d.noise.hot_pixels import (
+    hot_pixels,
+    share_of_hot_pixels,
+    without_hot_pixels,
+)
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
 from n2d.noise.painted import painted_over
 from n2d.noise.spectrum import REACH, block_basis, cosine_power, fit_spectrum
+from n2d.noise.stabilize import stabilize
 from n2d.noise.variance import fit_curve
 
 # Of the blocks of one intensity, the share that is taken for flat at least, and how
@@ -143,20 +149,31 @@ def estimate_noise(image) -> NoiseModel:
         return NoiseModel(level=0.0, offset=low)
     blocks = sample_blocks(windows)
     if blocks is not None and painted_over(blocks).any():
-        defects = Defects()  # areas that repeat would be taken for a lattice
+        # Areas that repeat would be taken for a lattice.
+        cleaned, defects = windows, Defects()
     else:
-        windows, defects = without_defects(windows)
-    low = min(float(window.min()) for window in windows)
-    high = max(float(window.max()) for window in windows)
+        cleaned, defects = without_defects(windows)
+    low = min(float(window.min()) for window in cleaned)
+    high = max(float(window.max()) for window in cleaned)
     if low == high:
         return NoiseModel(level=0.0, offset=low, defects=defects)
-    blocks = sample_blocks(windows)
+    blocks = sample_blocks(cleaned)
     if blocks is None:
-        return NoiseModel(level=_level_of_differences(windows), offset=low)
+        return NoiseModel(level=_level_of_differences(cleaned), offset=low)
     # The fit works on an image of unit range around zero: no unit is special.
     scale = high - low
     blocks = (blocks - low) / scale
-    return replace(_measure(blocks).rescaled(scale, low), defects=defects)
+    noise = _measure(blocks).rescaled(scale, low)
+    if not noise.level > 0:
+        return replace(noise, defects=replace(defects, hot=0.0))
+    stabilized = [stabilize(window, noise) for window in windows]
+    hot = share_of_hot_pixels(stabilized)
+    if hot and not defects.hot:
+        # They were too few to be seen before the noise was known.
+        masks = map(hot_pixels, stabilized)
+        known = list(map(without_hot_pixels, windows, masks))
+        return replace(estimate_noise(known), defects=replace(defects, hot=hot))
+    return replace(noise, defects=replace(defects, hot=hot))
 
 
 def _level_of_differences(windows: list[np.ndarray]) -> float:
@@ -217,7 +234,7 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
             level=np.sqrt(white), offset=_dark_end(fit, blocks, visible)[1]
         )
     # Clipping takes noise away: there the model says what it would have been.
-    hidden = power[~visible] @ weights
+    hidden = weighted_sum(power[~visible], weights)
     variance[~visible] = np.minimum(variance[~visible], hidden)
     correlation = np.zeros((2, N_LAGS))
     if reading is not None and reading.surprising:
@@ -426,7 +443,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
     fit : _Fit
         The better fit.
     weights : ndarray, shape (cells,)
-        ``power @ weights`` is the variance of the noise of a flat block.
+        The sum of power by these is the variance of the noise of a flat block.
     """
     n_cells = len(basis.used)
     halves = [(basis.used & basis.even, basis.used & ~basis.even)]
@@ -436,7 +453,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
     variance = fit.variance(mean)
     flat_power, rough_power = np.zeros(n_cells), np.zeros(n_cells)
     for chosen_by, measured in halves:
-        score = power @ _average(chosen_by, fit.spectrum) / variance
+        score = weighted_sum(power, _average(chosen_by, fit.spectrum)) / variance
         order = np.argsort(score, kind="stable")
         for result, group in (
             (flat_power, _flattest(score, at_least=20)),
@@ -448,20 +465,19 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
             ratio.partition(kept - 1, axis=0)
             result[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
     texture = np.maximum(rough_power - flat_power, 0)
-    spectrum, covariance = fit_spectrum(flat_power, texture, basis)
+    spectrum, covariance, stain = fit_spectrum(flat_power, texture, basis)
 
     # The variance by intensity, at frequencies with much noise and little texture.
     total = flat_power[basis.used].mean()
     weights = basis.used * spectrum / (spectrum + 0.2)
-    weights /= (1 + 10 * texture / (spectrum * total)) ** 2
+    weights /= (1 + 10 * np.maximum(texture / (spectrum * total), stain)) ** 2
     found = []
     for chosen_by, measured in halves:
-        score = power @ _average(chosen_by, spectrum) / variance
+        score = weighted_sum(power, _average(chosen_by, spectrum)) / variance
         flat = np.concatenate([s[_flattest(score[s], at_least=3)] for s in strata])
         by = weights * measured
-        found.append(
-            (mean[flat], power[flat] @ (by / spectrum / by.sum()), score[flat])
-        )
+        seen = weighted_sum(power[flat], by / spectrum / by.sum())
+        found.append((mean[flat], seen, score[flat]))
     at, seen, score = (np.concatenate(each) for each in zip(*found, strict=True))
     # No more than the root: where the line so far is too low at bright intensities,
     # all blocks there score high, and must stay able to lift it.

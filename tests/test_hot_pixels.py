@@ -1,0 +1,144 @@
+"""Pixels that say nothing are replaced; points of a scene are not."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from scipy.special import erf
+
+from n2d import Noise2DetailDenoiser
+from n2d.datasets import fluorescence_cells
+from n2d.noise import Defects, NoiseModel, estimate_noise, hot_pixels
+
+SIDE = 128
+SCENE = 20 + 200 * fluorescence_cells((SIDE, SIDE), rng=1).astype(float)
+
+
+def with_defects(image, share, rng):
+    """Hot, dead and telegraph pixels: any value from far below to far above."""
+    hot = rng.random(image.shape) < share
+    jump = rng.choice([-1, 1, 1], image.shape) * rng.uniform(150, 600, image.shape)
+    return np.where(hot, image + jump, image), hot
+
+
+def points(sigma, count, rng):
+    """Points of light as optics of a Gaussian blur (pixels) show them."""
+    image = np.zeros((SIDE, SIDE))
+    at = np.arange(SIDE)
+    for y, x in rng.uniform(3, SIDE - 3, (count, 2)):
+        spread = [
+            (erf((at + 0.5 - c) / s) - erf((at - 0.5 - c) / s)) / 2
+            for c, s in ((y, sigma * np.sqrt(2)), (x, sigma * np.sqrt(2)))
+        ]
+        image += rng.exponential(3000) * np.outer(*spread)
+    return image
+
+
+def text(rng):
+    """Small print, with dots."""
+    image = Image.new("L", (SIDE, SIDE), 250)
+    for line in range(12):
+        ImageDraw.Draw(image).text((2, 10 * line), "i.e. jijiji, 1.5: 0...", fill=5)
+    return np.asarray(image, float)
+
+
+def lattice(rng):
+    """Dots as sharp as pixels, eight apart."""
+    image = np.zeros((SIDE, SIDE))
+    image[::8, ::8] = 200
+    return image
+
+
+def halftone(rng):
+    """Dots at random, more of them where the scene is brighter."""
+    density = 0.02 * fluorescence_cells((2 * SIDE, 2 * SIDE), rng=1)
+    return 200.0 * (rng.random(density.shape) < density)
+
+
+@pytest.mark.parametrize(("noise", "share"), [("white", 0.002), ("photons", 0.01)])
+def test_defects_are_replaced(noise, share):
+    rng = np.random.default_rng(0)
+    image = SCENE + 40 + rng.normal(0, 8, SCENE.shape)
+    if noise == "photons":
+        image = rng.poisson(SCENE + 40).astype(float)
+    broken, hot = with_defects(image, share, rng)
+    denoiser = Noise2DetailDenoiser(random_state=0).fit(broken)
+    assert denoiser.noise_.defects.hot == pytest.approx(hot.mean(), rel=0.25)
+    result = denoiser.transform(broken)
+    error, expected = (
+        np.sqrt(np.mean((x - SCENE - 40) ** 2))
+        for x in (result, Noise2DetailDenoiser(random_state=0).fit_transform(image))
+    )
+    assert error < 1.2 * expected
+    assert abs(result.mean() - image.mean()) < 0.5
+    assert denoiser.trust_.verdict == "good"
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        lambda rng: points(0.5, 200, rng),
+        lambda rng: points(1.0, 20, rng),
+        text,
+        lattice,
+        halftone,
+    ],
+    ids=["stars", "beads", "text", "lattice", "halftone"],
+)
+def test_points_of_a_scene_are_no_defects(scene):
+    rng = np.random.default_rng(0)
+    clean = 50 + scene(rng)
+    noisy = clean + rng.normal(0, 3, clean.shape)
+    assert estimate_noise(noisy).defects.hot == 0
+
+
+def test_where_there_are_defects_stars_stay():
+    rng = np.random.default_rng(0)
+    stars = points(0.6, 60, rng)
+    broken, hot = with_defects(100 + stars + rng.normal(0, 3, stars.shape), 0.01, rng)
+    noise = estimate_noise(broken)
+    assert noise.defects.hot == pytest.approx(hot.mean(), rel=0.25)
+    found = hot_pixels(broken / noise.level)
+    bright = (stars > 60) & ~hot
+    assert bright.sum() > 50
+    assert found[bright].mean() < 0.02
+
+
+def test_no_image_without_defects_changes_by_a_bit():
+    # What is not there is not looked for: the rule has no reach.
+    noisy = SCENE + np.random.default_rng(0).normal(0, 8, SCENE.shape)
+    denoiser = Noise2DetailDenoiser().fit(noisy)
+    assert denoiser.noise_.defects.hot == 0
+    assert denoiser._intensities.reach == 0
+    assert denoiser._intensities.known(noisy[None], None) is not None
+
+
+def test_parts_are_what_the_whole_is():
+    rng = np.random.default_rng(0)
+    broken, _ = with_defects(SCENE + rng.normal(0, 8, SCENE.shape), 0.03, rng)
+    denoiser = Noise2DetailDenoiser(random_state=0).fit(broken)
+    whole = denoiser._intensities.forward(broken[None])
+    reach = denoiser._intensities.reach
+    part = denoiser._intensities.forward(broken[None, 32:100, 24:90])
+    inner = (slice(None), slice(reach, -reach), slice(reach, -reach))
+    np.testing.assert_array_equal(part[inner], whole[:, 32:100, 24:90][inner])
+    assert (part != whole[:, 32:100, 24:90]).any()  # and less is not enough
+    region = np.s_[40:97, 11:64]
+    np.testing.assert_allclose(
+        denoiser.transform(broken, region=region),
+        denoiser.transform(broken)[region],
+        atol=1e-3,
+    )
+
+
+def test_defects_are_believed_where_they_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    noisy, _ = with_defects(SCENE + rng.normal(0, 8, SCENE.shape), 0.01, rng)
+    told = [NoiseModel(8.0, defects=Defects(hot=share)) for share in (0.0, 0.01)]
+    kept, replaced = (
+        Noise2DetailDenoiser(noise=model).fit(noisy).transform(noisy) for model in told
+    )
+    assert np.abs(kept - SCENE).max() > 100 > np.abs(replaced - SCENE).max()
+    denoiser = Noise2DetailDenoiser(noise=told[1], random_state=0).fit(noisy)
+    denoiser.save(tmp_path / "hot.n2d")
+    loaded = Noise2DetailDenoiser.load(tmp_path / "hot.n2d")
+    np.testing.assert_array_equal(loaded.transform(noisy), replaced)
