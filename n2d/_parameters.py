@@ -165,6 +165,7 @@ class Parameters(BaseModel):
     strength: Annotated[_Float, Field(gt=0)] = Field(
         1.0, description="a number above 0"
     )
+    stripes: Literal["keep", "remove"] = Field("keep", description="keep or remove")
     hidden_channels: Annotated[_Int, Field(ge=1)] = Field(
         48, description="a whole number of 1 or more"
     )

@@ -64,6 +64,14 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
+    stripes : {"keep", "remove"}, default="keep"
+        What becomes of rows and columns that have offsets of their own. They are left
+        out of the measurement, and may be the scene: ``"keep"`` brings them back and,
+        where they are strong, says so in `trust_`. ``"remove"`` takes out those that
+        are at random and the same all along the line, and waves along rows or columns
+        (hum), of the one image of at most 512 x 512 pixels that `fit` sees. Slow
+        changes, over more than about six lines, stay. For synthetic weights; anything
+        but ``"keep"`` is an error with others.
     hidden_channels : int, default=48
         Channels of the hidden layers of the networks that are trained on the image.
         There are synthetic weights for 48.
@@ -183,6 +191,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         init="auto",
         noise="auto",
         strength=1.0,
+        stripes="keep",
         hidden_channels=48,
         max_iter="auto",
         downsampling_factors="auto",
@@ -198,6 +207,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.init = init
         self.noise = noise
         self.strength = strength
+        self.stripes = stripes
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter
         self.downsampling_factors = downsampling_factors

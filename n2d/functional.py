@@ -11,6 +11,7 @@ def denoise_noise2detail(
     init="auto",
     noise="auto",
     strength=1.0,
+    stripes="keep",
     hidden_channels=48,
     max_iter="auto",
     downsampling_factors="auto",
@@ -43,6 +44,8 @@ def denoise_noise2detail(
         `image`, or an `n2d.noise.NoiseModel`; a sequence has one for every channel.
     strength : float, default=1.0
         Above 1 the result is smoother, below 1 it keeps more.
+    stripes : {"keep", "remove"}, default="keep"
+        What becomes of rows and columns whose offsets are a detector's noise.
     hidden_channels : int, default=48
         Channels of the networks' hidden layers.
     max_iter : int or "auto", default="auto"
@@ -101,6 +104,7 @@ def denoise_noise2detail(
         init=init,
         noise=noise,
         strength=strength,
+        stripes=stripes,
         hidden_channels=hidden_channels,
         max_iter=max_iter,
         downsampling_factors=downsampling_factors,

@@ -1,7 +1,5 @@
 """What a fit says of its own result, from what was removed of the windows it read."""
 
-import numpy as np
-
 from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
 
