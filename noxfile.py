@@ -1,8 +1,9 @@
-"""Sessions: ``nox -s tests``, ``tests-min``, ``lint``, ``docs``, ``bench``.
+"""Sessions: tests, tests-min, lint, docs, bench, package (``nox -s NAME``).
 
 ``nox`` alone runs the lint and the tests.
 """
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -14,7 +15,7 @@ nox.options.default_venv_backend = "venv"
 @nox.session
 def tests(session):
     """Run the suite with the newest versions it is known to be green with."""
-    session.install("-c", "constraints.txt", "-e", ".[test]")
+    session.install("-c", "constraints.txt", "-e", ".[test,vendors]")
     session.run("pytest", *session.posargs)
 
 
@@ -52,3 +53,22 @@ def bench(session):
     if not session.posargs:
         session.error("name a script of benchmarks/: nox -s bench -- step_time.py")
     session.run("python", f"benchmarks/{session.posargs[0]}", *session.posargs[1:])
+
+
+@nox.session
+def package(session):
+    """Build wheel and sdist, check both, and try the wheel without the repository.
+
+    With a version behind ``--``, that has to be the package's own.
+    """
+    session.install("build", "twine")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    (wheel,) = Path("dist").resolve().glob("*.whl")
+    if session.posargs and session.posargs[0] != wheel.name.split("-")[1]:
+        session.error(f"{wheel.name} is not version {session.posargs[0]}")
+    session.install("-c", "constraints.txt", str(wheel))
+    session.chdir(session.create_tmp())
+    session.run("n2d", "demo", "-o", "demo", "--overwrite")
+    session.run("n2d", "denoise", "demo/noisy.tif", "-o", "out.tif", "--overwrite")

@@ -1,4 +1,4 @@
-"""Simulated CT: projections with photon noise, reconstructed by filtered back-projection.
+"""Simulated CT: projections with photon noise, and filtered back-projection.
 
     python benchmarks/ct.py [--side 512] [--angles 360] [--oracle]
 

@@ -1,12 +1,15 @@
 """Large images: memory, seams and throughput.
 
     python benchmarks/large.py slide [--side 20000] [--folder DIR]
+    python benchmarks/large.py series [--planes 1000] [--side 512] [--folder DIR]
     python benchmarks/large.py memory
     python benchmarks/large.py throughput
 
 - `slide`: a uint16 image on disk, larger than memory is wished to grow, fitted and
   denoised into another file; wall time, peak memory, and the difference to crops that
   are denoised on their own, across the borders of tiles.
+- `series`: an OME-TIFF of a time series of uint16 planes, denoised into another one as
+  `n2d denoise` does; peak memory.
 - `memory`: the peak for 2048 x 2048 pixels in memory, and the curve over 300 images
   that are fitted and denoised one after the other in one process.
 - `throughput`: megapixels per second of `transform` with one and two threads and on a
@@ -33,9 +36,10 @@ import torch
 from machine import describe_machine
 
 from n2d import Noise2DetailDenoiser
-from n2d.applying.tiled import TileDenoiser, _limited_threads
+from n2d.applying.tiled import TileDenoiser
 from n2d.core.prior import load_prior
 from n2d.core.prior_network import N_DIRECTIONS, N_LAGS
+from n2d.core.team import limited_threads
 from n2d.core.tiling import tiles
 from n2d.datasets import fluorescence_cells
 
@@ -124,7 +128,7 @@ def largest_seam(denoiser, X, out):
 def slide(arguments):
     """Measure one large image."""
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        folder, side = Path(folder), arguments.side
+        folder, side = Path(folder), arguments.side or 20_000
         in_new_process(write_slide, folder / "noisy.raw", side)
         found = in_new_process(denoise_slide, folder, side)
     rate = side**2 / 1e6 / found["transform s"]
@@ -136,6 +140,57 @@ def slide(arguments):
         "before: Python and the libraries.",
         "Largest difference to four crops of 1,200 x 1,200 pixels that are denoised "
         f"on their own, without tiles: {found['seam']:.1e} of the range.",
+    ]
+
+
+# -- a time series in a file -------------------------------------------------------
+
+
+def write_series(path, n_planes, side):
+    """Write planes one after the other: cells that drift, and noise of their own."""
+    import tifffile
+
+    clean = scene(side + 64)
+    rng = np.random.default_rng(0)
+
+    def planes():
+        for t in range(n_planes):
+            step = t // 2 % 64
+            yield rng.poisson(clean[:side, step : step + side]).astype(np.uint16)
+
+    tifffile.imwrite(
+        path,
+        planes(),
+        shape=(n_planes, side, side),
+        dtype=np.uint16,
+        ome=True,
+        metadata={"axes": "TYX"},
+    )
+
+
+def denoise_series(folder):
+    """Denoise from file to file; peak before and after."""
+    from n2d import denoise_file
+
+    before = peak_mb()
+    denoised = denoise_file(
+        folder / "noisy.ome.tif", folder / "denoised.ome.tif", random_state=0
+    )
+    return before, peak_mb(), denoised.notes
+
+
+def series(arguments):
+    """Measure one file of many planes."""
+    n_planes, side = arguments.planes, arguments.side or 512
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        folder = Path(folder)
+        in_new_process(write_series, folder / "noisy.ome.tif", n_planes, side)
+        before, peak, notes = in_new_process(denoise_series, folder)
+    return [
+        f"{n_planes:,} planes of {side} x {side} pixels, uint16, OME-TIFF to "
+        f"OME-TIFF: peak {peak:,.0f} MB, {before:,.0f} MB of it before: Python and the "
+        "libraries.",
+        *notes,
     ]
 
 
@@ -201,9 +256,7 @@ def spread(action, n_times, n_threads):
         action()
 
     start = time.perf_counter()
-    with ThreadPoolExecutor(
-        n_threads, initializer=_limited_threads, initargs=(1,)
-    ) as p:
+    with ThreadPoolExecutor(n_threads, initializer=limited_threads, initargs=(1,)) as p:
         list(p.map(one, range(n_times)))
     return time.perf_counter() - start
 
@@ -311,17 +364,25 @@ def where_it_goes(denoiser, bare, X, side, rounds):
     return "\n".join(lines)
 
 
+MEASURES = {
+    "slide": slide,
+    "series": series,
+    "memory": memory,
+    "throughput": throughput,
+}
+
+
 def main():
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("what", choices=["slide", "memory", "throughput"])
-    parser.add_argument("--side", type=int, default=20_000)
-    parser.add_argument("--folder", type=Path, help="where the slide is written")
+    parser.add_argument("what", choices=MEASURES)
+    parser.add_argument("--side", type=int, help="default: slide 20,000, series 512")
+    parser.add_argument("--planes", type=int, default=1000, help="of a series")
+    parser.add_argument("--folder", type=Path, help="where files are written")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
-    measure = {"slide": slide, "memory": memory, "throughput": throughput}
-    found = measure[arguments.what](arguments)
+    found = MEASURES[arguments.what](arguments)
     machine = describe_machine(torch.get_num_threads())
     text = [
         f"# Large images: {arguments.what}",

@@ -48,10 +48,14 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If X is unsuitable; the message names what is wrong.
         """
-        self._images_to_transform(X)  # complains of X before anything is computed
-        from n2d.model_selection import self_supervised_score
+        return self._judge(X).score
 
-        return self_supervised_score(self, X)
+    def _judge(self, X):
+        """Judge the denoising of X, and say how sure that is."""
+        self._images_to_transform(X)  # complains of X before anything is computed
+        from n2d.model_selection import judge
+
+        return judge(self, X)
 
     def _images_to_fit(self, X):
         """Take in what `fit` gets; a colour image that looks like a stack warns."""

@@ -164,7 +164,13 @@ class PlaneByPlane:
         return [each(plane.noise if plane else shared) for plane in fitted.planes]
 
     def _tile_denoiser(self):
-        return TileDenoiser(self._stages, self._intensities, self._planes)
+        return TileDenoiser(
+            self._stages,
+            self._intensities,
+            self._planes,
+            "independent" if self._stages is None else self.stack,
+            self.precision,
+        )
 
     def __getstate__(self):
         state = dict(super().__getstate__())  # not the estimator's own

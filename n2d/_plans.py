@@ -25,6 +25,15 @@ def plan_of(denoiser):
         If parameters do not go together.
     """
     if _starts_from_prior(denoiser):
+        if denoiser.stack != "independent" and denoiser.detail_max_iter not in (
+            "auto",
+            0,
+        ):
+            raise ValueError(
+                f"stack={denoiser.stack!r} averages planes before they are denoised, "
+                "and stage 3 learns from single ones; set detail_max_iter=0, or "
+                "stack='independent'"
+            )
         return PriorPlan(
             denoiser.hidden_channels,
             strength=denoiser.strength,
@@ -46,10 +55,20 @@ def plan_of(denoiser):
             "stripes are measured with the network that was trained beforehand; with "
             "solver='paper' or init='random' it must be 'keep'"
         )
+    if denoiser.stack != "independent":
+        raise ValueError(
+            f"stack={denoiser.stack!r} is for the network that was trained beforehand; "
+            "with solver='paper' or init='random' it must be 'independent'"
+        )
     if not isinstance(denoiser.noise, str):
         raise ValueError(
             "noise is for the network that was trained beforehand; with "
             "solver='paper' or init='random' it must be 'auto'"
+        )
+    if denoiser.precision == "bfloat16":
+        raise ValueError(
+            "precision='bfloat16' is for the network that was trained beforehand; "
+            "networks that are trained on the image are computed in float32"
         )
     plan = PaperPlan if denoiser.solver == "paper" else CropPlan
     return plan(

@@ -3,6 +3,48 @@
 import math
 import sys
 
+# The noise is measured in a few rounds, and a network trained in many steps.
+_FEW = 10
+
+# What users read, of a stage and of whether a network is trained in it.
+_WORDS = {
+    ("partial denoising", False): "measuring the noise",
+    ("partial denoising", True): "training the network",
+    ("detail recovery", True): "training for detail",
+    ("measuring planes", False): "measuring the noise of single planes",
+}
+
+
+def is_training(progress):
+    """Whether a network is trained, or else the noise is measured or pixels counted.
+
+    Parameters
+    ----------
+    progress : n2d.core.progress.Progress
+        Where a computation stands.
+
+    Returns
+    -------
+    bool
+    """
+    return progress.total > _FEW and not math.isnan(progress.loss)
+
+
+def in_words(progress):
+    """Say what a computation is at, for users.
+
+    Parameters
+    ----------
+    progress : n2d.core.progress.Progress
+        Where it stands.
+
+    Returns
+    -------
+    str
+    """
+    trains = is_training(progress)
+    return _WORDS.get((progress.stage, trains), progress.stage)
+
 
 def progress_bars(*columns, on_any=False):
     """Make rich's bars on stderr; a context manager with ``add_task`` and ``update``.
@@ -46,7 +88,7 @@ class ProgressBar:
 
     def __call__(self, progress):
         """Draw one step; never cancels."""
-        trains = not math.isnan(progress.loss)  # or else counts pixels
+        trains = is_training(progress)
         if self._bars is None:
             from rich.progress import TextColumn
 
@@ -55,11 +97,11 @@ class ProgressBar:
         if progress.stage != self._stage:
             self._stage = progress.stage
             self._task = self._bars.add_task(
-                progress.stage, total=progress.total, text=""
+                in_words(progress), total=progress.total, text=""
             )
-        text = f"{progress.step}/{progress.total} steps, loss={progress.loss:.3g}"
-        if not trains:
-            text = f"{100 * progress.step / max(progress.total, 1):.0f} %"
+        text = f"{100 * progress.step / max(progress.total, 1):.0f} %"
+        if trains:
+            text = f"{progress.step:,}/{progress.total:,} steps"
         self._bars.update(self._task, completed=progress.step, text=text)
 
     def __exit__(self, *exception):

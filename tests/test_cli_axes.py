@@ -48,8 +48,8 @@ def test_channels_have_fits_of_their_own_and_planes_share_them(tmp_path, stack):
     result = denoise(source, "-o", tmp_path / "out.tif")
     assert "2 x 3 x 2 x 24 x 20, uint16, axes TZCYX" in result.stderr
     assert (
-        "2 channels independently; 2 time points x 3 Z planes each, denoised in 2-D "
-        "with one shared fit per channel: 2 fits, 12 planes" in result.stderr
+        "2 channels independently; 2 time points x 3 Z planes each, plane by plane, "
+        "the noise measured for each channel: 12 planes" in result.stderr
     )
     written = tifffile.imread(tmp_path / "out.tif")
     for c in range(2):
@@ -61,7 +61,7 @@ def test_channels_have_fits_of_their_own_and_planes_share_them(tmp_path, stack):
 def test_a_fit_for_every_plane(tmp_path, stack):
     source, array = stack
     result = denoise(source, "-o", tmp_path / "out.tif", "--fit-per", "plane")
-    assert "a fit of its own for each: 12 fits, 12 planes" in result.stderr
+    assert "the noise of each measured on its own: 12 planes" in result.stderr
     plane = array[1, 2, 1]
     np.testing.assert_array_equal(
         tifffile.imread(tmp_path / "out.tif")[1, 2, 1],
@@ -72,7 +72,7 @@ def test_a_fit_for_every_plane(tmp_path, stack):
 def test_one_fit_for_the_file(tmp_path, stack):
     source, array = stack
     result = denoise(source, "-o", tmp_path / "out.tif", "--fit-per", "file")
-    assert "one shared fit: 1 fit, 12 planes" in result.stderr
+    assert "the noise measured on all together: 12 planes" in result.stderr
     planes = np.moveaxis(array, 2, 0).reshape(12, 24, 20)
     expected = np.rint(fitted(planes).transform(planes)).reshape(2, 2, 3, 24, 20)
     written = tifffile.imread(tmp_path / "out.tif")
@@ -110,7 +110,7 @@ def test_pixel_size_is_said(tmp_path):
     tifffile.imwrite(tmp_path / "in.tif", array, **options)
     result = denoise(tmp_path / "in.tif", "-o", tmp_path / "out.tif")
     assert "pixel 0.5 x 0.1 x 0.1 micrometer (Z x Y x X)" in result.stderr
-    assert "3 Z planes, denoised in 2-D with one shared fit: 1 fit" in result.stderr
+    assert "3 Z planes, plane by plane, the noise measured on all" in result.stderr
 
 
 def test_what_is_read_in_parts_and_written_in_parts_is_the_same(

@@ -85,7 +85,7 @@ def test_a_clean_image_adds_psnr_and_does_not_choose(images, tmp_path):
     result = run("tune", *images[:1], "--clean", images[1], *options, "--overwrite")
     assert result.exit_code == 0, result.output
     assert "PSNR (dB)" in result.stdout
-    assert "data range 0 to 255" in result.stderr
+    assert "PSNR and SSIM for 0 to 255" in result.stderr
     assert written(target)["parameters"] == without
     noisy, clean = map(tifffile.imread, images)
     for row in written(target)["search"]["results"]:
@@ -332,7 +332,7 @@ def test_a_config_by_hand_needs_parameters_only(images, tmp_path):
         ('{"parameters": {}, "comment": ""}', "no key 'comment'"),
         ('{"parameters": {"iterations": 3}}', "no parameter 'iterations'; there are"),
         ('{"parameters": {"device": "cpu"}}', "no parameter 'device'"),
-        ('{"parameters": {}, "method": "tv"}', "for the method 'tv'"),
+        ('{"parameters": {}, "method": "tvv"}', "for the method 'tvv'"),
         ('{"parameters": {}, "method": ["n2d"]}', "for the method ['n2d']"),
         ('{"parameters": {"max_iter": 0}}', "max_iter must be"),
         ('{"parameters": {"max_iter": true}}', "max_iter must be"),

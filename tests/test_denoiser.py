@@ -317,9 +317,10 @@ def test_divergence_is_an_error_and_leaves_the_estimator_as_it_was(solver):
 def test_verbose_draws_a_bar_on_stderr(capsys):
     stderr = io.StringIO()
     with redirect_stderr(stderr):
-        denoiser(verbose=1).fit(noisy_image(16, 16))
-    assert re.search("partial denoising.* 1/2 steps", stderr.getvalue())
-    assert re.search("detail recovery.* 2/2 steps", stderr.getvalue())
+        many = denoiser(verbose=1, max_iter=12, detail_max_iter=11)
+        many.fit(noisy_image(16, 16))
+    assert re.search("training the network.* 1/12 steps", stderr.getvalue())
+    assert re.search("training for detail.* 11/11 steps", stderr.getvalue())
     denoiser().fit(noisy_image(16, 16))
     assert capsys.readouterr() == ("", "")
 

@@ -17,6 +17,7 @@ VALUES = {
     "noise": (["auto", 1, 12.5], [0, -1.0, "none", None, [], {"gain": 1.0}]),
     "strength": ([1, 0.5, 3.0], [0, -1.0, "more", None]),
     "stripes": (["keep", "remove"], ["gone", None, True]),
+    "stack": (["independent", "time", "depth"], ["frames", 0, None]),
     "hidden_channels": ([1, 48], [0, -1, 1.5, "48", None]),
     "max_iter": (["auto", 1, 10**6], [0, 2.0, "all", None]),
     "downsampling_factors": (
@@ -28,6 +29,7 @@ VALUES = {
     "channel_axis": ([None, 0, -1], [0.5, "last"]),
     "data_range": ([None, [0, 255], [-1.5, 2]], [[1, 0], [3, 3], [0], [0, 1, 2], 5]),
     "device": (["auto", "cpu"], [0, None]),
+    "precision": (["auto", "float32", "bfloat16"], ["half", None, 16]),
     "random_state": ([None, 0, 2**32 - 1], [-1, 2**32, 0.5, "lucky"]),
     "verbose": ([0, 3, True], [-1, "much"]),
 }

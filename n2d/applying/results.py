@@ -1,7 +1,7 @@
 """What `fit` has settled, applied to a user's X: where the results go."""
 
 from n2d._memory import check_room
-from n2d.applying.tiled import denoised_tiles
+from n2d.applying.neighbours import denoised_images
 
 
 def results_of(
@@ -26,7 +26,7 @@ def results_of(
     out : array-like, list of array-likes, or a pair of such, optional
         Where to write the result, or the pair of results. By default new arrays.
     callback : callable, optional
-        See `denoised_tiles`.
+        See `denoised_images`.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def results_of(
         outputs = [images.outputs_in(out, region)]
     else:
         outputs = images.pair_of_outputs_in(out, region)
-    found = denoised_tiles(
+    found = denoised_images(
         denoiser,
         images,
         device,

@@ -20,7 +20,6 @@ app = typer.Typer(
     name="n2d",
     help="Denoise images without training data (Noise2Detail).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

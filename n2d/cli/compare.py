@@ -1,5 +1,6 @@
 """`n2d compare`: denoisers side by side on a user's own images."""
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from n2d.cli import options
 from n2d.cli.reporting import (
     FAILED,
+    SURELY,
     aligned,
     clean_ending,
     complain,
@@ -78,8 +80,13 @@ def compare(
         ),
     ] = None,
     figure: Annotated[
-        bool, typer.Option("--figure/--no-figure", help="Whether to draw figures.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--figure/--no-figure",
+            help="Whether to draw figures; they need the extra plot.  [default: if "
+            "they can be drawn]",
+        ),
+    ] = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
     overwrite: options.OverwriteOption = False,
@@ -90,14 +97,18 @@ def compare(
 
     Writes results.csv (a line per image and method), summary.md (means) and a figure
     for each image: all on one grey scale, with a part enlarged and what was removed.
-    PSNR and SSIM need clean images; the self-supervised score (higher is better, of
-    one image only) and the seconds do not.
+    PSNR and SSIM need clean images; the score and the seconds do not. The score
+    estimates which share of the noise is removed, 1 at best; beside it is by how much
+    its difference to the first method may be off by chance. It says so where it cannot
+    tell.
     """
     from n2d.comparison import compare as compare_images
+    from n2d.comparison.summary import describe_ranges
     from n2d.files._cases import InputError, find_images, read_cases, unread_case
     from n2d.files._targets import is_meant_as_folder
 
     options.check_data_range(data_range)
+    figure = _may_draw(figure)
     chosen = _chosen_methods(methods, seed=seed, device=device)
     if Path(output).exists() and not is_meant_as_folder(output):
         raise typer.BadParameter(
@@ -106,7 +117,7 @@ def compare(
     failed = False
     with clean_ending(debug=debug):
         try:
-            files = find_images(image, clean)
+            files = find_images(image, clean, lambda line: tell([line]))
         except InputError as error:
             raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
         folder = Path(output)
@@ -142,6 +153,8 @@ def compare(
                         on_case=_drawer(folder, drawing, overwrite) if figure else None,
                     )
         typer.echo(aligned(_table(rows)))
+        found = filter(None, (describe_ranges(rows), _winner(rows)))
+        tell(found, quiet=quiet)
         for error in _errors(rows):
             complain(error)
             failed = True
@@ -172,6 +185,19 @@ def _chosen_methods(texts, *, seed, device):
     return make
 
 
+def _may_draw(wanted):
+    """Whether there will be figures; says so where there cannot be."""
+    if wanted is False or find_spec("matplotlib") is not None:
+        return wanted is not False
+    how = "pip install 'noise2detail[plot]'"
+    if wanted:
+        raise typer.BadParameter(
+            f"figures need Matplotlib: {how}.", param_hint="--figure"
+        )
+    tell([f"note: without figures, which need Matplotlib: {how}"])
+    return False
+
+
 def _prepare(folder, files, *, figure, overwrite):
     """Make the folder, and raise before anything is computed where writing would fail.
 
@@ -179,11 +205,6 @@ def _prepare(folder, files, *, figure, overwrite):
     """
     from n2d.io import check_target
 
-    if figure and find_spec("matplotlib") is None:
-        raise ImportError(
-            "figures need Matplotlib: pip install 'noise2detail[plot]', or go without "
-            "by --no-figure"
-        )
     targets = [folder / name for name in TABLES]
     if figure:
         targets += [_figure_path(folder, name) for name in files]
@@ -211,10 +232,10 @@ def _report(row):
         for key, text in (
             ("psnr", "{:.2f} dB"),
             ("ssim", "SSIM {:.3f}"),
-            ("score", "score {:.4f}"),
+            ("score", "score {:.3f}"),
             ("seconds", "{:.1f} s"),
         )
-        if row[key] is not None
+        if row[key] is not None and not math.isnan(row[key])
         for text in [text.format(row[key])]
     ]
     typer.echo(f"{row['case']}, {row['method']}: {', '.join(numbers)}", err=True)
@@ -228,6 +249,39 @@ def _table(rows):
     single = len({row["case"] for row in rows}) == 1
     first = 3 if single else 2
     return [[line[1], *line[first:]] for line in (header, *lines)]
+
+
+def _winner(rows):
+    """Say which method the score is surely for, beside the first one."""
+    scores, errors = {}, {}
+    for row in rows:
+        if row["score"] is not None:
+            scores.setdefault(row["method"], []).append(row["score"])
+            errors.setdefault(row["method"], []).append(row["score_error"])
+    means = {name: sum(found) / len(found) for name, found in scores.items()}
+    first = next(iter(means), None)
+    if first is None or len(means) < 2:
+        return ""
+    known = {name: mean for name, mean in means.items() if not math.isnan(mean)}
+    if first not in known:
+        return f"the score cannot tell: keep {first}, or judge by the figures"
+    best = max(known, key=known.get)
+    if best == first:
+        return f"by the score, nothing is better than {first}"
+    error = math.nan
+    if None not in errors[best]:
+        error = math.hypot(*errors[best]) / len(errors[best])
+    ahead = f"{known[best] - known[first]:.4f}"
+    if not math.isnan(error):
+        ahead += f" \N{PLUS-MINUS SIGN} {error:.4f}"
+    if known[best] - known[first] <= SURELY * error:
+        return (
+            f"{best} is ahead of {first} by {ahead}, which may be chance: keep {first}"
+        )
+    return (
+        f"by the score, {best} is better than {first}, by {ahead}; to apply it: n2d "
+        f"denoise --method {best}"
+    )
 
 
 def _errors(rows):
@@ -297,6 +351,7 @@ class _Drawing:
 
 
 def _title(row):
-    score = "" if row["score"] is None else f"score {row['score']:.3f}, "
+    known = row["score"] is not None and not math.isnan(row["score"])
+    score = f"score {row['score']:.3f}, " if known else ""
     seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
     return f"{score}{seconds}"

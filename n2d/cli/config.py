@@ -10,8 +10,13 @@ from enum import StrEnum
 
 from n2d import __version__
 
-# Names in `n2d.denoiser_registry` of what `n2d denoise` can run.
-N2D_METHODS = ("n2d", "n2d-random", "n2d-paper")
+# Names in `n2d.denoiser_registry` of what `Noise2DetailDenoiser` itself does.
+_OF_NAME = {
+    "n2d": {},
+    "n2d-random": {"init": "random"},
+    "n2d-paper": {"solver": "paper"},
+}
+N2D_METHODS = tuple(_OF_NAME)
 # Belong to a file or a machine, not into a search or its result.
 NOT_TUNABLE = {"channel_axis", "device", "verbose"}
 _KEYS = {"method", "parameters", "search", "version"}
@@ -36,22 +41,36 @@ class Init(StrEnum):
     synthetic = "synthetic"
 
 
+class Precision(StrEnum):
+    """What `--precision` may be."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 def read_config(path):
-    """Read parameters of `n2d.Noise2DetailDenoiser`, checked, as keyword arguments."""
+    """Read a method's name and its parameters, checked, as keyword arguments."""
     from n2d._parameters import Parameters, complaint_about
+    from n2d.baselines import denoiser_registry
 
     content = _read_object(path)
     _refuse_unknown(path, content, _KEYS, "key")
     method = content.get("method", "n2d")
-    if method not in N2D_METHODS:
+    registry = denoiser_registry()
+    if not isinstance(method, str) or method not in registry:
         raise ConfigError(
-            f"{path} is for the method {method!r}, and this command runs "
-            f"{', '.join(N2D_METHODS)} only; in Python, give its parameters to "
-            "n2d.denoiser_registry()"
+            f"{path} is for the method {method!r}, and there are {', '.join(registry)}"
         )
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
         raise ConfigError(f'{path} has no object "parameters"')
+    if method not in N2D_METHODS:
+        known = registry[method]()
+        known = known.get_params() if hasattr(known, "get_params") else {}
+        tunable = {k for k in known if k.rpartition("__")[2] not in NOT_TUNABLE}
+        _refuse_unknown(path, parameters, tunable, "parameter")
+        return method, parameters
     tunable = Parameters.model_fields.keys() - NOT_TUNABLE
     _refuse_unknown(path, parameters, tunable, "parameter")
     for name, value in parameters.items():
@@ -61,9 +80,10 @@ def read_config(path):
         name: tuple(value) if isinstance(value, list) else value
         for name, value in parameters.items()
     }
+    found = _OF_NAME.get(method, {}) | found
     if "noise" in parameters:
         found["noise"] = _noise_of(path, parameters["noise"])
-    return found
+    return method, found
 
 
 def read_noise(path):
@@ -137,7 +157,6 @@ def _refuse_unknown(path, found, known, kind):
 # Up to a dozen settings, which take a minute for 512 x 512 pixels. Where the parameters
 # of a denoiser are in the units of the image (sigma of BM3D) there is no default.
 _DEFAULTS = {
-    # The default first: it stays where nothing is better for certain.
     "n2d": {"strength": [1.0, 0.6, 0.8, 1.25, 1.6, 2.0]},
     "n2d-random": {
         "max_iter": [100, 400],
@@ -162,8 +181,18 @@ def default_grid(method):
             f"{method} has no default grid; say what to search, such as --grid "
             "sigma=5,10,20"
         )
+    from n2d.baselines import denoiser_registry
+
     prefix = "denoiser__" if inner != method else ""
-    return {f"{prefix}{name}": values for name, values in _DEFAULTS[inner].items()}
+    known = denoiser_registry()[method]().get_params()
+    grid = {f"{prefix}{name}": values for name, values in _DEFAULTS[inner].items()}
+    # The default first: it stays where nothing is better for certain.
+    return {
+        name: list(dict.fromkeys([known[name], *values]))
+        if known[name] in values or not isinstance(known[name], str)
+        else values
+        for name, values in grid.items()
+    }
 
 
 def parse_grid(texts, method, known):

@@ -19,6 +19,8 @@ _PACKAGES = (
     "safetensors",
     "typer",
 )
+# Correlation below this is none.
+_SMALL = 0.05
 _OPTIONAL = ("imagecodecs", "matplotlib", "bm3d", "bmnd")
 
 
@@ -52,6 +54,8 @@ def _installation():
 
     import torch
 
+    from n2d.core.device import settled_precision, usable_device
+
     def version(name):
         try:
             return metadata.version(name)
@@ -69,6 +73,7 @@ def _installation():
         ("processors", str(os.cpu_count())),
         ("threads", str(torch.get_num_threads())),
         ("devices", ", ".join(_devices(torch))),
+        ("precision", settled_precision(usable_device("auto"), "auto")),
     ]
     for name, value in rows:
         typer.echo(f"{name:<14}{value}")
@@ -91,14 +96,20 @@ def report(model):
     rows += noise_rows(model.noise_, told=not isinstance(model.noise, str))
     rows.append(("trust", _trust(model.trust_)))
     low, high = model.data_range_
-    rows.append(("scale", f"{low:.6g} to {high:.6g} are mapped to 0 to 1"))
-    rows.append(("steps", f"{model.n_iter_}, {model.stop_reason_}"))
-    factors = ", ".join(map(str, model.downsampling_factors_))
-    rows.append(("factors", factors or "none (stage 2 is off)"))
-    n_weights = [sum(p.numel() for p in net.parameters()) for net in model.networks_]
-    rows.append(("weights", " + ".join(f"{n:,}" for n in n_weights)))
+    rows.append(("intensities", f"{low:.6g} to {high:.6g}"))
+    rows.append(("network", _network(model)))
+    rows.append(("precision", f"{model.precision_} on this machine"))
     rows.append(("parameters", _parameters(model)))
     return "\n".join(f"{name:<14}{text}" for name, text in rows)
+
+
+def _network(model):
+    """Say which networks there are, and whether they learned from the images."""
+    n_weights = [sum(p.numel() for p in net.parameters()) for net in model.networks_]
+    weights = f"{' + '.join(f'{n:,}' for n in n_weights)} weights"
+    if model.noise_ is not None and len(n_weights) == 1:
+        return f"the one that ships with n2d, {weights}"
+    return f"{weights}, trained in {model.n_iter_:,} steps ({model.stop_reason_})"
 
 
 def _input(fingerprint):
@@ -120,21 +131,31 @@ def noise_rows(noise, *, told=False):
     def each(name):
         return ", ".join(f"{getattr(model, name):.4g}" for model in models)
 
+    rows = [
+        (
+            "noise level",
+            f"{each('level')}, a standard deviation in units of the image"
+            f"{', as told' if told else ''}",
+        )
+    ]
+    if any(model.gain for model in models):
+        rows.append(
+            (
+                "brightness",
+                f"bright places are noisier: gain {each('gain')}, offset "
+                f"{each('offset')}, read noise {each('read_noise')}",
+            )
+        )
     near = [
         f"{model.correlation[0, 0]:.2f} along y and {model.correlation[1, 0]:.2f} "
         "along x"
         for model in models
     ]
-    return [
-        (
-            "noise level",
-            f"{each('level')}, in units of the image{', as told' if told else ''}",
-        ),
-        ("gain", f"{each('gain')} of variance per unit of intensity"),
-        ("offset", each("offset")),
-        ("read noise", each("read_noise")),
-        ("correlation", f"of neighbours {'; '.join(near)}"),
-    ]
+    if any(abs(model.correlation[:, 0]).max() >= _SMALL for model in models):
+        rows.append(("correlation", f"of neighbours {'; '.join(near)}"))
+    else:
+        rows.append(("correlation", "none: pixels are independent"))
+    return rows
 
 
 def _trust(trust):

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from n2d.cli.config import ConfigError, Init, Solver, read_config, read_noise
+from n2d.cli.config import (
+    N2D_METHODS,
+    ConfigError,
+    Init,
+    Precision,
+    Solver,
+    read_config,
+    read_noise,
+)
 
 
 class Channels(StrEnum):
@@ -40,12 +48,18 @@ class FitPer(StrEnum):
 
 
 SolverOption = Annotated[
-    Solver, typer.Option("--solver", help="Ours, or the published schedule (slow).")
+    Solver,
+    typer.Option(
+        "--solver",
+        help="paper: Noise2Detail as published, which trains on the image (slow).",
+    ),
 ]
 InitOption = Annotated[
     Init,
     typer.Option(
-        "--init", help="Start from random weights, or from weights that are shipped."
+        "--init",
+        help="random: train a network on the image; synthetic: take the one that ships "
+        "with n2d; auto: that, where there is one.",
     ),
 ]
 NoiseOption = Annotated[
@@ -76,7 +90,10 @@ StripesOption = Annotated[
 MaxIterOption = Annotated[
     int | None,
     typer.Option(
-        "--max-iter", metavar="N", min=1, help="Steps of stage 1.  [default: auto]"
+        "--max-iter",
+        metavar="N",
+        min=1,
+        help="With random or paper: steps of stage 1.  [default: auto]",
     ),
 ]
 DetailMaxIterOption = Annotated[
@@ -85,7 +102,7 @@ DetailMaxIterOption = Annotated[
         "--detail-max-iter",
         metavar="N",
         min=0,
-        help="Steps of stage 3; 0 switches it off.  [default: auto]",
+        help="With random or paper: steps of stage 3; 0: none.  [default: auto]",
     ),
 ]
 FactorsOption = Annotated[
@@ -93,8 +110,8 @@ FactorsOption = Annotated[
     typer.Option(
         "--factors",
         metavar="R,R,...",
-        help="Downsampling factors of stage 2, such as 2,4; 'none' switches it off.  "
-        "[default: auto]",
+        help="With random or paper: downsampling factors of stage 2, such as 2,4, or "
+        "none.  [default: auto]",
     ),
 ]
 LearningRateOption = Annotated[
@@ -102,7 +119,7 @@ LearningRateOption = Annotated[
     typer.Option(
         "--learning-rate",
         metavar="RATE",
-        help="Highest learning rate.  [default: auto]",
+        help="With random or paper: highest learning rate.  [default: auto]",
     ),
 ]
 AxesOption = Annotated[
@@ -130,6 +147,12 @@ ChannelAxisOption = Annotated[
         metavar="AXIS",
         help="The file's axis that holds channels to denoise together.  "
         "[default: what the file says]",
+    ),
+]
+RecursiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--recursive", "-r", help="Go into folders in folders; results keep theirs."
     ),
 ]
 SeriesOption = Annotated[
@@ -164,7 +187,7 @@ PixelRangeOption = Annotated[
         "--data-range",
         metavar="LOW HIGH",
         help="The smallest and largest value that the data could have, for PSNR and "
-        "SSIM.  [default: those of the type, for integer files]",
+        "SSIM.  [default: those of the type for 8 bits, else the clean image's own]",
     ),
 ]
 MappedRangeOption = Annotated[
@@ -181,7 +204,17 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Parameters from `n2d tune`; options given here go before them.",
+        help="Method and parameters from `n2d tune`; options given here go before "
+        "them.",
+    ),
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        metavar="NAME[:PARAMETER=VALUE,...]",
+        help="Another denoiser, as `n2d compare` names them: vst-nlm, gaussian:blur=2. "
+        "A wrong name lists all there are.  [default: n2d]",
     ),
 ]
 SeedOption = Annotated[
@@ -196,6 +229,24 @@ SeedOption = Annotated[
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Compute in float32, or in bfloat16: twice as fast, and off by 0.01 "
+        "deviations of the noise. auto: where the processor or GPU is made for it.",
+    ),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        help="Threads to compute with.  [default: OMP_NUM_THREADS, or the processors]",
+    ),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist.")
@@ -220,6 +271,18 @@ def check_data_range(data_range):
 # Options that are called otherwise than the estimator's parameters.
 _PARAMETERS = {"factors": "downsampling_factors", "seed": "random_state"}
 
+# Of n2d's own method; the others have theirs after the colon of --method.
+_OF_OWN_METHOD = (
+    "solver init noise strength max_iter factors detail_max_iter learning_rate "
+    "data_range"
+).split()
+
+
+def option_of(parameter):
+    """Return the option that a parameter of the estimator is given by."""
+    names = {parameter: option for option, parameter in _PARAMETERS.items()}
+    return f"--{names.get(parameter, parameter).replace('_', '-')}"
+
 
 def estimator_parameters(context):
     """Turn the options of a command into arguments of `n2d.Noise2DetailDenoiser`.
@@ -227,7 +290,68 @@ def estimator_parameters(context):
     Those that were given go before those of --config, and these before the defaults.
     What is left to the estimator is not among them.
     """
+    method, parameters = method_and_parameters(context)
+    if method not in N2D_METHODS:
+        raise typer.BadParameter(
+            f"is for the method {method!r}, and this command runs "
+            f"{', '.join(N2D_METHODS)} only.",
+            param_hint="--config",
+        )
+    return parameters
+
+
+def method_and_parameters(context):
+    """Turn the options of a command into the name of a denoiser and its parameters."""
     found = context.params
+    own = _own_parameters(found)
+    general = {"random_state": found["seed"], "device": found["device"]}
+    given = {
+        name
+        for name in found
+        if context.get_parameter_source(name).name == "COMMANDLINE"
+    }
+    method, chosen = "n2d", {}
+    if found.get("config") is not None:
+        try:
+            method, chosen = read_config(Path(found["config"]))
+        except ConfigError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
+    if found.get("method") is not None:
+        if found.get("config") is not None:
+            raise typer.BadParameter(
+                "--config names a method, too; give one of the two.",
+                param_hint="--method",
+            )
+        from n2d.files._methods import settled_method
+
+        try:
+            method, chosen = settled_method(found["method"])
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--method") from error
+    if method in N2D_METHODS:
+        given = {_PARAMETERS.get(name, name) for name in given}
+        return method, own | {k: v for k, v in chosen.items() if k not in given}
+    if unfit := [name for name in _OF_OWN_METHOD if name in given]:
+        name = unfit[0]
+        raise typer.BadParameter(
+            f"this is an option of n2d itself; {method} has its parameters in "
+            "--method NAME:PARAMETER=VALUE.",
+            param_hint=f"--{name.replace('_', '-')}",
+        )
+    from n2d.baselines import denoiser_registry
+
+    known = denoiser_registry()[method]()
+    known = known.get_params() if hasattr(known, "get_params") else {}
+    general = {
+        key: general[key.rpartition("__")[2]]
+        for key in known
+        if key.rpartition("__")[2] in general
+    }
+    return method, general | chosen
+
+
+def _own_parameters(found):
+    """What the options say, for `n2d.Noise2DetailDenoiser`."""
     rate = found.get("learning_rate")
     if rate is not None and not rate > 0:
         raise typer.BadParameter(
@@ -249,26 +373,15 @@ def estimator_parameters(context):
         "learning_rate": rate,
         "data_range": found.get("data_range"),
     }
-    parameters = {
+    return {
         "solver": str(found["solver"]),
         "init": str(found["init"]),
         **{name: value for name, value in chosen.items() if value is not None},
         "random_state": found["seed"],
         "device": found["device"],
+        "precision": str(found.get("precision", "auto")),
         "verbose": int(not found["quiet"]),
     }
-    if found.get("config") is not None:
-        try:
-            tuned = read_config(Path(found["config"]))
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
-        given = {
-            _PARAMETERS.get(name, name)
-            for name in found
-            if context.get_parameter_source(name).name == "COMMANDLINE"
-        }
-        parameters |= {k: v for k, v in tuned.items() if k not in given}
-    return parameters
 
 
 def _parse_noise(text):

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from n2d._progress import progress_bars
+from n2d._progress import in_words, is_training, progress_bars
 
 
 class RunProgress:
@@ -82,11 +82,10 @@ class FileProgress:
 
     def fitting(self, progress):
         """Show a step of `fit`: its callback; never cancels."""
-        self._show(
-            0.0,
-            f"{progress.stage} {progress.step}/{progress.total}, "
-            f"loss={progress.loss:.3g}",
-        )
+        text = in_words(progress)
+        if is_training(progress):
+            text += f", step {progress.step:,} of {progress.total:,}"
+        self._show(0.0, text)
 
     def transforming(self, progress):
         """Show a step of `transform`: its callback; never cancels."""

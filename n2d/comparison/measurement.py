@@ -35,6 +35,8 @@ class Measurement:
         The estimates after stages 1, 2 and 3, if asked for.
     score : float or None
         What ``score`` of the fitted denoiser says of the noisy image, if asked for.
+    judgement : n2d.model_selection.Judgement or None
+        The same, with its standard error, of the denoisers of this package.
     score_error : str
         Why there is no score, if asked for; "" where there is one.
     """
@@ -46,6 +48,7 @@ class Measurement:
     base_mib: float | None = None
     stages: dict = field(default_factory=dict)
     score: float | None = None
+    judgement: object = None
     score_error: str = ""
 
 
@@ -178,7 +181,11 @@ def _add_extras(measurement, denoiser, X, *, stages, score):
         }
     if score:
         try:
-            measurement.score = float(denoiser.score(X))
+            if hasattr(denoiser, "_judge"):  # of this package
+                measurement.judgement = denoiser._judge(X)
+                measurement.score = measurement.judgement.score
+            else:
+                measurement.score = float(denoiser.score(X))
         except Exception as error:  # the image is denoised and measured all the same
             measurement.score_error = f"{type(error).__name__}: {error}"
 

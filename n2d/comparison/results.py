@@ -16,15 +16,17 @@ NUMBERS = (
     "psnr_stage2",
     "psnr_stage3",
     "score",  # self-supervised, of the fitted denoiser; higher is better
+    "score_error",  # standard error of its difference to that of the first method
     "seconds",  # of fit_transform, on the wall clock
     "cpu_seconds",  # of fit_transform, of all threads together
     "peak_mib",  # largest resident memory of the process until fit_transform is done
     "base_mib",  # the same just before fit_transform
+    "data_range",  # that PSNR and SSIM are for
 )
 ORIGIN = ("error", "parameters", "version", "input")
 COLUMNS = (*TEXTS, *NUMBERS, *ORIGIN)
 # Tables of earlier versions go without these, and can be read and added to.
-_LATER = {"score"}
+_LATER = {"score", "score_error", "data_range"}
 
 
 class ResultsFile:

@@ -127,10 +127,13 @@ def compare(
         }
         if on_case is not None and len(done) < len(methods):
             done = {}
-        estimates = {}
+        estimates, first = {}, None
         for name, denoiser in methods.items():
             if name not in done:
-                outcome, estimate = _run(denoiser, case, **options)
+                outcome, estimate, judgement = _run(denoiser, case, **options)
+                if judgement is not None:
+                    first = judgement if first is None else first
+                    outcome["score_error"] = judgement.standard_error(first)
                 results.append(planned[name] | outcome)
                 done[name] = results.rows[-1]
                 if estimate is not None and on_case is not None:
@@ -218,13 +221,15 @@ def _run(denoiser, case, *, isolate, stages, score):
         The numbers of its row, or its error.
     estimate : ndarray or None
         The denoised image, where there is one.
+    judgement : n2d.model_selection.Judgement or None
+        Of the score, where there is one.
     """
     if case.error:
-        return {"error": case.error}, None
+        return {"error": case.error}, None, None
     try:
         if denoiser is None:
             measurement = Measurement(case.noisy, None, None)
-            return _quality(case, measurement), case.noisy
+            return _quality(case, measurement), case.noisy, None
         denoiser = _prepared(denoiser, case)
         measurement = (measure_isolated if isolate else measure)(
             denoiser,
@@ -241,11 +246,11 @@ def _run(denoiser, case, *, isolate, stages, score):
         }
         if measurement.score_error:
             outcome["error"] = f"no score: {measurement.score_error}"
-        return outcome, measurement.estimate
+        return outcome, measurement.estimate, measurement.judgement
     except MeasurementFailed as error:
-        return {"error": str(error)}, None
+        return {"error": str(error)}, None, None
     except Exception as error:  # whatever a denoiser may raise: the others go on
-        return {"error": f"{type(error).__name__}: {error}"}, None
+        return {"error": f"{type(error).__name__}: {error}"}, None, None
 
 
 def _prepared(denoiser, case):
@@ -272,6 +277,7 @@ def _quality(case, measurement):
     if case.clean is None:
         return {}
     return {
+        "data_range": case.data_range,
         "psnr_noisy": psnr(case.clean, case.noisy, case.data_range),
         "psnr": psnr(case.clean, measurement.estimate, case.data_range),
         "ssim": ssim(

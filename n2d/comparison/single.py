@@ -1,5 +1,6 @@
 """Denoisers on one image, measured and drawn: for notebooks and the gallery."""
 
+import math
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -91,7 +92,9 @@ def compare_and_plot(methods, case, *, score=False, isolate=False, **drawing):
 
 def _title(row):
     parts = [
-        "" if row["score"] is None else f"score {row['score']:.3f}",
+        ""
+        if row["score"] is None or math.isnan(row["score"])
+        else f"score {row['score']:.3f}",
         "" if row["seconds"] is None else f"{row['seconds']:.2f} s",
     ]
     return ", ".join(filter(None, parts))

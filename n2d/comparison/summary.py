@@ -11,6 +11,7 @@ _NUMBERS = (
     ("stage 2 (dB)", "psnr_stage2", ".2f"),
     ("stage 3 (dB)", "psnr_stage3", ".2f"),
     ("score", "score", ".4f"),
+    ("\N{PLUS-MINUS SIGN} to the first", "score_error", ".4f"),
     ("seconds", "seconds", ".1f"),
     ("CPU seconds", "cpu_seconds", ".1f"),
     ("peak memory (MiB)", "peak_mib", ".0f"),
@@ -56,7 +57,36 @@ def summarize(rows):
         for row in latest.values()
         if row["error"]
     ]
+    if ranges := describe_ranges(latest.values()):
+        table += f"\n\n{ranges}"
     return table + ("\n\nFailed:\n\n" + "\n".join(errors) if errors else "")
+
+
+def describe_ranges(rows):
+    """Say which data range PSNR and SSIM are for.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        As for `summarize`.
+
+    Returns
+    -------
+    str
+        A sentence; empty where no range is known.
+
+    Examples
+    --------
+    >>> from n2d.comparison.summary import describe_ranges
+    >>> describe_ranges([{"data_range": 255.0}, {"data_range": None}])
+    'PSNR and SSIM are for a data range of 255.'
+    """
+    ranges = sorted({row.get("data_range") for row in rows} - {None})
+    if not ranges:
+        return ""
+    text = " to ".join(f"{x:.6g}" for x in dict.fromkeys((ranges[0], ranges[-1])))
+    each = ", each image's own" if len(ranges) > 1 else ""
+    return f"PSNR and SSIM are for a data range of {text}{each}."
 
 
 def tabulate(rows):
@@ -112,8 +142,14 @@ def _cells(rows):
     ]
     for _, key, digits in _NUMBERS:
         values = [value for row in good if (value := _value(row, key)) is not None]
-        mean = math.fsum(values) / len(values) if values else None
-        cells.append("" if mean is None else f"{mean:{digits}}")
+        known = [value for value in values if not math.isnan(value)]
+        if not known:
+            cells.append("cannot tell" if values and key == "score" else "")
+            continue
+        mean = math.fsum(known) / len(known)
+        if key == "score_error":  # of a mean
+            mean = math.hypot(*known) / len(known)
+        cells.append(f"{mean:{digits}}")
     return cells
 
 

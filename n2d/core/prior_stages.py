@@ -103,7 +103,7 @@ class PriorStages:
         return self
 
     @torch.no_grad()
-    def estimates(self, noisy, halo=(0, 0, 0, 0), return_error=False):
+    def estimates(self, noisy, halo=(0, 0, 0, 0), return_error=False, level=None):
         """Denoise images: every estimate from stage 1 to stage 3.
 
         Parameters
@@ -116,6 +116,8 @@ class PriorStages:
         return_error : bool, default=False
             Whether to estimate the error, too; only without stage 3. What the network
             expects of noise of the level that it is told.
+        level : torch.Tensor of shape (N, 1, H, W), optional
+            Deviation of the noise from place to place, where it is not 1.
 
         Returns
         -------
@@ -128,37 +130,42 @@ class PriorStages:
         the same way: that of the mixture is never larger.
         """
         if return_error:
-            return self._estimates_with_error(noisy, halo)
+            return self._estimates_with_error(noisy, halo, level)
         # Stage 3, where there is one, looks a little beyond what it denoises.
         further = sum(h.reach for h in self.networks[1:])
         rim = [max(0, side - further) for side in halo]
-        stage1 = self.partial_denoising(noisy, rim)
-        refined = {r: self.background_refinement(noisy, r) for r in self.weights}
+        stage1 = self.partial_denoising(noisy, rim, level=level)
+        refined = {
+            r: self.background_refinement(noisy, r, level=level) for r in self.weights
+        }
         stage2 = (1 - sum(self.weights.values())) * stage1
         for r, weight in self.weights.items():
             stage2 = stage2 + weight * refined[r]
         stage3 = stage2
         if len(self.networks) > 1:
-            stage3 = detail_recovery(self.networks[1], stage2)
+            with torch.autocast(noisy.device.type, enabled=False):
+                stage3 = detail_recovery(self.networks[1], stage2)
         return Estimates(stage1, refined, stage2, stage3)
 
-    def _estimates_with_error(self, noisy, halo):
+    def _estimates_with_error(self, noisy, halo, level):
         """What `estimates` gives, and the error; see there."""
-        stage1, error = self.partial_denoising(noisy, halo, return_error=True)
+        stage1, error = self.partial_denoising(noisy, halo, True, level)
         rest = 1 - sum(self.weights.values())
         stage2, error, refined = rest * stage1, rest * error, {}
         for r, weight in self.weights.items():
-            refined[r], its_error = self.background_refinement(noisy, r, True)
+            refined[r], its_error = self.background_refinement(noisy, r, True, level)
             stage2 = stage2 + weight * refined[r]
             error = error + weight * its_error
         return EstimatesWithError(stage1, refined, stage2, stage2, error)
 
-    def partial_denoising(self, noisy, rim=(0, 0, 0, 0), return_error=False):
+    def partial_denoising(
+        self, noisy, rim=(0, 0, 0, 0), return_error=False, level=None
+    ):
         """Stage 1: d1 = g(y); what g makes of a rim means nothing."""
         lags = self.correlation[..., :N_LAGS]
-        return self._denoise(noisy, lags, rim, return_error)
+        return self._denoise(noisy, lags, rim, return_error, level)
 
-    def background_refinement(self, noisy, factor, return_error=False):
+    def background_refinement(self, noisy, factor, return_error=False, level=None):
         """Stage 2, for one factor r: p_r = shuffle(g(unshuffle(y))).
 
         In a phase image neighbours were r pixels apart: their noise is as correlated
@@ -167,19 +174,24 @@ class PriorStages:
         lags = self.correlation[..., factor - 1 :: factor][..., :N_LAGS]
         lags = torch.nn.functional.pad(lags, (0, N_LAGS - lags.shape[-1]))
         phases = pixel_unshuffle_to_batch(noisy, factor)  # (N r r, C, H/r, W/r)
-        found = self._denoise(phases, lags, return_error=return_error)
+        if level is not None:
+            level = pixel_unshuffle_to_batch(level, factor)
+        found = self._denoise(phases, lags, (0, 0, 0, 0), return_error, level)
         if return_error:
             return tuple(pixel_shuffle_from_batch(part, factor) for part in found)
         return pixel_shuffle_from_batch(found, factor)
 
-    def _denoise(self, noisy, correlation, rim=(0, 0, 0, 0), return_error=False):
+    def _denoise(self, noisy, correlation, rim, return_error, place):
         n, c, h, w = noisy.shape
         images = noisy.reshape(n * c, 1, h, w)
         # How far neighbours are correlated, as a share of `_CORRELATED`.
         share = correlation[:, :2, 0].abs().amax(1).div(_CORRELATED).clamp(max=1)
         louder = 0.0 if self.told else _LOUDER - 1
-        level = self.strength * (1 + louder * share)  # (C,)
-        told = (images, level.repeat(n), correlation.repeat(n, 1, 1), rim)
+        level = (self.strength * (1 + louder * share)).repeat(n)  # (N C,)
+        if place is not None:
+            place = place.repeat_interleave(c, 0)  # (N C, 1, H, W)
+            level = level[:, None, None, None] * place
+        told = (images, level, correlation.repeat(n, 1, 1), rim)
         if return_error:
             estimate, error = self.networks[0](*told, return_error=True)
             return estimate.reshape(n, c, h, w), error.reshape(n, c, h, w)

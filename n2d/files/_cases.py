@@ -6,6 +6,7 @@ from n2d.comparison import Case
 from n2d.comparison.cases import paired_files, why_unread
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._plan import plan_of
+from n2d.files._targets import expand_inputs
 from n2d.files._words import count, describe_file
 from n2d.io import SUFFIXES, is_image, name_in, read_image
 
@@ -26,7 +27,7 @@ class InputError(ValueError):
         self.option = option
 
 
-def find_images(image, clean=None):
+def find_images(image, clean=None, say=None):
     """Find the images that a path stands for, and their clean versions.
 
     Parameters
@@ -36,6 +37,9 @@ def find_images(image, clean=None):
         them, and one called ``clean`` if there are clean ones.
     clean : Path, optional
         A file for a file; a folder for a folder, with files of the same names.
+
+    say : callable, optional
+        Takes a line about files that are left out.
 
     Returns
     -------
@@ -73,6 +77,9 @@ def find_images(image, clean=None):
         raise InputError(f"{error}; rename one", "IMAGE") from error
     if not files:
         raise InputError(f"{folder} has no {', '.join(SUFFIXES)} file", "IMAGE")
+    if say is not None:
+        for line in expand_inputs([folder]).lines():
+            say(f"note: {line}")
     return files
 
 
@@ -96,7 +103,8 @@ def read_cases(
     clean_path : Path or None
         Its clean version.
     data_range : tuple of two floats or None
-        The (low, high) values that the data could have; None: those of an integer type.
+        The (low, high) values that the data could have; None: those of an 8-bit type,
+        else those of the clean image.
     series : int, optional
         Which image of the noisy file, where it holds several.
     nan : {"refuse", "mask"}, default="refuse"
@@ -109,7 +117,7 @@ def read_cases(
     cases : list of Case
         What is to be denoised, one for each fit.
     data_range : tuple of two floats or None
-        As settled.
+        As given, or those of an 8-bit type: what denoisers may know.
     notes : list of str
         What a user should know.
 
@@ -123,29 +131,29 @@ def read_cases(
     notes = [f"{path}: {describe_file(image, plan.axes)}"]
     notes += [f"{path}: {plan.description}"]
     notes += [f"note: {path}: {note}" for note in image.notes]
+    notes += [f"warning: {path}: {text}" for text in plan.cautions]
     data_range, origin = settle_data_range(image.data.dtype, data_range)
     gaps = gaps_of(image, plan, nan)
     noisy = _images(image, plan, gaps)
-    truth = [None] * len(noisy)
+    truth, judged = [None] * len(noisy), data_range
     if clean_path is not None:
         clean = read_image(clean_path)
         truth = _images(clean, plan_of(clean, **options), gaps)
-        if data_range is None:
-            raise ValueError(f"PSNR and SSIM need a data range: {origin}")
         if len(truth) != len(noisy):
             raise ValueError(
                 f"{clean_path} has {count(len(truth), 'channel')}, {path} {len(noisy)}"
             )
-    if data_range is not None:
-        low, high = data_range
-        notes.append(f"{path}: data range {low:g} to {high:g} ({origin})")
+        if judged is None:
+            judged, origin = _own_range(clean.data), "the clean image's own"
+        low, high = judged
+        notes.append(f"{path}: PSNR and SSIM for {low:g} to {high:g} ({origin})")
     axis = plan.channel_axis
     cases = [
         Case(
             name if len(noisy) == 1 else f"{name}-c{number}",
             of_fit,
             clean_of_fit,
-            data_range=None if data_range is None else data_range[1] - data_range[0],
+            data_range=None if judged is None else judged[1] - judged[0],
             channel_axis=None if axis is None else axis + plan.is_series,
         )
         for number, (of_fit, clean_of_fit) in enumerate(zip(noisy, truth, strict=True))
@@ -188,6 +196,18 @@ def unread_case(name, path, error):
     return Case(name, None, error=why_unread(error, path))
 
 
+def _own_range(clean):
+    """The smallest and the largest value of a clean image."""
+    values = np.asarray(clean)
+    low, high = float(values.min()), float(values.max())
+    if not low < high:
+        raise ValueError(
+            "PSNR and SSIM need a data range, and the clean image is constant; give "
+            "--data-range"
+        )
+    return low, high
+
+
 def settle_data_range(dtype, given=None):
     """Return the smallest and the largest value that data could have, where known.
 
@@ -201,7 +221,8 @@ def settle_data_range(dtype, given=None):
     Returns
     -------
     data_range : tuple of two floats or None
-        (low, high); None for floating point, whose type says nothing.
+        (low, high); None for floating point, whose type says nothing, and for integers
+        of more than 8 bits: cameras hardly ever use all 16.
     origin : str
         Where it is from.
 
@@ -211,8 +232,8 @@ def settle_data_range(dtype, given=None):
     >>> from n2d.files._cases import settle_data_range
     >>> settle_data_range(np.uint8)
     ((0.0, 255.0), 'all that uint8 can hold')
-    >>> settle_data_range(np.float32)
-    (None, 'float32 does not say; give --data-range')
+    >>> settle_data_range(np.uint16)
+    (None, '')
     >>> settle_data_range(np.float32, (0.0, 1.0))
     ((0.0, 1.0), '--data-range')
     """
@@ -221,7 +242,7 @@ def settle_data_range(dtype, given=None):
         return tuple(given), "--data-range"
     if dtype.kind == "b":
         return (0.0, 1.0), "all that bool can hold"
-    if dtype.kind in "ui":
+    if dtype.kind in "ui" and dtype.itemsize == 1:
         limits = np.iinfo(dtype)
         return (float(limits.min), float(limits.max)), f"all that {dtype} can hold"
-    return None, f"{dtype} does not say; give --data-range"
+    return None, ""

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from n2d import __version__
+from n2d.files._checks import tell_misfit
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
+from n2d.files._methods import OWN_METHODS, WholePlanes
 from n2d.files._plan import Plane, plan_of
 from n2d.files._words import count, describe_file
 from n2d.images import convert
@@ -43,7 +45,9 @@ class Job:
     Attributes
     ----------
     parameters : dict
-        Keyword arguments of `n2d.Noise2DetailDenoiser`.
+        Keyword arguments of `n2d.Noise2DetailDenoiser`, or of another `method`.
+    method : str
+        The denoiser's name in `n2d.denoiser_registry`.
     model : path-like or None
         A fitted denoiser's file, that is used instead of fitting.
     dtype : str
@@ -57,6 +61,7 @@ class Job:
     """
 
     parameters: dict
+    method: str = "n2d"
     model: Any = None
     dtype: str = "same"
     series: int | None = None
@@ -85,6 +90,7 @@ class Job:
                 for k, v in sorted((self.parameters | told).items())
                 if k not in left_out
             },
+            "method": self.method,
             "model": model,
             "dtype": str(self.dtype),
             "series": self.series,
@@ -97,8 +103,15 @@ class Job:
         }
 
     @property
+    def is_own(self):
+        """Whether it is n2d's own method, which goes tile by tile."""
+        return self.method in OWN_METHODS
+
+    @property
     def told(self):
-        """What is told about the noise, in words that follow those of the plan."""
+        """What is told about method and noise, in words that follow the plan's."""
+        if not self.is_own:
+            return f"; by {self.method}"
         noise = self.parameters.get("noise", "auto")
         if isinstance(noise, str):
             return ""
@@ -119,7 +132,9 @@ class Job:
         """The fitted denoiser of `model`."""
         from n2d import Noise2DetailDenoiser
 
-        return Noise2DetailDenoiser.load(self.model)
+        here = {k: self.parameters.get(k, "auto") for k in ("device", "precision")}
+        here = {name: value for name, value in here.items() if value != "auto"}
+        return Noise2DetailDenoiser.load(self.model).set_params(**here)
 
 
 @dataclass
@@ -217,6 +232,12 @@ def carry_out(job, source, target, *, listed, say, progress):
     if job.resume:
         if is_result_of(target, run_key):
             return DenoisedFile(skipped=True)
+        difference = format_of(target).difference(target, run_key)
+        if difference:
+            raise FileExistsError(
+                f"{target}: is the result of another run; what differs: {difference}; "
+                "repeat the command of that run, or replace it with --overwrite"
+            )
         with contextlib.suppress(OSError):
             remove_leftovers(target)
     with open_image(source, job.series) as image:
@@ -268,8 +289,11 @@ def carry_out(job, source, target, *, listed, say, progress):
             say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
+            for text in plan.cautions:
+                outcome.notes.append(f"{source}: {text}")
+                say(f"warning: {source}: {text}", always=True)
             gaps = gaps_of(image, plan, job.nan)
-            _denoise(image.data, gaps, result, plan, job, progress, outcome)
+            _denoise(image.data, gaps, result, plan, job, progress, outcome, say)
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
@@ -306,7 +330,7 @@ class _Piece:
     share: float = 1.0
 
 
-def _denoise(data, gaps, result, plan, job, progress, outcome):
+def _denoise(data, gaps, result, plan, job, progress, outcome, say):
     from n2d._trust import worst_of_fits
 
     progress.begin(plan.n_planes)
@@ -323,6 +347,7 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
                 data.shape,
                 plan.channel_axis,
                 result,
+                in_bands=job.is_own,
             )
         ]
         todo = [piece for piece in pieces if not result.is_finished(piece.place)]
@@ -335,21 +360,24 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
         denoiser = _fitted(
             data, gaps, learned, plan.channel_axis, job, parameters, progress
         )
-        if job.model is None:
+        if job.model is not None:
+            sources = [plane_of(data, gaps, plane.key) for plane in learned]
+            outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
+        if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
             _denoise_some(data, gaps, some, result, denoiser, job, progress, outcome)
 
 
-def _pieces(plane, number, shape, channel_axis, result):
+def _pieces(plane, number, shape, channel_axis, result, *, in_bands):
     """Split a large plane into bands of rows, where those can be finished singly."""
     place = _whole(plane, shape)
     image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
     if channel_axis is not None:
         del image_axes[channel_axis]
     n_rows, n_columns = (shape[axis] for axis in image_axes)
-    bands = result.band_rows(image_axes[0])
+    bands = result.band_rows(image_axes[0]) if in_bands else None
     if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
         return [_Piece(plane, number, place)]
     height = bands * max(1, _BAND // bands)
@@ -406,7 +434,10 @@ def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
 
     if job.model is not None:
         return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
-    denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
+    if job.is_own:
+        denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
+    else:
+        denoiser = WholePlanes(job.method, parameters, channel_axis)
     sources = [plane_of(data, gaps, plane.key) for plane in planes]
     return denoiser.fit(sources, callback=progress.fitting)
 

@@ -1,6 +1,6 @@
 """Which planes of a file are denoised, which share a fit, and how to say so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ class AxesError(ValueError):
 
 
 _KNOWN = "TCZYXSIQ"
+# The last axis of an image looks like channels, and the two before like its sides.
+_MOST_CHANNELS, _LEAST_SIDE = 10, 32
 _NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
 
 
@@ -79,7 +81,27 @@ def plan_of(image, *, axes=None, **options):
     """
     letters = named_axes(image.axes, image.data.shape, axes)
     alpha = image.alpha and "S" in letters
-    return plan_planes(letters, image.data.shape, alpha=alpha, **options)
+    plan = plan_planes(letters, image.data.shape, alpha=alpha, **options)
+    if axes is None and options.get("channel_axis") is None:
+        plan = replace(plan, cautions=_cautions(letters, image.data.shape))
+    return plan
+
+
+def _cautions(axes, shape):
+    """Say where axes without a name look like those of one image, channels last."""
+    if len(axes) < 3 or axes[-2:] != "YX" or axes[-3] not in "IQ":
+        return ()
+    n_planes, height, n_channels = shape[-3:]
+    if n_channels > _MOST_CHANNELS or min(n_planes, height) < _LEAST_SIDE:
+        return ()
+    advice = f"--axes {axes[:-3]}YXC"
+    if n_channels in (3, 4):
+        advice += f", or {axes[:-3]}YXS if they are colours"
+    return (
+        f"is read as {n_planes} planes of {height} x {n_channels} pixels, because it "
+        f"does not name its axes; for one image of {n_planes} x {height} pixels and "
+        f"{n_channels} channels say {advice}",
+    )
 
 
 @dataclass(frozen=True)
@@ -114,6 +136,8 @@ class Plan:
         One letter for each axis of the file, as settled.
     is_series : bool
         Whether the file has axes besides those of a plane and the channels.
+    cautions : tuple of str
+        What a user should look at before believing the plan.
     """
 
     fits: tuple
@@ -121,6 +145,7 @@ class Plan:
     description: str
     axes: str = ""
     is_series: bool = False
+    cautions: tuple = ()
 
     @property
     def n_planes(self):
@@ -174,8 +199,8 @@ def plan_planes(
     >>> len(plan.fits), plan.n_planes, plan.channel_axis
     (2, 122, None)
     >>> plan.description
-    '2 channels independently; 61 Z planes each, denoised in 2-D with one shared fit \
-per channel: 2 fits, 122 planes'
+    '2 channels independently; 61 Z planes each, plane by plane, the noise measured \
+for each channel: 122 planes'
     """
     together = _together(axes, shape, channels, channel_axis)
     plane_axes = _plane_axes(axes, shape, together)
@@ -271,25 +296,23 @@ def _describe(
     n_channels = int(np.prod([shape[i] for i in own], dtype=int))
     if own:
         parts.append(f"{count(n_channels, 'channel')} independently")
-    n_fits = len(plan.fits)
     if series:
         sizes = [f"{shape[i]} {_NAMES.get(axes[i], axes[i])}" for i in series]
         each = " each" if n_channels > 1 else ""
-        text = f"{' x '.join(sizes)}{each}, denoised in 2-D with "
+        text = f"{' x '.join(sizes)}{each}, plane by plane, "
         if model is not None:
-            text += f"the model {model}"
+            text += f"with the model {model}"
         elif fit_per == "plane":
-            text += "a fit of its own for each"
+            text += "the noise of each measured on its own"
         elif fit_per == "file" or n_channels == 1:
-            text += "one shared fit"
+            text += "the noise measured on all together"
         else:
-            text += "one shared fit per channel"
+            text += "the noise measured for each channel"
         parts.append(text)
     elif fit_per == "file" and n_channels > 1 and model is None:
-        parts.append("one shared fit")
+        parts.append("the noise measured on all together")
     elif model is not None:
         parts.append(f"with the model {model}")
-    planes = count(plan.n_planes, "plane")
-    if model is None:
-        planes = f"{count(n_fits, 'fit')}, {planes}"
-    return f"{'; '.join(parts)}: {planes}" if parts else planes
+    if plan.n_planes == 1:
+        return "; ".join(parts) or "one image"
+    return ": ".join(filter(None, ("; ".join(parts), count(plan.n_planes, "plane"))))

@@ -1,9 +1,11 @@
 """One file denoised, from Python."""
 
 import os
+import warnings
 from pathlib import Path
 
 from n2d.files._jobs import Callback, Job, carry_out
+from n2d.files._methods import OWN_METHODS, settled_method
 
 _CHOICES = {
     "channels": ("independent", "together"),
@@ -22,6 +24,7 @@ def denoise_file(
     channels="independent",
     channel_axis=None,
     fit_per="channel",
+    method="n2d",
     model=None,
     dtype="same",
     nan="refuse",
@@ -56,6 +59,8 @@ def denoise_file(
         letter.
     fit_per : {"plane", "channel", "file"}, default="channel"
         What shares a fit: nothing, the planes (Z, T) of a channel, or all planes.
+    method : str, default="n2d"
+        Name of the denoiser, as in `n2d.denoiser_registry`: what `n2d compare` lists.
     model : str or os.PathLike, optional
         A file that `n2d.Noise2DetailDenoiser.save` or ``n2d fit`` has written, used
         instead of a fit.
@@ -74,7 +79,8 @@ def denoise_file(
         Called with the progress of fitting and transforming, as for
         `n2d.Noise2DetailDenoiser.fit`; returning True cancels.
     **parameters : object
-        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``. Of
+        Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``, or of
+        another `method`, such as ``blur=2``. Of
         ``noise`` for every channel, channels that are fitted each on its own get each
         its own.
 
@@ -130,12 +136,14 @@ def denoise_file(
             "resume keeps results that are finished, overwrite replaces them; give one "
             "of the two"
         )
-    if model is not None and parameters:
-        raise ValueError(
-            f"a model is fitted already, and {', '.join(parameters)} is about fitting"
-        )
+    if method != "n2d":
+        method, parameters = _settled(method, parameters)
+    if model is not None and (parameters or method not in OWN_METHODS):
+        about = ", ".join(parameters) or "method"
+        raise ValueError(f"a model is fitted already, and {about} is about fitting")
     job = Job(
         parameters=parameters,
+        method=method,
         model=model,
         dtype=dtype,
         series=series,
@@ -152,10 +160,24 @@ def denoise_file(
         source,
         target,
         listed=False,
-        say=_say_nothing,
+        say=_warn_at_most,
         progress=Callback(callback),
     )
 
 
-def _say_nothing(text, always=False):
-    """Print nothing: the notes are in what is returned."""
+def _settled(method, parameters):
+    """Check a method and its parameters before anything is opened."""
+    from n2d import denoiser_registry
+
+    name, found = settled_method(method)
+    found |= parameters
+    known = denoiser_registry()["n2d" if name in OWN_METHODS else name]()
+    if hasattr(known, "set_params"):
+        known.set_params(**found)  # complains of what it does not have
+    return name, found
+
+
+def _warn_at_most(text, always=False):
+    """Print nothing, for the notes are in what is returned; but warn of the axes."""
+    if text.startswith("warning: "):
+        warnings.warn(text.removeprefix("warning: "), stacklevel=4)

@@ -6,7 +6,6 @@ No Qt: a function is given where it reports to, and whether to stop.
 import copy
 import functools
 import inspect
-import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,8 +21,11 @@ _AT_ONCE = 16
 _FIT_PIXELS, _FIT_ROUNDS = 512**2, 3
 # So many of the pixels around a part are read along by methods that know no regions.
 _AROUND = 32
-# Rows at a time in which missing values are looked for.
-_ROWS = 2**24
+# Of more planes than so many that are read when asked for, a few are learned from:
+# a user waits for the first look.
+_MANY, _LEARNED = 64, 16
+# Values at a time in which missing values are looked for.
+_VALUES = 2**24
 
 NOISE, ERROR = "removed noise", "standard error"
 
@@ -159,6 +161,11 @@ class Fits:
         key = self.plan.fits[0][0].key
         return [i for i, k in enumerate(key) if not isinstance(k, slice)]
 
+    @property
+    def first_place(self):
+        """The place of the first plane; see `fit_of`."""
+        return _place(self.plan.fits[0][0].key)
+
     def index_of(self, place):
         """Index of a plane in the layer's pixels."""
         number, i = self.fit_of(place)
@@ -211,13 +218,14 @@ class Fits:
         planes = self._planes_of(number)
         watch.begin(self._fit_cost(number), "measuring the noise")
         learned = planes
-        if self._gaps is not None and not self.source.is_lazy:
+        if self.source.is_lazy and len(planes) > _MANY:
+            some = np.linspace(0, len(planes) - 1, _LEARNED).round().astype(int)
+            learned = [planes[i] for i in some]
+        elif self._gaps is not None and not self.source.is_lazy:
             learned = [p for p in planes if self._gaps.has_values(p.key)] or planes[:1]
         denoiser = self.settings.denoiser(axis)
         how = {"callback": watch} if _takes(denoiser.fit, "callback") else {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the window shows trust_
-            denoiser.fit([self._view(plane) for plane in learned], **how)
+        denoiser.fit([self._view(plane) for plane in learned], **how)
         watch.end()
         if len(learned) < len(planes) and hasattr(denoiser, "for_all_planes"):
             denoiser = denoiser.for_all_planes()
@@ -432,7 +440,7 @@ def _takes(function, name):
 def _all_finite(array):
     """Whether there are no missing values; a part at a time."""
     flat = array.reshape(-1) if array.flags.c_contiguous else array
-    step = _ROWS if flat is not array else max(1, _ROWS * len(array) // array.size)
+    step = _VALUES if flat is not array else max(1, _VALUES * len(array) // array.size)
     parts = (flat[i : i + step] for i in range(0, len(flat), step))
     return all(np.isfinite(part).all() for part in parts)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from n2d.noise.blocks import weighted_sum
 from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.spectrum import fit_spectrum
 
@@ -61,7 +62,7 @@ def fit_power(power, mean, basis, smooth=False) -> tuple[Fit, np.ndarray]:
     fit : Fit
         What was found.
     weights : ndarray, shape (cells,)
-        ``power @ weights`` is the variance of the noise of a flat block.
+        The sum of power by these is the variance of the noise of a flat block.
     """
     strata = group_by_intensity(mean)
     fit = _first_fit(power, mean, strata, basis)
@@ -100,7 +101,7 @@ def _refine(fit, power, mean, strata, basis, smooth) -> tuple[Fit, np.ndarray]:
     variance = fit.variance(mean)
     flat_power, rough_power = np.zeros(n_cells), np.zeros(n_cells)
     for chosen_by, measured in halves:
-        score = power @ _average(chosen_by, fit.spectrum) / variance
+        score = weighted_sum(power, _average(chosen_by, fit.spectrum)) / variance
         order = np.argsort(score, kind="stable")
         for result, group in (
             (flat_power, _flattest(score, at_least=20)),
@@ -121,12 +122,11 @@ def _refine(fit, power, mean, strata, basis, smooth) -> tuple[Fit, np.ndarray]:
     weights /= (1 + 10 * (np.maximum(excess, stain) if smooth else excess)) ** 2
     found = []
     for chosen_by, measured in halves:
-        score = power @ _average(chosen_by, spectrum) / variance
+        score = weighted_sum(power, _average(chosen_by, spectrum)) / variance
         flat = np.concatenate([s[_flattest(score[s], at_least=3)] for s in strata])
         by = weights * measured
-        found.append(
-            (mean[flat], power[flat] @ (by / spectrum / by.sum()), score[flat])
-        )
+        seen = weighted_sum(power[flat], by / spectrum / by.sum())
+        found.append((mean[flat], seen, score[flat]))
     at, seen, score = (np.concatenate(each) for each in zip(*found, strict=True))
     # No more than the root: where the line so far is too low at bright intensities,
     # all blocks there score high, and must stay able to lift it.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from n2d.noise import reader
-from n2d.noise.blocks import as_windows, sample_blocks
+from n2d.noise.blocks import as_windows, sample_blocks, weighted_sum
 from n2d.noise.defects import Defects, without_defects
 from n2d.noise.flat import Fit, fit_power
 from n2d.noise.hot_pixels import (
@@ -212,7 +212,7 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
             level=np.sqrt(white), offset=_dark_end(fit, blocks, visible)[1]
         )
     # Clipping takes noise away: there the model says what it would have been.
-    hidden = power[~visible] @ weights
+    hidden = weighted_sum(power[~visible], weights)
     variance[~visible] = np.minimum(variance[~visible], hidden)
     correlation = np.zeros((2, N_LAGS))
     if reading is not None and reading.surprising:

@@ -204,7 +204,7 @@ class Choices(QWidget):
                 active = self._viewer.layers.selection.active
                 latest = active if active in self._layers else self._layers[-1]
                 self.layer_box.setCurrentIndex(self._layers.index(latest))
-        if self.layer is not before:
+        if self.layer != before:  # napari gives proxies, equal and not the same
             self._other_layer()
 
     def _other_layer(self):

@@ -1,12 +1,13 @@
 """The tab for one layer: preview, run, cancel, and what came of it."""
 
+import collections
 import functools
 import logging
 import time
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -49,24 +50,18 @@ def _said_in_window(slot):
 class ImageTab(QWidget):
     """Choices, buttons, progress and verdict for one layer.
 
-    Signals
-    -------
-    looked : object
-        A part of the preview is computed.
-
     Parameters
     ----------
     viewer : napari.Viewer
         Where layers are from, and results go.
     """
 
-    looked = Signal(object)
-
     def __init__(self, viewer, parent=None):
         super().__init__(parent)
         self._viewer = viewer
         self._fits = None
-        self._preview = self._seen = None
+        self._preview = self._seen = self._shows = None
+        self._parts = collections.deque(maxlen=1)
         self.tasks = Tasks(self)
         self._runs = False
 
@@ -123,7 +118,6 @@ class ImageTab(QWidget):
         self.choices.layer_changed.connect(self._layer_changed)
         self.tasks.progressed.connect(self._progressed)
         self.tasks.changed.connect(self._busy_changed)
-        self.looked.connect(self._show_preview)
         viewer.layers.events.removed.connect(self._removed)
         for events in (
             viewer.camera.events.zoom,
@@ -134,6 +128,7 @@ class ImageTab(QWidget):
         ):
             events.connect(self._view_moved)
         self._settings_changed()
+        self._layer_changed()
 
     # -- what the user does ----------------------------------------------------------
 
@@ -171,6 +166,11 @@ class ImageTab(QWidget):
             raise LayerError("denoise the layer first: its fit is the model")
         return found
 
+    def close_up(self):
+        """Stop what runs, and take the preview away."""
+        self.tasks.close()
+        self.preview_button.setChecked(False)
+
     def say(self, text, colour=_GREY):
         """Show a line to the user."""
         self.status.setStyleSheet(f"color: {colour}")
@@ -207,15 +207,21 @@ class ImageTab(QWidget):
         if _same(self._seen, wanted):
             return
         self._seen = wanted
+        # Filled by the thread, emptied here: see `Tasks`.
+        self._parts = collections.deque(maxlen=1)
+        self._shows = layer, seen
         self.tasks.start(
-            functools.partial(_look_at, fits, seen, layer, self.looked),
+            functools.partial(_look_at, fits, seen, self._parts),
             functools.partial(self._looked_at, fits, seen),
             self._look_failed,
             total=fits.total(of_fits_only=True),
         )
 
-    def _show_preview(self, found):
-        layer, seen, picture = found
+    def _show_preview(self):
+        """Show what is denoised of the preview by now."""
+        if not self._parts:
+            return
+        picture, (layer, seen) = self._parts.pop(), self._shows
         if not self.preview_button.isChecked() or layer not in self._viewer.layers:
             return
         shown = self._preview
@@ -231,6 +237,7 @@ class ImageTab(QWidget):
         self._viewer.layers.selection = chosen & set(self._viewer.layers)
 
     def _looked_at(self, fits, seen, seconds):
+        self._show_preview()
         self.say(f"preview of {seen.shape[0]} x {seen.shape[1]} pixels")
         self._tell(fits, seen.place)
 
@@ -246,7 +253,8 @@ class ImageTab(QWidget):
         self._seen = seen if self.preview_button.isChecked() else None
 
     def _removed(self, event):
-        if event.value is self._preview and self._preview is not None:
+        # napari gives plugins proxies of its layers, which are equal, not the same.
+        if self._preview is not None and event.value == self._preview:
             self._preview = None
             self.preview_button.setChecked(False)
 
@@ -287,6 +295,7 @@ class ImageTab(QWidget):
         self._view_moved()
 
     def _progressed(self, share, text):
+        self._show_preview()
         self.bar.setValue(round(1000 * share))
         if not text or not self.tasks.is_busy:
             return
@@ -323,11 +332,10 @@ class ImageTab(QWidget):
         self._tell(fits, None)
 
     def _add(self, layer, fits, results):
-        chosen = layer if layer in self._viewer.layers else None
-        for data, options, kind in results_like(layer, fits.source, results):
+        models = fits.noise_of(fits.first_place) or ()
+        level = max((model.level for model in models), default=None)
+        for data, options, kind in results_like(layer, fits.source, results, level):
             self._viewer.add_layer(Layer.create(data, options, kind))
-        if chosen is not None:
-            self.choices.choose(chosen)
 
     def _failed(self, error):
         self._no_longer_runs()
@@ -336,16 +344,12 @@ class ImageTab(QWidget):
             self.say(error_in_words(error))
         self._view_moved()
 
-    @staticmethod
-    def _first_place(fits):
-        return tuple(k for k in fits.plan.fits[0][0].key if not isinstance(k, slice))
-
     def _tell(self, fits, place):
         """Show the noise and the verdict."""
         text, colour = verdict_in_words(fits.trust())
         self.verdict.setStyleSheet(f"color: {colour}")
         self.verdict.setText(text)
-        place = self._first_place(fits) if place is None else place
+        place = fits.first_place if place is None else place
         models = fits.noise_of(place)
         if models is not None and self.choices.layer is not None:
             values = np.asarray(fits.sample_of(place))
@@ -355,12 +359,12 @@ class ImageTab(QWidget):
 def _same(before, wanted):
     """Whether a preview would be the one that is there: the same part of the same."""
     return before is not None and all(
-        a is b or (i >= 3 and a == b)
+        a is b or (i not in (1, 2) and a == b)  # neither of arrays nor of models
         for i, (a, b) in enumerate(zip(before, wanted, strict=True))
     )
 
 
-def _look_at(fits, seen, layer, looked, watch):
+def _look_at(fits, seen, parts, watch):
     """Denoise what is seen, tile by tile; in a thread."""
     start = time.monotonic()
     picture, write = picture_of(seen, fits)
@@ -368,7 +372,7 @@ def _look_at(fits, seen, layer, looked, watch):
         clean, _ = fits.part(seen.place, rows, columns, watch)
         watch.check()
         write(rows, columns, clean)
-        looked.emit((layer, seen, picture))
+        parts.append(picture)
     return time.monotonic() - start
 
 

@@ -5,13 +5,27 @@ import time
 from functools import partial
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from n2d.core.progress import Cancelled
 from n2d.napari.work import Watch
 
 # How long a window that is closed waits for a computation to notice.
 _PATIENCE = 30.0
+_FETCH_MS = 50
+
+
+class Ending:
+    """How what runs is stopped, and waited for: outlives the window's objects."""
+
+    def __init__(self):
+        self.stop, self.idle = threading.Event(), threading.Event()
+        self.idle.set()
+
+    def close(self):
+        """Stop, and wait until nothing computes any more."""
+        self.stop.set()
+        self.idle.wait(_PATIENCE)
 
 
 class Tasks(QObject):
@@ -31,9 +45,13 @@ class Tasks(QObject):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._current = self._next = None
-        self._stop = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
+        # What a thread says is left here and fetched: it may outlive the window, and
+        # to call into a window that has gone ends the program.
+        self._latest = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(_FETCH_MS)
+        self._timer.timeout.connect(self._fetch)
+        self.ending = Ending()
         self.start_time = 0.0
 
     @property
@@ -58,37 +76,45 @@ class Tasks(QObject):
         """
         self._next = function, done, failed, total
         if self.is_busy:
-            self._stop.set()
+            self.ending.stop.set()
         else:
             self._begin()
 
     def stop(self):
         """Stop what runs, and forget what waits."""
         self._next = None
-        self._stop.set()
+        self.ending.stop.set()
 
     def close(self):
         """Stop, and wait until nothing computes any more."""
         self.stop()
-        self._idle.wait(_PATIENCE)
+        self.ending.close()
 
     def _begin(self):
         function, done, failed, total = self._next
         self._next = None
-        self._stop = stop = threading.Event()
-        self._idle.clear()
-        watch = Watch(partial(_emit, self.progressed), stop.is_set, total)
+        self.ending.stop = stop = threading.Event()
+        self.ending.idle.clear()
+        self._latest = latest = [None]
+        watch = Watch(partial(_leave, latest), stop.is_set, total)
         self._current = done, failed, stop
+        self._timer.start()
         self.start_time = time.monotonic()
         worker = create_worker(
-            _outcome_of, function, watch, self._idle, _ignore_errors=True
+            _outcome_of, function, watch, self.ending.idle, _ignore_errors=True
         )
         worker.returned.connect(self._ended)
         self.changed.emit(True)
         worker.start()
 
+    def _fetch(self):
+        said, self._latest[0] = self._latest[0], None
+        if said is not None:
+            self.progressed.emit(*said)
+
     def _ended(self, outcome):
         kind, value = outcome
+        self._timer.stop()
         done, failed, stop = self._current
         self._current = None
         if self._next is not None:
@@ -103,12 +129,9 @@ class Tasks(QObject):
             done(value)
 
 
-def _emit(signal, share, text):
-    """Report, unless the window has gone meanwhile."""
-    try:
-        signal.emit(share, text)
-    except RuntimeError:
-        raise Cancelled("the window is closed") from None
+def _leave(latest, share, text):
+    """Leave what a thread says where the window fetches it."""
+    latest[0] = share, text
 
 
 def _outcome_of(function, watch, idle):

@@ -1,0 +1,62 @@
+"""What is published: the same needs everywhere, from one place, and nothing unfree."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Free for non-commercial use only.
+UNFREE = {"bm3d", "bm4d"}
+# Not for using n2d, or a window of its own.
+NOT_IN_ALL = {"all", "bench", "docs", "lint", "napari", "test", *UNFREE}
+
+
+@pytest.fixture
+def config():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def names(text):
+    """{distribution: lower bound} of a list of requirements."""
+    lines = [line for line in text.split("\n") if line and line[0] != "#"]
+    return dict(line.split(">=") for line in lines)
+
+
+def test_the_extra_all_has_every_extra_that_is_free_for_any_use(config):
+    extras = config["options.extras_require"]
+    expected = {}
+    for extra in extras.keys() - NOT_IN_ALL:
+        expected |= names(extras[extra])
+    assert names(extras["all"]) == expected
+    assert not expected.keys() & UNFREE
+
+
+def test_the_conda_recipe_needs_what_the_package_needs(config):
+    text = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    run = text.partition("\n  run:\n")[2].partition("\n\n")[0]
+    found = dict(re.findall(r"^    - (\S+) >=(\S+)$", run, re.M))
+    expected = names(config["options"]["install_requires"])
+    expected["pytorch"] = expected.pop("torch")
+    expected["python"] = config["options"]["python_requires"].removeprefix(">=")
+    assert found == expected
+
+
+def test_the_version_is_in_one_place(config):
+    assert config["metadata"]["version"] == "attr: n2d.__version__"
+    for name in ("conda/meta.yaml", "pyproject.toml", "Dockerfile", "doc/conf.py"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"\bversion\W+\d+\.\d+", text), name
+
+
+def test_a_source_distribution_has_what_the_tests_read():
+    text = (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^(?:include|graft) (.+)$", text, re.M))
+    listed = {name for names in listed for name in names.split()}
+    for name in ("tests", "doc", "examples", "benchmarks", "constraints.txt"):
+        assert name in listed
+    assert all((ROOT / name).exists() for name in listed)
