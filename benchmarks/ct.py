@@ -26,7 +26,7 @@ from n2d.noise import NoiseModel
 KERNELS = {"sharp": "ramp", "soft": "hann"}
 WATER = 0.02  # attenuation per mm
 FIELD = 350.0  # mm
-PHOTONS = 2e4  # for every ray, before the body
+PHOTONS = 3e5  # for every ray, before the body
 WIDTH = 400.0  # HU, of the window that PSNR is relative to
 MAP = 8  # cells a side of the oracle's map
 
@@ -70,7 +70,8 @@ def told(noise):
     ]
     n = len(noise) // MAP * MAP
     cells = noise[:n, :n].reshape(MAP, n // MAP, MAP, n // MAP)
-    place = np.sqrt(np.mean(cells**2, axis=(1, 3))) / level
+    # Corners that no ray has met are black.
+    place = np.maximum(np.sqrt(np.mean(cells**2, axis=(1, 3))) / level, 0.05)
     return NoiseModel(level, correlation=correlation, diagonals=diagonals, place=place)
 
 

@@ -68,6 +68,7 @@ def test_stripes_and_lattices_are_no_noise():
     ],
     ids=["rows", "columns", "hum", "scene"],
 )
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
 def test_stripes_go_where_that_is_asked_for(stripes, goes):
     clean = SCENE[:192, :192]
     noisy = clean + stripes + 8 * white(0, clean.shape)

@@ -29,7 +29,7 @@ _FEWEST_CELLS = 5
 # Offsets of rows are noise if they are the same in each of so many parts of the rows,
 # by the correlation between any two of them, and have no period: no frequency with so
 # many times the mean power.
-_PARTS, _SAME_OFFSETS, _PERIODIC = 4, 0.85, 14.0
+_PARTS, _SAME_OFFSETS, _PERIODIC = 4, 0.6, 14.0
 
 # A wave is along rows or columns if it turns no more than so often along them.
 _ALONG = 0.5
