@@ -6,7 +6,8 @@ Noise of known level and correlation is put on clean images, real and generated,
 strengths (shares of the image's contrast, 1 to 99 %); `n2d.noise.estimate_noise`, or
 with ``--through fit`` what a fit has settled on, is compared with the truth. Results go
 to OUTPUT/noise.csv (every image) and OUTPUT/noise.md (every kind).
-``--oracle`` denoises, too, once as by default and once told the simulated truth, and gives PSNR.
+``--oracle`` denoises, too, once as by default and once told the simulated truth, and
+gives PSNR.
 """
 
 import argparse
