@@ -46,8 +46,10 @@ _NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
 _SURE_SPREAD = 0.3
 
 # A second fit is believed where it expects to be off by less than this share of what
-# it expects of the first.
-_SURER = 0.85
+# it expects of the first, and by no more than leaves no doubt: where the scene is dense
+# and not smooth it is off as well, and second thoughts know better what to make of the
+# first.
+_SURER, _NO_DOUBT = 0.85, 0.05
 
 # It is believed less than sure where it sees neighbours as correlated as this, which
 # the fit cannot.
@@ -194,9 +196,7 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     smooth = _smooth_fit(fit, shown, mean[visible], basis)
     if smooth is not None:
         fit, weights = smooth
-    fit, reading = _second_reading(
-        fit, shown, mean[visible], basis, _SURE_SPREAD / (1 if smooth else 2)
-    )
+    fit, reading = _second_reading(fit, shown, mean[visible], basis)
     if reading is not None:
         weights = np.exp(2 * reading.log_factor) * weights
     if fit.curve is None:
@@ -250,14 +250,12 @@ def _smooth_fit(fit, power, mean, basis) -> tuple[Fit, np.ndarray] | None:
     another = _read(found[0], power, mean)
     lower = np.log(found[0].variance(mean).mean() / fit.variance(mean).mean()) / 2
     apart = abs(lower + another.log_factor - reading.log_factor)
-    surer = another.spread < min(_SURER * reading.spread, _SURE_SPREAD)
+    surer = another.spread < min(_SURER * reading.spread, _NO_DOUBT)
     agree = lower < -_NO_SURPRISE / 2 and apart < _SURE_SPREAD
     return found if surer and agree else None
 
 
-def _second_reading(
-    fit, power, mean, basis, sure_spread
-) -> tuple[Fit, reader.Reading | None]:
+def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading | None]:
     """Ask the perceptron, and give up the line where it surely is none.
 
     Returns
@@ -286,7 +284,7 @@ def _second_reading(
     surprising = (
         reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
         or apart > _NO_SURPRISE_LAG
-    ) and (reading.spread < sure_spread or blurred)
+    ) and (reading.spread < _SURE_SPREAD / 2 or blurred)
     told = np.exp(reading.log_factor) * np.sqrt(fit.variance(mean).mean())
     contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
     nothing = told < _WEAK_SHARE * contrast and (
