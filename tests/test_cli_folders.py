@@ -72,17 +72,14 @@ def test_resume_says_which_options_differ(folder, tmp_path):
 
 
 def test_an_image_with_channels_last_and_no_names_warns(tmp_path):
-    write_image(
-        tmp_path / "a.npy", RNG.integers(0, 99, (40, 36, 5), np.uint8), axes="QYX"
-    )
-    found = run(tmp_path / "a.npy", "-o", tmp_path / "b.tif", *SMOOTHED)
+    source = tmp_path / "a.npy"
+    write_image(source, RNG.integers(0, 99, (40, 36, 5), np.uint8), axes="QYX")
+    found = run(source, "-o", tmp_path / "b.tif", *SMOOTHED)
     assert "warning: " in found.stderr
     assert "--axes YXC" in found.stderr
     with pytest.warns(UserWarning, match="say --axes YXC"):
         denoise_file(source, tmp_path / "c.tif", method="gaussian:blur=1")
-    named = run(
-        tmp_path / "a.npy", "-o", tmp_path / "d.tif", "--axes", "YXC", *SMOOTHED
-    )
+    named = run(source, "-o", tmp_path / "d.tif", "--axes", "YXC", *SMOOTHED)
     assert "warning: " not in named.stderr
 
 
