@@ -15,6 +15,7 @@ from n2d.cli.fit import fit
 from n2d.cli.info import info
 from n2d.cli.noise import noise
 from n2d.cli.tune import tune
+from n2d.cli.watch import watch
 
 app = typer.Typer(
     name="n2d",
@@ -29,6 +30,7 @@ app.command()(compare)
 app.command()(demo)
 app.command()(tune)
 app.command()(noise)
+app.command()(watch)
 app.command()(info)
 
 
