@@ -53,7 +53,9 @@ class Watch:
     def kill(self):
         if self._process.poll() is None:
             self._process.kill()
-            self._process.communicate()
+        self._process.wait()
+        self._process.stdout.close()
+        self._process.stderr.close()
 
 
 @pytest.fixture
