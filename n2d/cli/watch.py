@@ -1,8 +1,6 @@
 """`n2d watch`: images denoised as they arrive in a folder."""
 
-import contextlib
 import json
-import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from n2d._signals import ending_well
 from n2d.cli import options
 from n2d.cli.config import Precision
 from n2d.cli.reporting import (
@@ -123,7 +122,7 @@ def watch(
     with clean_ending(debug=debug), threads(jobs):
         output.mkdir(parents=True, exist_ok=True)
         say(f"watching {folder}; Ctrl-C ends")
-        with contextlib.suppress(KeyboardInterrupt), _terminated_like_interrupted():
+        with ending_well():
             watcher.run(stop_after)
         watcher.summarise()
 
@@ -212,21 +211,3 @@ class _Watcher:
             complain(f"{path}: {text}")
         failed = {str(path): text for path, text in self._failed.items()}
         self._emit({"event": "summary", "done": self._n_done, "failed": failed})
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted():
-    """Let a request to terminate (SIGTERM) end it like Ctrl-C."""
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    try:
-        previous = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread, which alone is told
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
