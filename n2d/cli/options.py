@@ -350,6 +350,11 @@ def method_and_parameters(context):
     return method, general | chosen
 
 
+def own_parameters(context):
+    """Turn the options of a command into parameters of `n2d.Noise2DetailDenoiser`."""
+    return _own_parameters(context.params)
+
+
 def _own_parameters(found):
     """What the options say, for `n2d.Noise2DetailDenoiser`."""
     rate = found.get("learning_rate")
@@ -374,8 +379,8 @@ def _own_parameters(found):
         "data_range": found.get("data_range"),
     }
     return {
-        "solver": str(found["solver"]),
-        "init": str(found["init"]),
+        "solver": str(found.get("solver", "fast")),
+        "init": str(found.get("init", "auto")),
         **{name: value for name, value in chosen.items() if value is not None},
         "random_state": found["seed"],
         "device": found["device"],
