@@ -47,6 +47,13 @@ def docs(session):
 
 
 @nox.session
+def fuzz(session):
+    """Read damaged files for a while: ``nox -s fuzz -- --minutes 60 --seed 1``."""
+    session.install("-c", "constraints.txt", "-e", ".[test]")
+    session.run("python", "tests/fuzz/run.py", *session.posargs)
+
+
+@nox.session
 def bench(session):
     """Run a script of benchmarks/, for example ``nox -s bench -- step_time.py``."""
     session.install("-c", "constraints.txt", "-e", ".[bench]")
