@@ -1,4 +1,4 @@
-"""Sessions: tests, tests-min, lint, docs, bench, package (``nox -s NAME``).
+"""Sessions: tests, tests-min, lint, docs, bench, fuzz, package (``nox -s NAME``).
 
 ``nox`` alone runs the lint and the tests.
 """
