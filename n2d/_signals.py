@@ -103,11 +103,11 @@ def watched():
     # What is ignored, as by nohup, stays so.
     numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
     _state["active"] = True
-    for number in numbers:
-        signal.signal(number, _on_signal)
-    sys.unraisablehook = functools.partial(_on_lost, hook=sys.unraisablehook)
-    _watch()
     try:
+        for number in numbers:
+            signal.signal(number, _on_signal)
+        sys.unraisablehook = functools.partial(_on_lost, hook=sys.unraisablehook)
+        _watch()
         yield
     except (Stopped, KeyboardInterrupt) as error:
         code = error.code if isinstance(error, Stopped) else 128 + signal.SIGINT
