@@ -320,8 +320,9 @@ def run(arguments, name):
     text = [
         f"# Choosing without a clean image: {name}",
         f"Made with `benchmarks/choosing.py --set {name}{_options(arguments)}`, n2d "
-        f"{n2d.__version__}, on: {describe_machine(arguments.threads)}. Loss: PSNR of the best minus PSNR of "
-        "the chosen, in dB, and in brackets the rank correlation with PSNR. `score` is "
+        f"{n2d.__version__}, on: {describe_machine(arguments.threads)}. Loss: PSNR of "
+        "the best minus PSNR of the chosen, in dB, and in brackets the rank "
+        "correlation with PSNR. `score` is "
         f"`self_supervised_score`, `{_RULE}` the same, where the first one, the "
         "default, is kept unless another is ahead by more than two standard errors of "
         "the difference; the script says what the others are. Where the noise is not "

@@ -47,7 +47,10 @@ def test_one_image_gives_the_model_that_the_estimator_gives(tmp_path, model):
     assert loaded.get_params() == expected.get_params()
     # What was measured, in units of the image.
     level = f"{expected.noise_.level:.4g}"
-    assert f"noise level   {level}, in units of the image" in result.stdout
+    assert (
+        f"noise level   {level}, a standard deviation in units of the image"
+        in result.stdout
+    )
     assert "fitted to     1 image, 40 x 36, uint8" in result.stdout
     assert f"{model}: written in" in result.stderr
 
