@@ -132,10 +132,9 @@ class Job:
         """The fitted denoiser of `model`."""
         from n2d import Noise2DetailDenoiser
 
-        model = Noise2DetailDenoiser.load(self.model)
-        # What is of this machine, not of the model, may be asked for.
-        asked = {k: self.parameters.get(k, "auto") for k in ("device", "precision")}
-        return model.set_params(**{k: v for k, v in asked.items() if v != "auto"})
+        here = {k: self.parameters.get(k, "auto") for k in ("device", "precision")}
+        here = {name: value for name, value in here.items() if value != "auto"}
+        return Noise2DetailDenoiser.load(self.model).set_params(**here)
 
 
 @dataclass

@@ -42,7 +42,7 @@ class Reading(NamedTuple):
 def _bands(ratio) -> np.ndarray:
     """Mean power (n, bands) in every band but that of the mean."""
     starts, widths = _EDGES[:-1], np.diff(_EDGES)
-    # Not as a product of matrices: see `n2d.noise.measure`.
+    # Not as a product of matrices: see `n2d.noise.blocks.weighted_sum`.
     bands = np.add.reduceat(ratio.reshape(-1, SIZE, SIZE), starts, axis=1)
     bands = np.add.reduceat(bands, starts, axis=2) / np.outer(widths, widths)
     return bands.reshape(len(ratio), -1)[:, 1:]
