@@ -128,8 +128,8 @@ def test_files_are_read_in_parts_and_not_kept_open(tmp_path, model, monkeypatch)
     n_read, n_open = [], []
     original = n2d.io.open_image
 
-    def counted(path):
-        image = original(path)
+    def counted(path, *options, **named):
+        image = original(path, *options, **named)
         n_open.append(path)
         assert len(n_open) <= 1
 
@@ -159,7 +159,8 @@ def test_files_are_read_in_parts_and_not_kept_open(tmp_path, model, monkeypatch)
         tifffile.imwrite(path, tifffile.imread(path), rowsperstrip=16)
     monkeypatch.setattr("n2d.io.open_image", counted)
     monkeypatch.setattr("n2d.files._planes.open_image", counted)
-    assert run("fit", *paths, "-o", model, *FEW).exit_code == 0
+    result = run("fit", *paths, "-o", model, *FEW)
+    assert result.exit_code == 0, result.output
     assert not n_open
     assert 0 < sum(n_read) < 1.1 * 512**2
 
@@ -175,7 +176,7 @@ def test_the_model_of_an_image_denoises_it_as_without_a_model(tmp_path, model):
     )
     np.testing.assert_array_equal(found, expected)
     result = run(*arguments, tmp_path / "bad.tif", "--model", path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "is no n2d model file" in result.stderr
     assert not (tmp_path / "bad.tif").exists()
 
