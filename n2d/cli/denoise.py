@@ -9,7 +9,7 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.config import Precision
-from n2d.cli.reporting import FAILED, clean_ending, threads
+from n2d.cli.reporting import FAILED, clean_ending, say, threads
 
 
 class DataType(StrEnum):
@@ -136,12 +136,16 @@ def denoise(
         if into_folder and len(found.paths) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
         pairs = plan_outputs(
-            found.paths, output, overwrite=overwrite, below=found.below
+            found.paths,
+            output,
+            overwrite=overwrite,
+            below=found.below,
+            settings=[model, config],
         )
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
     for line in found.lines():
-        typer.echo(f"note: {line}", err=True)
+        say(f"note: {line}", err=True)
 
     from n2d.cli.batch import Batch
     from n2d.cli.progress import is_terminal

@@ -335,14 +335,14 @@ def _denoise(data, gaps, result, plan, job, progress, outcome, say):
     progress.begin(plan.n_planes)
     trusts = []
     for number, planes in enumerate(plan.fits):
-        # There is nothing to learn from planes without a value, nor to denoise in them.
         learned = planes_to_learn_from(planes, gaps)
+        numbers = {id(plane): i for i, plane in enumerate(learned)}
         pieces = [
             piece
             for plane in planes
             for piece in _pieces(
                 plane,
-                learned.index(plane) if plane in learned else 0,
+                numbers.get(id(plane), 0),
                 data.shape,
                 plan.channel_axis,
                 result,
@@ -428,7 +428,6 @@ def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
 
 def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
     """Return the denoiser for some planes: fitted to them, or loaded."""
-    # The heaviest import, and not needed for files that cannot be read.
     from n2d import Noise2DetailDenoiser
 
     if job.model is not None:
