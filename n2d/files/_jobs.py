@@ -80,11 +80,10 @@ class Job:
     @cached_property
     def description(self):
         """All that a result depends on, except its input, for JSON."""
-        model = None
+        model, left_out = None, {"verbose", "device"}
         if self.model is not None:
             with open(self.model, "rb") as file:
                 model = hashlib.file_digest(file, "sha256").hexdigest()
-        left_out = {"verbose", "device"}
         told = {}
         if "noise" in self.parameters:
             told["noise"] = noise_to_json(self.parameters["noise"])
@@ -372,7 +371,7 @@ def _denoise(data, gaps, result, plan, job, progress, outcome, say):
             outcome.n_fits += int(is_new) - 1
         if job.model is not None:
             outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
-        if job.model is None and job.is_own:
+        elif job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
