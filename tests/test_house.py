@@ -87,7 +87,7 @@ MAY_IMPORT = {
     ),
     "files": (
         {"_memory", "_plans", "_suits", "_trust", "images", "comparison", "core"}
-        | {"denoiser", "files", "io"}
+        | {"denoiser", "files", "fitting", "io"}
         | {"noise"},
         {"numpy", "torch"},
     ),

@@ -134,7 +134,7 @@ def test_axes_are_read_and_kept(opened, qtbot):
         stack, name="s", axis_labels=("t", "c", "y", "x"), scale=(3, 1, 0.5, 0.5)
     )
     assert tab.choices.axes_edit.text() == "TCYX"
-    assert "2 fits, 4 planes" in tab.choices.described.text()
+    assert "4 planes" in tab.choices.described.text()
     run(qtbot, tab)
     layer = viewer.layers["s (denoised)"]
     for channel in range(2):
@@ -352,7 +352,7 @@ def test_a_wrong_file_is_said_in_the_window(opened, tmp_path):
     _, tab = opened(noisy())
     (tmp_path / "bad.json").write_text("no")
     tab.more._do(lambda: tab.more.load_settings(tmp_path / "bad.json"))
-    assert "cannot be read" in tab.status.text()
+    assert "no JSON file" in tab.status.text()
     tab.more._do(lambda: tab.more.load_model(tmp_path / "bad.json"))
     assert "bad.json" in tab.status.text()
 

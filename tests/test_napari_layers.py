@@ -336,10 +336,10 @@ def test_commands_say_what_differs_from_the_defaults():
         "--fit-per plane"
     )
     settings = Settings(method="n2d-paper")
-    assert as_command(source, settings).endswith("--solver paper --axes CYX")
+    assert as_command(source, settings).endswith("--method n2d-paper --axes CYX")
     assert "--model m.n2d" in as_command(source, Settings(), "m.n2d")
     settings = Settings(method="vst-tv")
-    assert as_command(source, settings).startswith("n2d compare a_b_c.tif")
+    assert "--method vst-tv" in as_command(source, settings)
 
 
 def test_settings_come_back_and_foreign_ones_are_refused(tmp_path):
@@ -353,7 +353,7 @@ def test_settings_come_back_and_foreign_ones_are_refused(tmp_path):
         assert read_settings(path, Settings()) == settings
     for text, why in (
         ("[]", "no JSON object"),
-        ("{", "cannot be read"),
+        ("{", "no JSON file"),
         ('{"method": "magic", "parameters": {}}', "magic"),
         ('{"method": "n2d", "parameters": {"max_iter": 7}}', "max_iter"),
         ('{"method": "n2d", "parameters": {"strength": -1}}', "strength"),
