@@ -169,6 +169,7 @@ class PlaneByPlane:
             self._intensities,
             self._planes,
             "independent" if self._stages is None else self.stack,
+            self.precision,
         )
 
     def __getstate__(self):

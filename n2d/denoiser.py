@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
 
 from n2d._base import ImageDenoiser
 from n2d._parameters import Parameters, settled_data_range
@@ -18,7 +19,9 @@ from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
 from n2d.applying.tiled import STANDARD_ERROR
-from n2d.core.device import usable_device
+from n2d.core.device import settled_precision, usable_device
+from n2d.core.prior_network import PriorNetwork
+from n2d.core.team import team
 from n2d.fitting.plan import Resources, range_of
 from n2d.fitting.planes import fit_stack_from_prior
 from n2d.fitting.prior_start import PriorPlan
@@ -100,6 +103,11 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for the fastest
         there is.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        What the shipped network is computed in. ``"auto"``: bfloat16 where the
+        processor or the GPU is made for it (AVX-512 BF16, AMX, CUDA from Ampere on),
+        which is twice as fast and moves results by 0.01 deviations of the noise, else
+        float32. Networks that are trained on the image are computed in float32.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights and the crops. The same int gives the same bits on the same
         CPU; None gives new ones each time. No global random state is read or changed.
@@ -140,6 +148,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         estimated risk; else they are equal.
     downsampling_factors_ : tuple of int
         The factors in the mixture.
+    precision_ : {"float32", "bfloat16"}
+        What `transform` computes in on this machine.
     input_fingerprint_ : dict
         What `fit` saw: "n_images", "shape", "dtype", "sha256" of the pixels it read,
         and "detail", how fine detail compares with the noise there.
@@ -202,6 +212,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         channel_axis=None,
         data_range=None,
         device="auto",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):
@@ -218,6 +229,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.channel_axis = channel_axis
         self.data_range = data_range
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -275,6 +287,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
                 device=usable_device(self.device),
                 seed=int(rng.integers(2**63)),
                 callback=reporting(callback, self.verbose, stack),
+                precision=self.precision,
             )
             with torch.inference_mode(False), torch.enable_grad():
                 if isinstance(plan, PriorPlan):
@@ -284,6 +297,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
                         one_image=len(images) == 1,
                         noise=told_noise(self.noise, len(windows[0])),
                     )
+                    stack.enter_context(team(torch.get_num_threads()))
                     fitted = fit_stack_from_prior(
                         images, windows, data_range, plan, resources
                     )
@@ -451,6 +465,15 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
+
+    @property
+    def precision_(self):
+        """What `transform` computes in on this machine."""
+        check_is_fitted(self)
+        if not isinstance(self.networks_[0], PriorNetwork):
+            return "float32"
+        device = usable_device(self.device, fall_back=True)
+        return settled_precision(device, self.precision)
 
     def _results(self, images, names, region=None, out=None, callback=None):
         """The estimates named, like X or in `out`; see `results_of`."""

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "fitting.windows": (set(), {"numpy"}),
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
-        {"_memory", "applying", "core", "images"},
+        {"_memory", "applying", "core", "images", "noise"},
         {"dask", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
@@ -109,6 +109,7 @@ MAY_IMPORT = {
             "baselines",
             "cli",
             "comparison",
+            "core",
             "datasets",
             "denoiser",
         }

@@ -81,7 +81,7 @@ class _First(TileDenoiser):
     One array (3 C, h, w), not in the units of the images.
     """
 
-    def estimates(self, values, tile, device, names=("stage3",)):
+    def estimates(self, values, tile, device, names=("stage3",), dtype=np.float32):
         """See `TileDenoiser.estimates`."""
         noisy, found = self.seen_and_found(values, tile, device, [STANDARD_ERROR])
         return [
@@ -101,9 +101,9 @@ class _Second(TileDenoiser):
         """See `TileDenoiser.seen_and_found`."""
         noisy = torch.from_numpy(values[None, :-1]).to(device)
         level = torch.from_numpy(values[None, -1:]).to(device)
-        return noisy, self.stages.estimates(
-            noisy, tile.halo, return_error=STANDARD_ERROR in names, level=level
-        )
+        asked = {"return_error": STANDARD_ERROR in names, "level": level}
+        with self._computing(device):
+            return noisy, self.stages.estimates(noisy, tile.halo, **asked)
 
 
 class _Planes(list):
@@ -112,6 +112,7 @@ class _Planes(list):
     def __init__(self, planes):
         super().__init__(planes)
         self.n_channels = self[0].shape[0]
+        self.result_dtypes = [np.dtype(np.float32)]
 
 
 @dataclass

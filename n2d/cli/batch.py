@@ -77,7 +77,7 @@ class Batch:
         if outcome.skipped:
             self._say(f"{where}: finished before, skipped")
             return {"state": _SKIPPED}
-        self._say(f"{where}: written in {outcome.seconds:.1f} s")
+        self._say(f"{where}: {_checked(outcome)}written in {outcome.seconds:.1f} s")
         return {
             "state": _DONE,
             "shape": list(outcome.shape),
@@ -140,3 +140,18 @@ class Batch:
         head = f"{self._counts[_DONE]} of {n_files} images denoised, {seconds:.1f} s"
         for line in (head, *lines):
             typer.echo(line, err=True)
+
+
+def _checked(outcome):
+    """Say how strong the noise was, and what came of the check."""
+    trust = outcome.trust
+    if trust is None or trust["verdict"] is None:
+        return ""
+    text = f"checked: {trust['verdict']}; "
+    if trust["noise"] is not None:
+        text = f"noise {_percent(trust['noise'])} of the contrast; {text}"
+    return text
+
+
+def _percent(share):
+    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"

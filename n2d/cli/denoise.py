@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending
+from n2d.cli.config import Precision
+from n2d.cli.reporting import FAILED, clean_ending, threads
 
 
 class DataType(StrEnum):
@@ -55,7 +56,7 @@ def denoise(
         options.FitPer,
         typer.Option(
             "--fit-per",
-            help="What shares scale and network: nothing (plane), the Z and T planes "
+            help="What is measured together: each plane on its own, the Z and T planes "
             "of a channel, or all planes of a file.",
         ),
     ] = options.FitPer.channel,
@@ -89,6 +90,8 @@ def denoise(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = Precision.auto,
+    jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
         bool,
@@ -118,8 +121,9 @@ def denoise(
 ):
     """Denoise image files without training data.
 
-    Each file is denoised on its own, with a network that learns from nothing else.
-    Every channel has a scale and a network of its own; its planes (Z, T) share them.
+    The noise of each file is measured, for each channel on its own and for its planes
+    (Z, T) together; then a small network that ships with n2d removes it. The result
+    has the axes, the data type and the metadata of the input.
     """
     name, parameters = options.method_and_parameters(context)
     if resume and overwrite:
@@ -169,7 +173,7 @@ def denoise(
         overwrite=overwrite,
         resume=resume,
     )
-    with clean_ending(debug=debug):
+    with clean_ending(debug=debug), threads(jobs):
         try:
             if _says_how(context):
                 check_job(job)

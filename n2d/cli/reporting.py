@@ -65,6 +65,22 @@ def clean_ending(*, debug=False):
 
 
 @contextlib.contextmanager
+def threads(number):
+    """Compute with so many threads; None: with as many as PyTorch takes."""
+    if number is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
 def _terminate_by_exception():
     if threading.current_thread() is not threading.main_thread():
         yield

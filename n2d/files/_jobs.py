@@ -134,7 +134,9 @@ class Job:
         """The fitted denoiser of `model`."""
         from n2d import Noise2DetailDenoiser
 
-        return Noise2DetailDenoiser.load(self.model)
+        here = {k: self.parameters.get(k, "auto") for k in ("device", "precision")}
+        here = {name: value for name, value in here.items() if value != "auto"}
+        return Noise2DetailDenoiser.load(self.model).set_params(**here)
 
 
 @dataclass

@@ -1,17 +1,18 @@
 """What a fit says of its own result, from what was removed of the windows it read."""
 
-
 from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
 
 
-def verdicts_on(windows, denoised, intensities, noise, measured, plan):
+def verdicts_on(parts, denoised, intensities, noise, measured, plan):
     """Judge by what was removed: all windows of one image at once, else each.
 
     Parameters
     ----------
-    windows, denoised : list of ndarray of shape (C, h, w)
-        Pixel values before and after.
+    parts : list of tuple
+        Of the windows: pixel values (C, h, w), top, left, and the window's number.
+    denoised : list of ndarray of shape (C, h, w)
+        The same pixels after.
     intensities : Intensities
         How they were mapped.
     noise, measured : sequence of NoiseModel
@@ -26,17 +27,16 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
         One, or one for every window.
     """
     low, span = intensities.data_range[0], intensities.span
-    pairs = []
-    for noisy, estimate in zip(windows, denoised, strict=True):
-        noisy = intensities.known(noisy, estimate)
+    groups = {}
+    for (noisy, top, left, window), estimate in zip(parts, denoised, strict=True):
+        noisy = intensities.known(noisy, estimate, top, left)
         pair = [(values - low) / span for values in (noisy, estimate)]
         # What stays in its place is no noise, and has no contrast either.
         for places, before, after in zip(intensities.places or (), *pair, strict=False):
-            part = (0, 0, *before.shape)
+            part = (top, left, *before.shape)
             before -= places.pattern(*part)
             after -= places.scene(*part)
-        pairs.append(pair)
-    groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
+        groups.setdefault(0 if plan.one_image else window, []).append(pair)
     return tuple(
         worst_of(
             [
@@ -51,7 +51,7 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
                 for c in range(len(noise))
             ]
         )
-        for group in groups
+        for group in groups.values()
     )
 
 

@@ -145,7 +145,8 @@ class WholeFile:
                 raise
             except Exception as error:
                 raise ImageFileError(
-                    f"{path}: cannot be written with what its source says ({error}); "
+                    f"{path}: cannot be written with what its source says "
+                    f"({str(error).partition('Traceback')[0].strip()}); "
                     "write a file of another format"
                 ) from error
 

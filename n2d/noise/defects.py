@@ -138,8 +138,11 @@ def _without_patterns(image):
     # One of each pair of conjugates is enough.
     power_allowed[:, sides[1] // 2 + 1 :] = 0
     notch, waves = np.zeros(power.shape, bool), []
-    strongest = np.argpartition(power_allowed.ravel(), -400)[-400:]
-    strongest = strongest[np.argsort(-power_allowed.ravel()[strongest])]
+    # Sorting values is ten times as fast as sorting indices.
+    least = np.partition(power_allowed.ravel(), -400)[-400]
+    strongest = np.flatnonzero(power_allowed >= max(least, np.finfo(float).tiny))
+    order = np.argsort(-power_allowed.ravel()[strongest], kind="stable")
+    strongest = strongest[order[:400]]
     size = np.array(sides)
     ring = [
         (y, x) for y in range(-7, 8) for x in range(-7, 8) if 16 <= y * y + x * x <= 49

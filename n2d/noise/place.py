@@ -302,8 +302,9 @@ def level_map(stabilized) -> np.ndarray:
     ]
     logs = np.empty(cells)
     for i in range(cells[0]):
+        rows = power[place[0] == i]
         for j in range(cells[1]):
-            here = power[place[0] == i][:, place[1] == j].ravel()
+            here = rows[:, place[1] == j].ravel()
             n_flat = max(3, int(_FLAT * here.size))
             logs[i, j] = np.log(
                 max(np.partition(here, n_flat - 1)[:n_flat].mean(), 1e-12)
