@@ -10,6 +10,7 @@ import zarr
 from qtpy.QtWidgets import QApplication
 
 from n2d import Noise2DetailDenoiser
+from n2d.io import write_image
 from n2d.napari.settings import Settings
 
 WAIT = 120_000  # ms; what is waited for takes a second
@@ -388,3 +389,23 @@ def test_sample_data_open_and_are_denoised_from_the_menu(make_napari_viewer, qtb
     denoised = viewer.layers[f"{layer.name} (denoised)"]
     assert denoised.units == layer.units
     assert denoised.axis_labels == ("t", "c", "y", "x")
+
+
+def test_a_folder_is_denoised_into_another(make_napari_viewer, qtbot, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in" / "a.tif", noisy(dtype=np.uint16))
+    (tmp_path / "in" / "b.tif").write_bytes(b"no image")
+    viewer = make_napari_viewer()
+    _, widget = viewer.window.add_plugin_dock_widget("noise2detail")
+    tab = widget.folder_tab
+    tab.run_button.click()
+    assert "no folder" in tab.status.text()
+    tab.source_edit.setText(str(tmp_path / "in"))
+    tab.target_edit.setText(str(tmp_path / "out"))
+    tab.run_button.click()
+    qtbot.waitUntil(lambda: not tab.tasks.is_busy, timeout=WAIT)
+    assert tab.status.text() == "1 of 2 files denoised"
+    assert tab.table.rowCount() == 2
+    assert tab.table.item(0, 1).text() == "denoised"
+    assert tab.table.item(1, 1).text().startswith("failed")
+    assert (tmp_path / "out" / "a.tif").exists()
