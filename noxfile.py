@@ -1,4 +1,4 @@
-"""Sessions: tests, tests-min, lint, docs, bench, fuzz, package (``nox -s NAME``).
+"""Sessions: tests, viewer, lint, docs, bench, fuzz, package and more (``nox -s``).
 
 ``nox`` alone runs the lint and the tests.
 """
@@ -17,6 +17,14 @@ def tests(session):
     """Run the suite with the newest versions it is known to be green with."""
     session.install("-c", "constraints.txt", "-e", ".[test,vendors]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def viewer(session):
+    """Drive the plugin in a real napari; without a screen under ``xvfb-run``."""
+    session.install("-c", "constraints.txt", "-e", ".[test,napari,napari-test]")
+    options = "-o filterwarnings=default --disable-warnings tests/test_napari.py"
+    session.run("pytest", *options.split(), *session.posargs)
 
 
 @nox.session(name="tests-min")

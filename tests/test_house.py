@@ -89,7 +89,7 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_plans", "_printable", "_suits", "_trust", "images"}
+        {"_memory", "_plans", "_printable", "_suits", "_trust", "images", "fitting"}
         | {"comparison", "core", "denoiser", "files", "io", "noise"},
         {"numpy", "torch"},
     ),

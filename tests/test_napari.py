@@ -10,6 +10,7 @@ import zarr
 from qtpy.QtWidgets import QApplication
 
 from n2d import Noise2DetailDenoiser
+from n2d.io import write_image
 from n2d.napari.settings import Settings
 
 WAIT = 120_000  # ms; what is waited for takes a second
@@ -134,7 +135,7 @@ def test_axes_are_read_and_kept(opened, qtbot):
         stack, name="s", axis_labels=("t", "c", "y", "x"), scale=(3, 1, 0.5, 0.5)
     )
     assert tab.choices.axes_edit.text() == "TCYX"
-    assert "2 fits, 4 planes" in tab.choices.described.text()
+    assert "4 planes" in tab.choices.described.text()
     run(qtbot, tab)
     layer = viewer.layers["s (denoised)"]
     for channel in range(2):
@@ -352,7 +353,7 @@ def test_a_wrong_file_is_said_in_the_window(opened, tmp_path):
     _, tab = opened(noisy())
     (tmp_path / "bad.json").write_text("no")
     tab.more._do(lambda: tab.more.load_settings(tmp_path / "bad.json"))
-    assert "cannot be read" in tab.status.text()
+    assert "no JSON file" in tab.status.text()
     tab.more._do(lambda: tab.more.load_model(tmp_path / "bad.json"))
     assert "bad.json" in tab.status.text()
 
@@ -388,3 +389,23 @@ def test_sample_data_open_and_are_denoised_from_the_menu(make_napari_viewer, qtb
     denoised = viewer.layers[f"{layer.name} (denoised)"]
     assert denoised.units == layer.units
     assert denoised.axis_labels == ("t", "c", "y", "x")
+
+
+def test_a_folder_is_denoised_into_another(make_napari_viewer, qtbot, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in" / "a.tif", noisy(dtype=np.uint16))
+    (tmp_path / "in" / "b.tif").write_bytes(b"no image")
+    viewer = make_napari_viewer()
+    _, widget = viewer.window.add_plugin_dock_widget("noise2detail")
+    tab = widget.folder_tab
+    tab.run_button.click()
+    assert "no folder" in tab.status.text()
+    tab.source_edit.setText(str(tmp_path / "in"))
+    tab.target_edit.setText(str(tmp_path / "out"))
+    tab.run_button.click()
+    qtbot.waitUntil(lambda: not tab.tasks.is_busy, timeout=WAIT)
+    assert tab.status.text() == "1 of 2 files denoised"
+    assert tab.table.rowCount() == 2
+    assert tab.table.item(0, 1).text() == "denoised"
+    assert tab.table.item(1, 1).text().startswith("failed")
+    assert (tmp_path / "out" / "a.tif").exists()

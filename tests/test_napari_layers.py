@@ -10,6 +10,7 @@ from n2d import Noise2DetailDenoiser
 from n2d.cli import app
 from n2d.core.progress import Cancelled
 from n2d.io import write_image
+from n2d.napari.folders import denoise_folder, pairs_of
 from n2d.napari.layers import LayerError, axes_of, results_like, source_of
 from n2d.napari.lazy import is_for_lazy, lazy_results
 from n2d.napari.preview import Seen, picture_of
@@ -336,10 +337,10 @@ def test_commands_say_what_differs_from_the_defaults():
         "--fit-per plane"
     )
     settings = Settings(method="n2d-paper")
-    assert as_command(source, settings).endswith("--solver paper --axes CYX")
+    assert as_command(source, settings).endswith("--method n2d-paper --axes CYX")
     assert "--model m.n2d" in as_command(source, Settings(), "m.n2d")
     settings = Settings(method="vst-tv")
-    assert as_command(source, settings).startswith("n2d compare a_b_c.tif")
+    assert "--method vst-tv" in as_command(source, settings)
 
 
 def test_settings_come_back_and_foreign_ones_are_refused(tmp_path):
@@ -353,7 +354,7 @@ def test_settings_come_back_and_foreign_ones_are_refused(tmp_path):
         assert read_settings(path, Settings()) == settings
     for text, why in (
         ("[]", "no JSON object"),
-        ("{", "cannot be read"),
+        ("{", "no JSON file"),
         ('{"method": "magic", "parameters": {}}', "magic"),
         ('{"method": "n2d", "parameters": {"max_iter": 7}}', "max_iter"),
         ('{"method": "n2d", "parameters": {"strength": -1}}', "strength"),
@@ -377,3 +378,28 @@ def test_words():
     assert "of its contrast" in text
     assert "stopped" in error_in_words(Cancelled("x"))
     assert error_in_words(ValueError("a\n b")) == "a b"
+
+
+# -- folders -------------------------------------------------------------------------
+
+
+def test_one_bad_file_of_a_folder_stops_no_other(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ac":
+        write_image(tmp_path / "in" / f"{name}.tif", noisy((32, 32), np.uint16))
+    (tmp_path / "in" / "b.tif").write_bytes(b"no image")
+    pairs = pairs_of(str(tmp_path / "in"), str(tmp_path / "out"))
+    rows, settings = [], Settings(noise=9.0)
+    assert denoise_folder(pairs, settings, rows, Watch(total=3)) == 2
+    assert [row.name for row in rows] == ["a.tif", "b.tif", "c.tif"]
+    assert rows[1].outcome.startswith("failed: ")
+    assert (rows[0].outcome, rows[2].outcome) == ("denoised", "denoised")
+    again = []
+    assert denoise_folder(pairs[::2], settings, again, Watch(total=2)) == 0
+    assert [row.outcome for row in again] == ["is there already"] * 2
+    watch = Watch(is_cancelled=lambda: True)
+    with pytest.raises(Cancelled):
+        denoise_folder(pairs, settings, [], watch)
+    for source, target in (("", "x"), (str(tmp_path / "in"), "")):
+        with pytest.raises(ValueError, match="folder"):
+            pairs_of(source, target)

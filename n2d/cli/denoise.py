@@ -79,6 +79,15 @@ def denoise(
         ),
     ] = DataType.same,
     nan: options.NanOption = options.NotANumber.refuse,
+    uncertainty: Annotated[
+        str | None,
+        typer.Option(
+            "--uncertainty",
+            metavar="FILE_OR_FOLDER",
+            help="Also write the standard error of every pixel: a file, or a folder "
+            "for several inputs.",
+        ),
+    ] = None,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -165,6 +174,7 @@ def denoise(
         fit_per=fit_per,
         channel_axis=channel_axis,
         nan=nan,
+        uncertainty=_errors_into(uncertainty, into_folder),
         overwrite=overwrite,
         resume=resume,
     )
@@ -195,9 +205,16 @@ def _is_folder_of_images(path):
     return path.is_dir() and not is_image(path)
 
 
+def _errors_into(uncertainty, into_folder):
+    """Where standard errors go: of several files into a folder."""
+    if uncertainty is not None and into_folder:
+        return uncertainty.rstrip(f"/{os.sep}") + "/"
+    return uncertainty
+
+
 def _says_how(context):
     """Whether anything was said of the fit; else nothing can be wrong with it."""
-    names = (*_OF_A_FIT, "config", "model", "device")
+    names = (*_OF_A_FIT, "config", "model", "device", "uncertainty")
     sources = (context.get_parameter_source(name).name for name in names)
     return "COMMANDLINE" in sources
 

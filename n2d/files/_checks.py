@@ -46,10 +46,40 @@ def check_job(job):
         option = None
         if job.is_own:
             plan_of(Noise2DetailDenoiser(**job.parameters))
+        option = "uncertainty"
+        check_knows_error(job)
     except (OSError, ValueError) as error:
         text = in_one_line(error)
         # Messages begin with the parameter that is to blame.
         raise OptionError(text, option or text.split()[0].partition("=")[0]) from error
+
+
+def check_knows_error(job):
+    """Raise where standard errors are asked of a method that does not know them.
+
+    Parameters
+    ----------
+    job : n2d.files._jobs.Job
+        What is to be done.
+
+    Raises
+    ------
+    ValueError
+        The message says what to do.
+    """
+    if job.uncertainty is None or job.model is not None:
+        return  # a model says so itself
+    from n2d import Noise2DetailDenoiser
+    from n2d._plans import plan_of
+    from n2d.fitting.prior_start import PriorPlan
+
+    plan = plan_of(Noise2DetailDenoiser(**job.parameters)) if job.is_own else None
+    if not isinstance(plan, PriorPlan) or plan.detail_steps:
+        raise ValueError(
+            "standard errors are known to the network that ships with n2d alone, "
+            "without stage 3: leave the method, solver, init and detail_max_iter as "
+            "they are, or go without"
+        )
 
 
 def tell_misfit(denoiser, sources, channel_axis, say):

@@ -129,6 +129,16 @@ class Gaps:
             source = np.asarray(View(self._data, place)[key])
             values[gaps] = source[gaps].astype(values.dtype)
 
+    def mark(self, values, place, key):
+        """Write NaN into a part of a standard error where there is no intensity.
+
+        Parameters
+        ----------
+        values, place, key : object
+            As for `put_back`.
+        """
+        values[np.asarray(View(self._mask, place)[key])] = np.nan
+
     def _fill(self, key):
         key = tuple(slice(*k) if isinstance(k, tuple) else k for k in key)
         values = np.array(View(self._data, key)[...])

@@ -1,8 +1,8 @@
 """One file denoised: opened, fitted, transformed plane by plane, written."""
 
 import contextlib
-import functools
 import hashlib
+import math
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,8 +16,9 @@ from n2d.files._fits import fitted
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._methods import OWN_METHODS
 from n2d.files._plan import Plane, plan_of
+from n2d.files._targets import error_file
 from n2d.files._words import count, describe_file
-from n2d.images import convert
+from n2d.files._written import error_into, result_into, whole_place
 from n2d.io import (
     View,
     create_image,
@@ -29,8 +30,6 @@ from n2d.io import (
 )
 from n2d.noise import noise_to_json
 
-# Opacity is copied so many rows at a time.
-_ROWS = 1024
 # So many tiles for each thread are denoised in one go, and so many planes at most.
 _TILES = 4
 _MOST_PLANES = 64
@@ -57,6 +56,8 @@ class Job:
         As for `n2d.denoise_file`.
     nan : str
         What becomes of values that are no finite numbers: "refuse" or "mask".
+    uncertainty : str or None
+        A file, or a folder, for the standard errors of the results.
     overwrite, resume : bool
         Whether results may be replaced, and whether to go on with an earlier run.
     kept : KeptFits or None
@@ -73,6 +74,7 @@ class Job:
     fit_per: str = "channel"
     channel_axis: int | None = None
     nan: str = "refuse"
+    uncertainty: str | None = None
     overwrite: bool = False
     resume: bool = False
     kept: Any = None
@@ -232,8 +234,13 @@ def carry_out(job, source, target, *, listed, say, progress):
             "source": source.name,
             "input": fingerprint(source),
         }
+    error_target, error_key = error_file(job.uncertainty, target), None
+    if error_target is not None and run_key is not None:
+        error_key = {**run_key, "part": "standard error"}
     if job.resume:
-        if is_result_of(target, run_key):
+        if is_result_of(target, run_key) and (
+            error_target is None or is_result_of(error_target, error_key)
+        ):
             return DenoisedFile(skipped=True)
         difference = format_of(target).difference(target, run_key)
         if difference and not job.overwrite:
@@ -278,16 +285,20 @@ def carry_out(job, source, target, *, listed, say, progress):
                 f"{target}: is of another format than its source; axes, pixel sizes "
                 "and channel names are kept where it can say them, other metadata not"
             )
-        with create_image(
-            target,
-            image.data.shape,
-            dtype,
-            plan.axes,
-            like=image,
-            overwrite=job.overwrite,
-            run_key=run_key,
-            resume=job.resume,
-        ) as result:
+        with contextlib.ExitStack() as stack:
+            how = {"overwrite": job.overwrite, "resume": job.resume}
+            shape, errors = image.data.shape, None
+            result = stack.enter_context(
+                create_image(
+                    target, shape, dtype, plan.axes, like=image, run_key=run_key, **how
+                )
+            )
+            if error_target is not None:
+                numbers = image.metadata and image.metadata | {"as_values": True}
+                how |= {"like": replace(image, metadata=numbers), "run_key": error_key}
+                errors = stack.enter_context(
+                    create_image(error_target, shape, np.float32, plan.axes, **how)
+                )
             say(f"{source}: {describe_file(image, plan.axes)}")
             say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
@@ -296,7 +307,9 @@ def carry_out(job, source, target, *, listed, say, progress):
                 outcome.notes.append(f"{source}: {text}")
                 say(f"warning: {source}: {text}", always=True)
             gaps = gaps_of(image, plan, job.nan)
-            _denoise(image.data, gaps, result, plan, job, progress, outcome, say)
+            _denoise(
+                image.data, gaps, (result, errors), plan, job, progress, outcome, say
+            )
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
@@ -333,7 +346,7 @@ class _Piece:
     share: float = 1.0
 
 
-def _denoise(data, gaps, result, plan, job, progress, outcome, say):
+def _denoise(data, gaps, results, plan, job, progress, outcome, say):
     from n2d._trust import worst_of_fits
 
     progress.begin(plan.n_planes)
@@ -349,11 +362,15 @@ def _denoise(data, gaps, result, plan, job, progress, outcome, say):
                 numbers.get(id(plane), 0),
                 data.shape,
                 plan.channel_axis,
-                result,
+                results,
                 in_bands=job.is_own,
             )
         ]
-        todo = [piece for piece in pieces if not result.is_finished(piece.place)]
+        todo = [
+            piece
+            for piece in pieces
+            if not all(r is None or r.is_finished(piece.place) for r in results)
+        ]
         progress.skip(
             sum(piece.share for piece in pieces) - sum(piece.share for piece in todo)
         )
@@ -375,17 +392,20 @@ def _denoise(data, gaps, result, plan, job, progress, outcome, say):
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
         for some in _batches(todo, data):
-            _denoise_some(data, gaps, some, result, denoiser, job, progress, outcome)
+            _denoise_some(data, gaps, some, results, denoiser, job, progress, outcome)
 
 
-def _pieces(plane, number, shape, channel_axis, result, *, in_bands):
+def _pieces(plane, number, shape, channel_axis, results, *, in_bands):
     """Split a large plane into bands of rows, where those can be finished singly."""
-    place = _whole(plane, shape)
+    place = whole_place(plane, shape)
     image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
     if channel_axis is not None:
         del image_axes[channel_axis]
     n_rows, n_columns = (shape[axis] for axis in image_axes)
-    bands = result.band_rows(image_axes[0]) if in_bands else None
+    bands = None
+    if in_bands:
+        heights = [r.band_rows(image_axes[0]) for r in results if r is not None]
+        bands = None if None in heights else math.lcm(*heights)
     if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
         return [_Piece(plane, number, place)]
     height = bands * max(1, _BAND // bands)
@@ -415,79 +435,29 @@ def _batches(pieces, data):
         yield some
 
 
-def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
+def _denoise_some(data, gaps, pieces, results, denoiser, job, progress, outcome):
     """Denoise some planes, or a band of one, which are finished together."""
     share = sum(piece.share for piece in pieces)
     with progress.planes(share), contextlib.ExitStack() as stack:
-        sources, targets = [], []
+        sources, targets, error_targets = [], [], []
+        result, errors = results
         for piece in pieces:
             part = stack.enter_context(result.writing(piece.place))
             sources.append(plane_of(data, gaps, piece.plane.key))
-            targets.append(_target(data, gaps, piece.plane, piece.place, part))
+            where = (data, gaps, piece.plane, piece.place)
+            targets.append(result_into(*where, part))
+            if errors is not None:
+                part = stack.enter_context(errors.writing(piece.place))
+                error_targets.append(error_into(*where, part))
             outcome.n_values += int(np.prod(part.shape, dtype=int))
+        how = {"out": targets}
+        if errors is not None:
+            how = {"out": (targets, error_targets), "return_std": True}
         rows = pieces[0].rows
         region = None if rows is None else (rows, slice(None))
         if job.model is None:  # they belong to what it was fitted to
             denoiser = denoiser.for_planes([piece.number for piece in pieces])
         denoiser.transform(
-            sources, region=region, out=targets, callback=progress.transforming
+            sources, region=region, callback=progress.transforming, **how
         )
         outcome.n_clipped += sum(target.n_clipped for target in targets)
-
-
-def _whole(plane, shape):
-    """Return the place of a plane with its opacity."""
-    if plane.opacity is None:
-        return plane.key
-    return tuple(
-        slice(0, n) if isinstance(a, slice) or isinstance(b, slice) or a != b else a
-        for a, b, n in zip(plane.key, plane.opacity, shape, strict=True)
-    )
-
-
-def _target(data, gaps, plane, whole, part):
-    """Return where a plane's result goes; its opacity is there already."""
-    if plane.opacity is None:
-        put_back = None
-        if gaps is not None:
-            put_back = functools.partial(gaps.put_back, place=whole)
-        return _Rounding(part, data.dtype, put_back)
-    kept = [axis for axis, k in enumerate(whole) if isinstance(k, slice)]
-    opacity = View(data, plane.opacity)
-    room = View(part, tuple(plane.opacity[axis] for axis in kept))
-    for top in range(0, opacity.shape[0], _ROWS):
-        rows = opacity[top : top + _ROWS]
-        room[top : top + _ROWS] = rows.astype(part.dtype)
-    return _Rounding(View(part, tuple(plane.key[axis] for axis in kept)), data.dtype)
-
-
-class _Rounding:
-    """Takes floating point, writes the data type of the file, and counts what is cut.
-
-    Parameters
-    ----------
-    array : array-like
-        What is written to.
-    dtype : dtype
-        Of the input.
-    put_back : callable, optional
-        Takes what is about to be written, and `key`, and changes it where the source
-        has no intensity.
-    """
-
-    def __init__(self, array, dtype, put_back=None):
-        self._array, self._put_back = array, put_back
-        self.shape, self.ndim = tuple(array.shape), len(array.shape)
-        self.dtype = np.result_type(dtype, np.float32)
-        self.n_clipped = 0
-
-    def __getitem__(self, key):
-        return self._array[key]
-
-    def __setitem__(self, key, values):
-        converted, n_clipped = convert(np.asarray(values), self._array.dtype)
-        self.n_clipped += n_clipped
-        if self._put_back is not None:
-            converted = np.array(converted)
-            self._put_back(converted, key=key)
-        self._array[key] = converted

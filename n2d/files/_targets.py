@@ -235,6 +235,37 @@ def _one_of_each_set(found):
     return kept
 
 
+def error_file(uncertainty, target):
+    """Return the file for the standard errors of a result.
+
+    Parameters
+    ----------
+    uncertainty : str or os.PathLike, or None
+        A file; or a folder, made if it is missing, for files called like the results.
+    target : Path
+        The result.
+
+    Returns
+    -------
+    Path or None
+        None where they are not asked for.
+
+    Raises
+    ------
+    PlanError
+        If that is the result itself.
+    """
+    if uncertainty is None:
+        return None
+    path = Path(uncertainty)
+    if is_meant_as_folder(str(uncertainty)) and not is_image(path):
+        path.mkdir(parents=True, exist_ok=True)
+        path = path / target.name
+    if os.path.realpath(path) == os.path.realpath(target):
+        raise PlanError(f"{path} is the result itself; name another for the errors")
+    return path
+
+
 def is_meant_as_folder(output):
     """Whether a path is one of a folder, as it is written or as it is found.
 

@@ -4,6 +4,7 @@ import os
 import warnings
 from pathlib import Path
 
+from n2d.files._checks import check_knows_error
 from n2d.files._jobs import Callback, Job, carry_out
 from n2d.files._methods import OWN_METHODS, settled_method
 from n2d.files._originals import Originals
@@ -29,6 +30,7 @@ def denoise_file(
     model=None,
     dtype="same",
     nan="refuse",
+    uncertainty=None,
     overwrite=False,
     resume=False,
     callback=None,
@@ -71,8 +73,12 @@ def denoise_file(
     nan : {"refuse", "mask"}, default="refuse"
         What becomes of pixels that are NaN or infinite: an error, or what is around
         them is denoised without them, and they stay as they are.
+    uncertainty : str or os.PathLike, optional
+        Another file to write, for the standard error of every pixel, float32 in the
+        units of the source, see `n2d.Noise2DetailDenoiser.transform`; or a folder for
+        a file called like the target. NaN where the source has no intensity.
     overwrite : bool, default=False
-        Whether an existing target may be replaced.
+        Whether existing targets may be replaced.
     resume : bool, default=False
         Whether to go on with a run that was cut off: a target that is finished, and was
         made from the same input with the same parameters and version, is left as it is.
@@ -155,9 +161,12 @@ def denoise_file(
         fit_per=fit_per,
         channel_axis=channel_axis,
         nan=nan,
+        uncertainty=None if uncertainty is None else os.fspath(uncertainty),
         overwrite=overwrite,
         resume=resume,
     )
+    if uncertainty is not None:
+        check_knows_error(job)
     return carry_out(
         job,
         source,

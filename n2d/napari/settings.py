@@ -7,9 +7,8 @@ from pathlib import Path
 
 from n2d.napari.layers import file_name
 
-# The estimator's own methods take `strength` and `noise`.
+# The method that takes `strength` and `noise`.
 N2D = "n2d"
-_OF_THE_ESTIMATOR = ("n2d", "n2d-random", "n2d-paper")
 
 
 class SettingsError(ValueError):
@@ -117,26 +116,19 @@ def read_settings(path, settings):
     SettingsError
         If it is no such file, or has parameters that the window has not.
     """
-    from n2d import denoiser_registry
     from n2d.cli.config import ConfigError, read_config
 
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read as settings: {error}") from error
-    method = content.get("method", N2D) if isinstance(content, dict) else N2D
-    if method not in denoiser_registry():
-        raise SettingsError(f"{path} is for the method {method!r}, which is not here")
-    parameters = content.get("parameters") if isinstance(content, dict) else None
-    if parameters or method in _OF_THE_ESTIMATOR:
-        try:
-            parameters = read_config(Path(path))
-        except ConfigError as error:
-            raise SettingsError(str(error)) from error
-    parameters = dict(parameters or {})
-    strength = float(parameters.pop("strength", 1.0))
-    noise = parameters.pop("noise", None)
-    noise = None if isinstance(noise, str) else noise
+        method, _ = read_config(Path(path))  # complains of what is no such file
+    except ConfigError as error:
+        raise SettingsError(str(error)) from error
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    parameters = dict(content["parameters"])
+    strength, noise = 1.0, None
+    if method == N2D:
+        strength = float(parameters.pop("strength", 1.0))
+        noise = parameters.pop("noise", None)
+        noise = None if isinstance(noise, str) else noise
     parameters.pop("random_state", None)
     if parameters or not isinstance(noise, (int, float, type(None))):
         names = ", ".join(parameters) or "noise (as a model)"
@@ -181,27 +173,19 @@ def as_command(source, settings, model=None):
         One line for a terminal.
     """
     path = file_name(source)
-    if settings.method not in _OF_THE_ESTIMATOR:
-        words = ["n2d", "compare", path, "-o", f"{Path(path).stem}_compared"]
-        words += ["--methods", settings.method]
-    else:
-        words = ["n2d", "denoise", path, "-o", _result_name(path)]
-        words += {
-            "n2d-random": ["--init", "random"],
-            "n2d-paper": ["--solver", "paper"],
-        }.get(settings.method, [])
+    words = ["n2d", "denoise", path, "-o", _result_name(path)]
+    if settings.method != N2D:
+        words += ["--method", settings.method]
     if source.axes != source.own_axes:
         words += ["--axes", source.axes]
     if settings.channels != "independent":
         words += ["--channels", settings.channels]
-    if words[1] == "denoise":
-        if model is not None:
-            words += ["--model", str(model)]
-        else:
-            if settings.fit_per != "channel":
-                words += ["--fit-per", settings.fit_per]
-            for name, value in settings.parameters.items():
-                words += [f"--{name}", f"{value:.12g}"]
+    if model is not None:
+        return shlex.join([*words, "--model", str(model)])
+    if settings.fit_per != "channel":
+        words += ["--fit-per", settings.fit_per]
+    for name, value in settings.parameters.items():
+        words += [f"--{name}", f"{value:.12g}"]
     return shlex.join(words)
 
 

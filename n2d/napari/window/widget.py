@@ -24,7 +24,7 @@ class DenoiseWidget(QWidget):
         super().__init__()
         self.setObjectName("noise2detail")
         self.image_tab = ImageTab(napari_viewer)
-        self.folder_tab = FolderTab()
+        self.folder_tab = FolderTab(self.image_tab.choices)
         tabs = QTabWidget()
         tabs.addTab(self.image_tab, "Image")
         tabs.addTab(self.folder_tab, "Folder")

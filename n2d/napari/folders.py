@@ -1,0 +1,108 @@
+"""A folder of files denoised, one after the other; one bad file stops no other."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2d.core.progress import Cancelled
+from n2d.files import denoise_file
+from n2d.files._targets import expand_inputs, plan_outputs
+from n2d.napari.words import error_in_words, verdict_in_words
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a file, as a line of the table.
+
+    Attributes
+    ----------
+    name, outcome, verdict : str
+        In words.
+    seconds : float or None
+        How long it took.
+    """
+
+    name: str
+    outcome: str
+    verdict: str = ""
+    seconds: float | None = None
+
+
+def pairs_of(folder, output):
+    """Settle what is read and what is written.
+
+    Parameters
+    ----------
+    folder, output : str
+        Folders; `output` is made.
+
+    Returns
+    -------
+    list of tuple of two Path
+
+    Raises
+    ------
+    ValueError
+        If there is no image in `folder`, or results would replace them.
+    """
+    if not str(folder).strip() or not Path(folder).is_dir():
+        raise ValueError(f"{folder or 'nothing'} is no folder; choose one with images")
+    if not str(output).strip():
+        raise ValueError("choose a folder for the results")
+    found = expand_inputs([Path(folder)])
+    return plan_outputs(found.paths, f"{str(output).rstrip('/')}/")
+
+
+def denoise_folder(pairs, settings, rows, watch, *, overwrite=False):
+    """Denoise files.
+
+    Parameters
+    ----------
+    pairs : list of tuple of two Path
+        What to read and what to write.
+    settings : n2d.napari.settings.Settings
+        How.
+    rows : list
+        Takes a `Row` for every file as soon as it is known.
+    watch : n2d.napari.work.Watch
+        Is told how far it is; of as many as there are pairs.
+    overwrite : bool, default=False
+        Whether results that exist are replaced; if not, they are left as they are.
+
+    Returns
+    -------
+    int
+        How many files were denoised.
+    """
+    n_done = 0
+    for source, target in pairs:
+        watch.begin(1, source.name)
+        if target.exists() and not overwrite:
+            rows.append(Row(source.name, "is there already"))
+            watch.end()
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the table says it
+                done = denoise_file(
+                    source,
+                    target,
+                    method=settings.method,
+                    channels=settings.channels,
+                    fit_per=settings.fit_per,
+                    overwrite=overwrite,
+                    callback=watch,
+                    random_state=0,
+                    **settings.parameters,
+                )
+        except Cancelled:
+            rows.append(Row(source.name, "stopped"))
+            raise
+        except Exception as error:  # one bad file must not stop the others
+            rows.append(Row(source.name, f"failed: {error_in_words(error)}"))
+        else:
+            n_done += 1
+            verdict = verdict_in_words(done.trust)[0]
+            rows.append(Row(source.name, "denoised", verdict, done.seconds))
+        watch.end()
+    return n_done

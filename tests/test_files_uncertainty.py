@@ -1,0 +1,112 @@
+"""Standard errors in files of their own, beside results."""
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from n2d import Noise2DetailDenoiser, denoise_file
+from n2d.cli import app
+from n2d.io import read_image, write_image
+
+TOLD = {"noise": 9.0, "random_state": 0}  # nothing has to be measured
+
+
+def noisy(shape=(32, 40), dtype=np.uint16, seed=0):
+    rng = np.random.default_rng(seed)
+    scene = np.linspace(500, 900, shape[-1]) * np.ones(shape)
+    return (scene + rng.normal(0, 9, shape)).astype(dtype)
+
+
+def expected_error(stack):
+    denoiser = Noise2DetailDenoiser(**TOLD).fit(stack)
+    return denoiser.transform(stack, return_std=True)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".npy", ".ome.zarr"])
+def test_the_error_is_the_estimators_and_the_result_the_same(tmp_path, suffix):
+    source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    error, plain = tmp_path / f"error{suffix}", tmp_path / f"plain{suffix}"
+    stack = noisy((2, 32, 40))
+    write_image(source, stack, axes="TYX")
+    denoise_file(source, target, uncertainty=error, axes="TYX", **TOLD)
+    denoise_file(source, plain, axes="TYX", **TOLD)
+    clean, std = expected_error(stack)
+    found = read_image(error)
+    assert found.data.dtype == np.float32
+    assert found.axes == read_image(target).axes
+    np.testing.assert_array_equal(found.data, std.astype(np.float32))
+    np.testing.assert_array_equal(read_image(target).data, read_image(plain).data)
+    np.testing.assert_array_equal(read_image(target).data, np.rint(clean))
+
+
+def test_opacity_has_no_error_and_gaps_have_none_to_tell(tmp_path):
+    image = np.stack([noisy(dtype=np.float32, seed=i) for i in range(4)], axis=-1)
+    rgba = (image / 4).clip(0, 255).astype(np.uint8)
+    tifffile.imwrite(
+        tmp_path / "in.tif", rgba, photometric="rgb", extrasamples=["unassalpha"]
+    )
+    error = tmp_path / "error.tif"
+    denoise_file(tmp_path / "in.tif", tmp_path / "out.tif", uncertainty=error, **TOLD)
+    found = read_image(error).data[...]
+    assert found.shape == rgba.shape
+    assert not found[..., 3].any()
+    assert (found[..., :3] > 0).all()
+    gray = image[..., 0]
+    gray[:5] = np.nan
+    np.save(tmp_path / "in.npy", gray)
+    error = tmp_path / "error.npy"
+    denoise_file(
+        tmp_path / "in.npy",
+        tmp_path / "out.npy",
+        uncertainty=error,
+        nan="mask",
+        **TOLD,
+    )
+    np.testing.assert_array_equal(np.isnan(np.load(error)), np.isnan(gray))
+
+
+def test_files_of_a_folder_have_their_errors_in_a_folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        tifffile.imwrite(tmp_path / "in" / f"{name}.tif", noisy(seed=ord(name)))
+    command = ["denoise", tmp_path / "in", "-o", tmp_path / "out", "--noise", "9"]
+    command += ["--uncertainty", tmp_path / "errors"]
+    assert run(*command).exit_code == 0
+    names = [path.name for path in sorted((tmp_path / "errors").glob("*.tif"))]
+    assert names == ["a.tif", "b.tif"]
+    again = run(*command, "--resume")
+    assert again.exit_code == 0
+    assert again.stderr.count("finished before, skipped") == 2
+    (tmp_path / "errors" / "b.tif").unlink()
+    again = run(*command, "--resume")
+    assert again.exit_code == 1  # the result is there, and not to be replaced
+    again = run(*command, "--overwrite")
+    assert again.exit_code == 0
+    assert (tmp_path / "errors" / "b.tif").exists()
+
+
+def test_what_cannot_be_is_refused_before_anything_is_computed(tmp_path):
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    tifffile.imwrite(source, noisy())
+    error = tmp_path / "error.tif"
+    for how in ({"init": "random"}, {"detail_max_iter": 5}, {"method": "median"}):
+        with pytest.raises(ValueError, match="network that ships"):
+            denoise_file(source, target, uncertainty=error, **how)
+    with pytest.raises(ValueError, match="the result itself"):
+        denoise_file(source, target, uncertainty=target)
+    result = run(
+        "denoise", source, "-o", target, "--uncertainty", error, "--solver", "paper"
+    )
+    assert result.exit_code == 2
+    assert "--uncertainty" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif"]
+    error.write_bytes(b"of somebody")
+    with pytest.raises(FileExistsError):
+        denoise_file(source, target, uncertainty=error, **TOLD)
+    assert error.read_bytes() == b"of somebody"
+    assert not target.exists()
