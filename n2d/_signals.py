@@ -27,6 +27,7 @@ _state = {
     "deferred": 0,
     "pending": False,
     "lost": False,
+    "code": None,  # to end with, whatever the signal
     "done": threading.Event(),
 }
 
@@ -67,6 +68,19 @@ def deferred():
         _state["deferred"] -= 1
         if _state["number"] is not None and not _state["deferred"]:
             _raise_pending()
+
+
+@contextlib.contextmanager
+def ending_well():
+    """Have a signal in a block be the way to end: with exit code 0."""
+    _state["code"] = 0
+    try:
+        yield
+    except (Stopped, KeyboardInterrupt):
+        pass
+    except BaseException:
+        _state["code"] = None
+        raise
 
 
 def _raise_pending():
@@ -174,4 +188,4 @@ def _end(code):
                 stream.flush()
     with contextlib.suppress(OSError):
         os.write(2, f"{word}: nothing is left half-written\n".encode())
-    os._exit(code)
+    os._exit(code if _state["code"] is None else _state["code"])
