@@ -1,5 +1,11 @@
 """``python -m n2d``: the command `n2d`, where its script is not on the path."""
 
+import _signal  # built in: nothing is read from the disk for it
+
+# Until there is a handler, the system ends the process without a word.
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 from n2d._signals import watched
 
 

@@ -185,6 +185,7 @@ class Parameters(BaseModel):
     strength: Annotated[_Float, Field(gt=0)] = Field(
         1.0, description="a number above 0"
     )
+    stripes: Literal["keep", "remove"] = Field("keep", description="keep or remove")
     stack: Literal["independent", "time", "depth"] = Field(
         "independent", description="independent, time or depth"
     )

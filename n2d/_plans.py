@@ -38,6 +38,7 @@ def plan_of(denoiser):
         return PriorPlan(
             denoiser.hidden_channels,
             strength=denoiser.strength,
+            stripes_go=denoiser.stripes == "remove",
             **_given(
                 n_rounds=denoiser.max_iter,
                 factors=denoiser.downsampling_factors,
@@ -49,6 +50,11 @@ def plan_of(denoiser):
         raise ValueError(
             f"strength={denoiser.strength} is for the network that was trained "
             "beforehand; with solver='paper' or init='random' it must be 1"
+        )
+    if denoiser.stripes != "keep":
+        raise ValueError(
+            "stripes are measured with the network that was trained beforehand; with "
+            "solver='paper' or init='random' it must be 'keep'"
         )
     if denoiser.stack != "independent":
         raise ValueError(

@@ -27,6 +27,7 @@ _state = {
     "deferred": 0,
     "pending": False,
     "lost": False,
+    "code": None,  # to end with, whatever the signal
     "done": threading.Event(),
 }
 
@@ -69,6 +70,19 @@ def deferred():
             _raise_pending()
 
 
+@contextlib.contextmanager
+def ending_well():
+    """Have a signal in a block be the way to end: with exit code 0."""
+    _state["code"] = 0
+    try:
+        yield
+    except (Stopped, KeyboardInterrupt):
+        pass
+    except BaseException:
+        _state["code"] = None
+        raise
+
+
 def _raise_pending():
     if _state["pending"]:
         _state["pending"] = False
@@ -89,11 +103,11 @@ def watched():
     # What is ignored, as by nohup, stays so.
     numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
     _state["active"] = True
-    for number in numbers:
-        signal.signal(number, _on_signal)
-    sys.unraisablehook = functools.partial(_on_lost, hook=sys.unraisablehook)
-    _watch()
     try:
+        for number in numbers:
+            signal.signal(number, _on_signal)
+        sys.unraisablehook = functools.partial(_on_lost, hook=sys.unraisablehook)
+        _watch()
         yield
     except (Stopped, KeyboardInterrupt) as error:
         code = error.code if isinstance(error, Stopped) else 128 + signal.SIGINT
@@ -174,4 +188,4 @@ def _end(code):
                 stream.flush()
     with contextlib.suppress(OSError):
         os.write(2, f"{word}: nothing is left half-written\n".encode())
-    os._exit(code)
+    os._exit(code if _state["code"] is None else _state["code"])

@@ -44,6 +44,9 @@ def is_clean(folder, process, number):
     seconds = time.monotonic() - sent
     if process.returncode == 0:  # it was done before
         return seconds
+    early = errors.startswith(("Traceback", "Fatal Python error", "Error processing"))
+    if early and f"{os.sep}n2d{os.sep}" not in errors:  # Python's own start
+        return seconds
     # Before Python has come up, the system itself ends it.
     assert process.returncode in (128 + number, -number), errors
     assert "Traceback" not in errors

@@ -19,6 +19,7 @@ from n2d.cli.fit import fit
 from n2d.cli.info import info
 from n2d.cli.noise import noise
 from n2d.cli.tune import tune
+from n2d.cli.watch import watch
 
 
 class _Commands(typer.core.TyperGroup):
@@ -56,6 +57,7 @@ app.command()(compare)
 app.command()(demo)
 app.command()(tune)
 app.command()(noise)
+app.command()(watch)
 app.command()(info)
 
 

@@ -64,6 +64,7 @@ def denoise(
     init: options.InitOption = options.Init.auto,
     noise: options.NoiseOption = None,
     strength: options.StrengthOption = None,
+    stripes: options.StripesOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
@@ -202,7 +203,7 @@ def _says_how(context):
 
 
 _OF_A_FIT = (
-    "solver init noise strength max_iter factors detail_max_iter learning_rate "
+    "solver init noise strength stripes max_iter factors detail_max_iter learning_rate "
     "data_range seed fit_per method"
 ).split()
 

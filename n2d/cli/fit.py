@@ -40,6 +40,7 @@ def fit(
     init: options.InitOption = options.Init.auto,
     noise: options.NoiseOption = None,
     strength: options.StrengthOption = None,
+    stripes: options.StripesOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,

@@ -185,6 +185,15 @@ class FinishedFiles:
                 break
         return ""
 
+    def knows(self):
+        """Whether the file is as some run has left it."""
+        state = _state(self._target)
+        wanted = {"output": self._target.name, "state": state}
+        return state is not None and any(
+            found is not None and all(found.get(k) == v for k, v in wanted.items())
+            for found in self._ledger.read()
+        )
+
     def add(self, complete, run_key):
         """Note that the file is complete, by the name that it has now."""
         self._ledger.append(
