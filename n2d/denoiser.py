@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from n2d._base import ImageDenoiser
 from n2d._parameters import Parameters, settled_data_range
 from n2d._planes import PlaneByPlane
-from n2d._plans import plan_of, told_noise
+from n2d._plans import plan_of, takes_neighbours, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
 from n2d._surroundings import undisturbed
@@ -335,8 +335,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
-        The result is a local function of the pixels and of nothing else: each image of
-        a stack comes out as it would alone, however the images are tiled. Tiles, their
+        The result is a local function of the pixels, of an image and, with `stack`, of
+        its neighbours, and of nothing else, however the images are tiled. Tiles, their
         size settled by the memory there is, are spread over PyTorch's threads.
 
         Parameters
@@ -446,6 +446,11 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
+
+    @property
+    def takes_neighbours(self):
+        """Whether `stack` may be anything but ``"independent"``."""
+        return takes_neighbours(self)
 
     def _results(self, images, names, region=None, out=None, callback=None):
         """The estimates named, like X or in `out`; see `results_of`."""

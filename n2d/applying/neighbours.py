@@ -46,7 +46,8 @@ def denoised_images(denoiser, images, device, *, wanted=None, **options):
     i, tile, estimates
         As by `denoised_tiles`; images in order, but those too large part by part.
     """
-    if denoiser.stack == "independent" or len(images) == 1:
+    alone = denoiser.stack == "independent" or len(images) == 1
+    if alone and wanted is None:
         yield from denoised_tiles(denoiser, images, device, **options)
         return
     yield from _Stack(denoiser, images, device, wanted, **options).tiles()
@@ -167,11 +168,11 @@ class _Stack:
             ]
         self._parts = parts
         self._regions = regions or [(0, 0, *image.shape[1:]) for image in images]
-        self._wanted = list(range(len(images)) if wanted is None else wanted)
+        self._wanted = range(len(images)) if wanted is None else sorted(wanted)
         self._denoiser = denoiser
         self._first = _First(**vars(denoiser))
         self._second = _Second(**vars(denoiser))
-        # Planes whose noise is of their own stand alone.
+        # Planes can be averaged whose pixels mean the same to the network.
         self._planes = [denoiser.plane_of(*part) for part in parts]
         self._n_done = 0
         self._n_pixels = sum(
@@ -271,12 +272,14 @@ class _Stack:
 
     def _neighbours(self, i, series):
         """Numbers of the planes around one that can be averaged with it."""
+        own = self._planes[i]
+        stages = (own or self._denoiser).stages
         first = max(series[0], i - self._around)
         last = min(series[-1], i + self._around)
         return [
             j
             for j in range(first, last + 1)
-            if j != i and self._planes[j] is self._planes[i]
+            if j != i and self._planes[j] is own and stages is not None
         ]
 
     def _denoise_alone(self, numbers, region, known):
@@ -314,7 +317,7 @@ class _Stack:
             guides,
             errors,
             numbers.index(i),
-            self._second.stages.correlation.to(self._device),
+            (self._planes[i] or self._denoiser).stages.correlation.to(self._device),
             moving=self._moving,
         )
         values = torch.cat([average, level]).cpu().numpy()

@@ -23,8 +23,9 @@ def results_of(
         How many threads may compute at once.
     region : tuple of two slices, optional
         Which rows and columns of every image.
-    out : array-like, list of array-likes, or a pair of such, optional
-        Where to write the result, or the pair of results. By default new arrays.
+    out : array-like, list of array-likes, a pair of such, or dict, optional
+        Where to write the result, or the pair of results. By default new arrays. A
+        dict has the images that are asked for by number; the others are only read.
     callback : callable, optional
         See `denoised_images`.
 
@@ -41,7 +42,10 @@ def results_of(
         If there is no room for the results.
     """
     regions, _ = images.cropped(region)
-    if out is None:
+    wanted = None
+    if isinstance(out, dict):
+        wanted, outputs = sorted(out), [images.single_outputs_in(out)]
+    elif out is None:
         n_bytes = len(names) * images.n_result_bytes(region)
         check_room(n_bytes, "the result", "pass out=, an array on disk")
         outputs = [images.empty_like(region) for _ in names]
@@ -57,10 +61,13 @@ def results_of(
         names=names,
         regions=regions,
         callback=callback,
+        wanted=wanted,
     )
     for i, tile, estimates in found:
         top, left, *_ = regions[i]
         for output, estimate in zip(outputs, estimates, strict=True):
             output[i].write(estimate, tile.top - top, tile.left - left)
             output[i].let_go()
+    if wanted is not None:
+        return [out]
     return [output.result for output in outputs]

@@ -49,6 +49,7 @@ def denoise(
     ] = None,
     series: options.SeriesOption = None,
     axes: options.AxesOption = None,
+    stack: options.StackOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     fit_per: Annotated[
         options.FitPer,
@@ -109,7 +110,8 @@ def denoise(
     """Denoise image files without training data.
 
     Each file is denoised on its own, with a network that learns from nothing else.
-    Every channel has a scale and a network of its own; its planes (Z, T) share them.
+    Every channel has a scale and a network of its own; its planes (Z, T) share them,
+    and each is denoised with its neighbours where they show the same (--stack).
     """
     name, parameters = options.method_and_parameters(context)
     if resume and overwrite:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import math
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -105,6 +106,20 @@ class Job:
     def is_own(self):
         """Whether it is n2d's own method, which goes tile by tile."""
         return self.method in OWN_METHODS
+
+    @property
+    def stack(self):
+        """What planes are to each other; "auto": what the axes of a file say."""
+        if not self.is_own:
+            return "independent"
+        if (asked := self.parameters.get("stack")) is not None:
+            return asked
+        from n2d import Noise2DetailDenoiser
+
+        denoiser = Noise2DetailDenoiser(**self.parameters)
+        if self.model is not None:
+            denoiser = self.loaded
+        return "auto" if denoiser.takes_neighbours else "independent"
 
     @property
     def told(self):
@@ -239,6 +254,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             fit_per=job.fit_per,
             channel_axis=job.channel_axis,
             model=job.model,
+            stack=job.stack,
         )
         own_axes = image.axes
         # What is known of an axis that goes by another name now is of no use.
@@ -346,13 +362,37 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
             continue
         parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
         denoiser = _fitted(
-            data, gaps, learned, plan.channel_axis, job, parameters, progress
+            data,
+            gaps,
+            learned,
+            plan.stack,
+            plan.channel_axis,
+            job,
+            parameters,
+            progress,
         )
         if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
-        for some in _batches(todo, data):
-            _denoise_some(data, gaps, some, result, denoiser, job, progress, outcome)
+        if plan.stack == "independent":
+            for some in _batches(todo, data):
+                _denoise_some(
+                    data, gaps, some, result, denoiser, job, progress, outcome
+                )
+            continue
+        for run in plan.runs[number]:
+            _denoise_run(
+                [plane for _, plane in run],
+                [learned.index(p) if p in learned else 0 for _, p in run],
+                todo,
+                data,
+                gaps,
+                result,
+                denoiser,
+                job,
+                progress,
+                outcome,
+            )
 
 
 def _pieces(plane, number, shape, channel_axis, result, *, in_bands):
@@ -412,14 +452,79 @@ def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
         outcome.n_clipped += sum(target.n_clipped for target in targets)
 
 
-def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
+def _denoise_run(
+    planes, numbers, todo, data, gaps, result, denoiser, job, progress, outcome
+):
+    """Denoise planes that are neighbours, as far as they are to be done, in one go."""
+    if job.model is None:
+        denoiser = denoiser.for_planes(numbers)
+    sources = [plane_of(data, gaps, plane.key) for plane in planes]
+    pieces = [piece for piece in todo if piece.plane in planes]
+    bands = {(p.rows and (p.rows.start, p.rows.stop)): p.rows for p in pieces}
+    for rows in bands.values():
+        here = {planes.index(p.plane): p for p in pieces if p.rows == rows}
+        share = sum(piece.share for piece in here.values())
+        with progress.planes(share), contextlib.ExitStack() as stack:
+            targets = {
+                i: stack.enter_context(_Later(result, data, gaps, piece))
+                for i, piece in here.items()
+            }
+            denoiser.transform_some(
+                sources,
+                targets,
+                region=None if rows is None else (rows, slice(None)),
+                callback=progress.transforming,
+            )
+            for target in targets.values():
+                outcome.n_values += target.n_values
+                outcome.n_clipped += target.n_clipped
+
+
+class _Later:
+    """Where a piece goes: begun when it is first written, ended when it is whole."""
+
+    def __init__(self, result, data, gaps, piece):
+        self._open = functools.partial(result.writing, piece.place)
+        self._make = functools.partial(_target, data, gaps, piece.plane, piece.place)
+        self._stack, self._target = contextlib.ExitStack(), None
+        place = piece.plane.key if piece.rows is None else piece.place
+        self.shape = tuple(k.stop - k.start for k in place if isinstance(k, slice))
+        self.ndim = len(self.shape)
+        self.dtype = np.result_type(data.dtype, np.float32)
+        self._left = math.prod(self.shape)
+        self.n_values = self.n_clipped = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
+
+    def __getitem__(self, key):
+        return self._target[key]
+
+    def __setitem__(self, key, values):
+        if self._target is None:
+            part = self._stack.enter_context(self._open())
+            self.n_values = math.prod(part.shape)
+            self._target = self._make(part)
+        self._target[key] = values
+        self._left -= np.size(values)
+        if not self._left:
+            self.n_clipped = self._target.n_clipped
+            self._stack.close()
+
+
+def _fitted(data, gaps, planes, stack, channel_axis, job, parameters, progress):
     """Return the denoiser for some planes: fitted to them, or loaded."""
     # The heaviest import, and not needed for files that cannot be read.
     from n2d import Noise2DetailDenoiser
 
     if job.model is not None:
-        return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
+        settled = {"stack": stack, "channel_axis": channel_axis, "verbose": 0}
+        return job.loaded.set_params(**settled)
     if job.is_own:
+        parameters = parameters | {"stack": stack}
         denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
     else:
         denoiser = WholePlanes(job.method, parameters, channel_axis)
