@@ -15,7 +15,7 @@ nox.options.default_venv_backend = "venv"
 @nox.session
 def tests(session):
     """Run the suite with the newest versions it is known to be green with."""
-    session.install("-c", "constraints.txt", "-e", ".[test]")
+    session.install("-c", "constraints.txt", "-e", ".[test,vendors]")
     session.run("pytest", *session.posargs)
 
 

@@ -79,7 +79,8 @@ def _fmd(folder):
         kind = "wide-field" if name.startswith("WideField") else "point-scanning"
         return f"{kind}/{name.rpartition('_')[0]}"
 
-    return folder_cases(folder, data_range=255, group=group)
+    names = {"noisy": "raw", "clean": "gt"} if (folder / "raw").is_dir() else {}
+    return folder_cases(folder, data_range=255, group=group, **names)
 
 
 def _sem(folder):
@@ -135,7 +136,8 @@ def _paper_runs(folder):
 
 DATA_SETS = {
     "fmd_dev": DataSet("fmd_dev", _fmd, data_range=(0, 255)),
-    # The 48 single captures of the published test mix, in noisy/ and clean/.
+    # The 48 single captures of the published test mix: raw/ and gt/ as they are
+    # published, or noisy/ and clean/.
     "fmd_test": DataSet("fmd_test", _fmd, data_range=(0, 255)),
     "sem_line": DataSet("sem_line", _sem, data_range=(0, 255)),
     "ct": DataSet("ct_lcd_phantom", _ct, data_range=None),
@@ -152,6 +154,11 @@ def data_set_folder(data, name):
     if data is None:
         raise SystemExit("name the data folder: --data DIR, or set N2D_DATA")
     folder = Path(data) / DATA_SETS[name].folder
+    if name == "fmd_test" and not folder.is_dir():
+        # As unpacked by whoever has downloaded it.
+        for place in (Path(data), Path(data) / "test_mix"):
+            if (place / "raw").is_dir() or (place / "noisy").is_dir():
+                return place
     if not folder.is_dir():
         raise SystemExit(f"--set {name}: there is no folder {folder}; check --data")
     return folder

@@ -48,15 +48,10 @@ from n2d.noise import (
 )
 
 REAL = {
-    "fmd_dev": (
-        "Confocal_BPAE_B_1",
-        "Confocal_FISH_1",
-        "TwoPhoton_MICE_1",
-        "WideField_BPAE_R_1",
-    ),
+    "fmd_dev": ("Confocal_BPAE_B_1", "TwoPhoton_MICE_1", "WideField_BPAE_R_1"),
     "sem_line": ("009", "033"),
 }
-GENERATED = ("fluorescence", "surface")
+GENERATED = ("fluorescence",)
 # pixels per frame, and what the issue of this feature asks for on average, in dB
 SPEEDS = {"static": 0.0, "0.5 px per frame": 0.5, "2 px per frame": 2.0}
 GOALS = {
@@ -95,7 +90,7 @@ def noisy_of(clean, noise, seed):
 def scenes(data, side, *, quick):
     """Yield (name, scene), with enough around the middle for the fastest motion."""
     extent = side + 2 * 24
-    for seed, kind in enumerate(GENERATED[: 1 if quick else None]):
+    for seed, kind in enumerate(GENERATED):
         yield f"generated {kind}", training_scene((extent, extent), kind=kind, rng=seed)
     if data is None:
         return
@@ -444,8 +439,8 @@ def main():
     )
     parser.add_argument("--data", type=Path, default=os.environ.get("N2D_DATA"))
     parser.add_argument("--quick", action="store_true", help="three minutes")
-    parser.add_argument("--side", type=int, help="pixels; default: 128, quick 96")
-    parser.add_argument("--frames", type=int, help="default: 9, quick 7")
+    parser.add_argument("--side", type=int, help="pixels; default: 112, quick 96")
+    parser.add_argument("--frames", type=int, help="default: 7")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -457,8 +452,8 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     quick, only = arguments.quick, arguments.only
-    side = arguments.side or (96 if quick else 128)
-    n_frames = arguments.frames or (7 if quick else 9)
+    side = arguments.side or (96 if quick else 112)
+    n_frames = arguments.frames or 7
     data = Path(arguments.data) if arguments.data else None
     name = "stacks_quick" if quick else "stacks"
     warnings.simplefilter("ignore", NoiseWarning)

@@ -1,5 +1,6 @@
 """Sphinx settings: ``nox -s docs`` builds with warnings as errors, offline."""
 
+import configparser
 import sys
 from pathlib import Path
 
@@ -15,6 +16,15 @@ project = "n2d"
 author = "the n2d developers"
 copyright = "2026, the n2d developers"
 version = release = n2d.__version__
+
+# The project's addresses are in one place; until they are filled in there are no links.
+_setup = configparser.ConfigParser()
+_setup.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
+_urls = dict(
+    map(str.strip, line.split("=", 1))
+    for line in _setup["metadata"].get("project_urls", "").splitlines()
+    if "=" in line
+)
 
 # No intersphinx: it would have to download the inventories of other projects, and the
 # build is to be the same without a network. Names of theirs are shown without a link.
@@ -47,15 +57,20 @@ nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!n2d\.).*")]
 
 html_theme = "pydata_sphinx_theme"
-html_title = "n2d"
+html_title = f"n2d {version}"
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader has it
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["n2d.css"]
 html_theme_options = {
-    "logo": {"text": "n2d"},
-    "show_prev_next": False,
+    "logo": {"text": f"n2d {version}"},
+    "show_prev_next": True,
+    "icon_links": [
+        {"name": name, "url": url, "icon": f"fa-solid fa-{icon}"}
+        for name, icon in (("Source", "code"), ("Issues", "bug"))
+        if (url := _urls.get(name))
+    ],
     "show_toc_level": 2,
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
@@ -64,12 +79,16 @@ html_theme_options = {
     "navigation_with_keys": False,
 }
 # Pages that stand alone need no list of their neighbours.
-_ALONE = ("index", "install", "quickstart", "benchmarks", "changelog", "citing")
+_ALONE = (
+    *("index", "install", "quickstart", "examples", "benchmarks", "changelog"),
+    "citing",
+)
 html_sidebars = {page: [] for page in _ALONE}
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
+    "backreferences_dir": "generated/backreferences",
     "filename_pattern": r"plot_",
     # Scripts without a picture are for the command line.
     "ignore_pattern": r"examples[/\\](?!plot_)[^/\\]*\.py$",

@@ -190,6 +190,9 @@ class Parameters(BaseModel):
         None, description="null or two numbers, the lower first"
     )
     device: StrictStr = Field("auto", description="a text, such as cpu")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto, float32 or bfloat16"
+    )
     random_state: Annotated[
         Annotated[_Int, Field(ge=0, lt=2**32)] | None, InScikitLearn("random_state")
     ] = Field(None, description="null or a whole number from 0 to 4294967295")

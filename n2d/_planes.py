@@ -196,7 +196,9 @@ class PlaneByPlane:
             stack = "independent"
         if planes is not None and stack != "independent":
             planes = with_like_ones(planes)
-        return TileDenoiser(self._stages, self._intensities, planes, stack)
+        return TileDenoiser(
+            self._stages, self._intensities, planes, stack, self.precision
+        )
 
     def __getstate__(self):
         state = dict(super().__getstate__())  # not the estimator's own

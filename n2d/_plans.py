@@ -56,6 +56,11 @@ def plan_of(denoiser):
             "noise is for the network that was trained beforehand; with "
             "solver='paper' or init='random' it must be 'auto'"
         )
+    if denoiser.precision == "bfloat16":
+        raise ValueError(
+            "precision='bfloat16' is for the network that was trained beforehand; "
+            "networks that are trained on the image are computed in float32"
+        )
     plan = PaperPlan if denoiser.solver == "paper" else CropPlan
     return plan(
         denoiser.hidden_channels,

@@ -52,10 +52,16 @@ def worst_of_fits(trusts):
     Returns
     -------
     dict
-        ``verdict``, the worst, and ``reasons``, a list; JSON can hold it.
+        ``verdict``, the worst, and ``reasons``, a list, and ``noise``, the level of the
+        noise over the contrast of the image, the largest, or None; JSON can hold it.
     """
     found = worst_of([Verdict(t.verdict, t.reasons, t.figures) for t in trusts])
-    return {"verdict": found.verdict, "reasons": list(found.reasons)}
+    shares = [t.figures["contrast"] for t in trusts if "contrast" in t.figures]
+    return {
+        "verdict": found.verdict,
+        "reasons": list(found.reasons),
+        "noise": round(max(shares), 4) if shares else None,
+    }
 
 
 def in_one_sentence(trust):

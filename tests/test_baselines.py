@@ -453,13 +453,15 @@ def test_few_frames_are_held_at_a_time():
 
 
 @pytest.mark.parametrize("denoiser", [TemporalMeanDenoiser, TemporalMedianDenoiser])
-def test_lone_images_and_lists_have_no_neighbours_in_time(denoiser):
-    X = noisy_cells(20, 24)
+def test_images_of_another_shape_are_no_neighbours_in_time(denoiser):
+    X, other = noisy_cells(20, 24), noisy_cells(9, 30)
     np.testing.assert_array_equal(denoiser().fit_transform(X), X)
-    for result, image in zip(
-        denoiser().fit_transform([X, 2 * X]), [X, 2 * X], strict=True
-    ):
-        np.testing.assert_array_equal(result, image)
+    series = [X, 2 * X, other, 5 * X]
+    result = denoiser().fit_transform(series)
+    for i in (2, 3):
+        np.testing.assert_array_equal(result[i], series[i])
+    stack = denoiser().fit_transform(np.stack(series[:2]))
+    np.testing.assert_array_equal(np.stack(result[:2]), stack)
 
 
 @needs_bm4d

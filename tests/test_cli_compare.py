@@ -83,7 +83,7 @@ def test_tables_hold_quality_score_and_seconds(images, tmp_path):
         assert f"{row['psnr']:.2f}" in (out / "summary.md").read_text()
     with Image.open(out / "cells.png") as picture:
         assert min(picture.size) > 800
-    assert "data range 0 to 255 (all that uint8 can hold)" in result.stderr
+    assert "PSNR and SSIM for 0 to 255 (all that uint8 can hold)" in result.stderr
 
 
 def test_without_a_clean_image_there_are_score_and_seconds(images, tmp_path):
@@ -226,16 +226,20 @@ def test_a_stack_of_colour_images(tmp_path):
 # -- the data range --------------------------------------------------------------------
 
 
-def test_floats_need_a_data_range_to_be_compared_with_a_clean_image(tmp_path):
+def test_the_range_is_the_clean_images_own_unless_said_otherwise(tmp_path):
     noisy, clean = write_pair(tmp_path, dtype=np.float32)
     source, truth = tmp_path / "noisy" / "cells.tif", tmp_path / "clean" / "cells.tif"
     options = (source, "--clean", truth, *METHODS)
     result = run(*options, "-o", tmp_path / "out")
-    assert result.exit_code == 1
-    assert "--data-range" in result.stderr
+    assert result.exit_code == 0, result.output
+    assert "(the clean image's own)" in result.stderr
+    expected = psnr(clean, MedianDenoiser().fit_transform(noisy), np.ptp(clean))
+    row = next(r for r in rows_of(tmp_path / "out") if r["method"] == "median")
+    assert row["psnr"] == pytest.approx(expected, rel=1e-5)
+    assert row["data_range"] == pytest.approx(float(np.ptp(clean)))
     result = run(*options, "--data-range", -50, 350, "-o", tmp_path / "b")
     assert result.exit_code == 0, result.output
-    assert "data range -50 to 350 (--data-range)" in result.stderr
+    assert "PSNR and SSIM for -50 to 350 (--data-range)" in result.stderr
     estimate = MedianDenoiser().fit_transform(noisy)
     expected = psnr(clean, estimate, 400)
     assert rows_of(tmp_path / "b")[1]["psnr"] == pytest.approx(expected, rel=1e-5)

@@ -85,7 +85,7 @@ def test_a_clean_image_adds_psnr_and_does_not_choose(images, tmp_path):
     result = run("tune", *images[:1], "--clean", images[1], *options, "--overwrite")
     assert result.exit_code == 0, result.output
     assert "PSNR (dB)" in result.stdout
-    assert "data range 0 to 255" in result.stderr
+    assert "PSNR and SSIM for 0 to 255" in result.stderr
     assert written(target)["parameters"] == without
     noisy, clean = map(tifffile.imread, images)
     for row in written(target)["search"]["results"]:

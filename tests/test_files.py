@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from n2d import Noise2DetailDenoiser, denoise_file
+from n2d import Noise2DetailDenoiser, denoise_file, denoiser_registry
 from n2d.cli import app
 from n2d.comparison import read_results
 from n2d.files import DenoisedFile
@@ -203,3 +203,50 @@ def test_axes_of_the_result_are_those_that_were_said(tmp_path):
     done = denoise_file(tmp_path / "a.npy", tmp_path / "a.zarr", axes="cyx")
     assert done.axes == "CYX"
     assert read_image(tmp_path / "a.zarr").axes == "CYX"
+
+
+def test_another_method_is_fitted_for_each_channel_and_applied_to_each_plane(tmp_path):
+    rng = np.random.default_rng(8)
+    scene = np.linspace(10, 60, 48) * np.array([1, 10]).reshape(2, 1, 1)
+    noisy = rng.poisson(scene * np.ones((3, 2, 40, 1)))
+    write_image(tmp_path / "in.tif", noisy.astype(np.uint16), axes="TCYX")
+    config = tmp_path / "tv.json"
+    config.write_text('{"method": "vst-tv", "parameters": {"denoiser__strength": 1.4}}')
+    for name, how in (
+        ("method.tif", ("--method", "vst-tv:denoiser__strength=1.4")),
+        ("config.tif", ("--config", config)),
+    ):
+        run("denoise", tmp_path / "in.tif", "-o", tmp_path / name, *how)
+    done = denoise_file(
+        tmp_path / "in.tif",
+        tmp_path / "file.tif",
+        method="vst-tv",
+        denoiser__strength=1.4,
+    )
+    assert (done.n_fits, done.n_planes, done.trust) == (2, 6, None)
+    registry = denoiser_registry()
+    for name in ("method.tif", "config.tif", "file.tif"):
+        found = read_image(tmp_path / name).data
+        for channel in range(2):
+            denoiser = registry["vst-tv"]().set_params(denoiser__strength=1.4)
+            planes = list(noisy[:, channel].astype(np.uint16))
+            expected = np.round(denoiser.fit(planes).transform(planes))
+            np.testing.assert_array_equal(found[:, channel], expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--method", "tvv"), "there is no method 'tvv'"),
+        (("--method", "tv:blur=2"), "no parameter 'blur'"),
+        (("--method", "tv,nlm"), "names 2 methods"),
+        (("--method", "tv", "--strength", 2), "an option of n2d itself"),
+    ],
+)
+def test_a_method_that_will_not_do_is_named(tmp_path, options, words):
+    write_image(tmp_path / "in.tif", np.ones((16, 16), np.uint8), axes="YX")
+    command = ["denoise", tmp_path / "in.tif", "-o", tmp_path / "o.tif", *options]
+    result = CliRunner().invoke(app, [*map(str, command)])
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert not (tmp_path / "o.tif").exists()

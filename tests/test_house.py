@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "fitting.windows": (set(), {"numpy"}),
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
-        {"_memory", "applying", "core", "images"},
+        {"_memory", "applying", "core", "images", "noise"},
         {"dask", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "pretraining.__main__": ({"core", "pretraining"}, {"torch", "typer"}),
     "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_trust": ({"noise"}, {"sklearn"}),
+    "_suits": ({"noise"}, {"numpy"}),
     "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
@@ -65,7 +66,7 @@ MAY_IMPORT = {
     "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
         {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
-        | {"_surroundings", "_trust", "applying", "core", "fitting", "images"}
+        | {"_suits", "_surroundings", "_trust", "applying", "core", "fitting", "images"}
         | {"model_file", "noise"},
         None,
     ),
@@ -85,7 +86,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_trust", "images", "comparison", "denoiser", "files", "io"}
+        {"_memory", "_plans", "_suits", "_trust", "images", "comparison", "core"}
+        | {"denoiser", "files", "io"}
         | {"noise"},
         {"numpy", "torch"},
     ),
@@ -107,6 +109,7 @@ MAY_IMPORT = {
             "baselines",
             "cli",
             "comparison",
+            "core",
             "datasets",
             "denoiser",
         }

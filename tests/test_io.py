@@ -120,7 +120,6 @@ def test_jpeg_is_close(tmp_path, shape):
         ("a.jpg", (6, 7), "f8", "YX", r"\.tif.*--dtype"),
         ("a.png", (6, 7), "i2", "YX", r"not int16; write a \.tif"),
         ("a.jpg", (6, 7), "u2", "YX", r"not uint16; write a \.tif"),
-        ("a.png", (6, 7, 3), "u2", "YXS", r"in grey.*not uint16"),
         ("a.png", (2, 6, 7), "u1", "ZYX", r"one image.*\.tif"),
         ("a.jpg", (6, 7, 4), "u1", "YXS", r"4 samples"),
         ("a.png", (6, 7, 5), "u1", "YXS", r"5 samples"),
@@ -275,9 +274,9 @@ def test_missing_pages_are_noticed(tmp_path, compression, metadata):
 def test_missing_and_unsupported_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_image(tmp_path / "none.tif")
-    (tmp_path / "a.czi").write_bytes(b"")
-    with pytest.raises(ImageFileError, match=r"'\.czi'; use \.tif"):
-        read_image(tmp_path / "a.czi")
+    (tmp_path / "a.xyz").write_bytes(b"")
+    with pytest.raises(ImageFileError, match=r"'\.xyz'; use \.tif"):
+        read_image(tmp_path / "a.xyz")
     (tmp_path / "folder.tif").mkdir()
     with pytest.raises(IsADirectoryError):
         read_image(tmp_path / "folder.tif")

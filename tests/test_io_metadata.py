@@ -1,6 +1,7 @@
 """Resolution and what else a file says about its pixels survive a round trip."""
 
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_images_of_several_shapes_are_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(np.zeros((6, 7), np.uint8))
         file.write(np.zeros((3, 2), np.uint8))
-    with pytest.raises(ImageFileError, match=r"2 images of different shapes.*\(3, 2\)"):
+    with pytest.raises(ImageFileError, match=r"2 images .*1: 3 x 2 uint8.*--series"):
         read_image(tmp_path / "a.tif")
 
 
@@ -152,22 +153,12 @@ def test_palette_png_is_read_in_colour_and_announced(tmp_path):
     assert "palette" in image.notes[0]
 
 
-def test_16_bit_colour_png_is_refused_rather_than_cut_to_8(tmp_path):
-    import struct
-    import zlib
-
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    rows = b"".join(b"\0" + bytes(2 * 3 * 2) for _ in range(2))
-    (tmp_path / "a.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
-    with pytest.raises(ImageFileError, match="16-bit PNG is read in grey only"):
+def test_16_bit_colour_png_is_refused_without_its_package(tmp_path, monkeypatch):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    pixels = imagecodecs.png_encode(np.ones((2, 2, 3), np.uint16))
+    (tmp_path / "a.png").write_bytes(pixels)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(ImageFileError, match=r"imagecodecs: pip .*\[codecs\]"):
         read_image(tmp_path / "a.png")
 
 

@@ -3,7 +3,7 @@
 import mrcfile
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from n2d.io import ImageFileError, read_image, write_image
 
@@ -57,9 +57,59 @@ def test_other_names_of_mrc(tmp_path, suffix):
     assert read_image(path).format == "mrc"
 
 
-@pytest.mark.parametrize("suffix", [".czi", ".nd2", ".lif", ".oib"])
-def test_files_of_makers_get_advice(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "advice"),
+    [
+        (".vsi", "save it as OME-TIFF"),
+        (".gif", "save it as TIFF or PNG"),
+        (".gz", "unpack it first"),
+        (".mgz", "save it as NIfTI"),
+        (".raw", "save them as .npy"),
+    ],
+)
+def test_files_of_other_kinds_get_advice(tmp_path, suffix, advice):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(b"")
-    with pytest.raises(ImageFileError, match="save it as OME-TIFF"):
+    with pytest.raises(ImageFileError, match=advice):
         read_image(path)
+
+
+@pytest.mark.parametrize("n_samples", [2, 3, 4])
+def test_png_of_16_bits_in_colour_and_with_opacity(tmp_path, n_samples):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    pixels = np.arange(6 * 7 * n_samples, dtype=np.uint16).reshape(6, 7, n_samples)
+    pixels = pixels * 521
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(pixels))
+    image = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(image.data, pixels)
+    assert image.alpha == (n_samples != 3)
+    gamma = (b"gAMA", b"\0\0\xb1\x8f")
+    image.metadata.update(dpi=(300, 300), icc_profile=profile, chunks=[gamma])
+    write_image(tmp_path / "b.png", image.data, like=image)
+    written = (tmp_path / "b.png").read_bytes()
+    np.testing.assert_array_equal(imagecodecs.png_decode(written), pixels)
+    with Image.open(tmp_path / "b.png") as found:
+        found.load()
+        assert found.info["icc_profile"] == profile
+        assert found.info["gamma"] == pytest.approx(0.45455)
+        assert found.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
+
+def test_a_palette_of_greys_is_grey(tmp_path):
+    picture = Image.fromarray(GREY, mode="P")
+    picture.putpalette([v for level in range(256) for v in (255 - level,) * 3])
+    picture.save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    assert image.axes == "YX"
+    np.testing.assert_array_equal(image.data, 255 - GREY)
+
+
+def test_gamma_is_kept(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", b"\0\0\xb1\x8f")
+    Image.fromarray(GREY).save(tmp_path / "a.png", pnginfo=info)
+    image = read_image(tmp_path / "a.png")
+    write_image(tmp_path / "b.png", image.data, like=image)
+    with Image.open(tmp_path / "b.png") as written:
+        assert written.info["gamma"] == pytest.approx(0.45455)

@@ -1,11 +1,14 @@
 """The score and the scorers; searches are in test_searches.py."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from skimage import data
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -23,9 +26,11 @@ from n2d.model_selection import (
     SingleImageSplit,
     get_scorer,
     get_scorer_names,
+    judge,
     self_supervised_score,
 )
 from n2d.noise import (
+    NoiseWarning,
     add_correlated_noise,
     add_gaussian_noise,
     add_poisson_gaussian_noise,
@@ -115,6 +120,62 @@ def test_neither_noise_left_in_nor_blur_is_rewarded():
     assert np.argmax(scores) == np.argmax(truth)
     assert 0 < np.argmax(truth) < len(blurs) - 1
     assert np.argsort(scores).tolist() == np.argsort(truth).tolist()
+
+
+def test_rare_photons_are_no_detail():
+    # To Gaussian probes, what keeps single bright pixels seems to remove all noise.
+    clean = 0.6 * fluorescence_cells((128, 128), rng=3)
+    photons = np.random.default_rng(3).poisson(clean / clean.mean() * 0.6)
+    noisy = (10.0 * photons).astype(np.float32)
+    fitted = [
+        denoiser.fit(noisy)
+        for denoiser in (TVDenoiser(), GaussianDenoiser(blur=2), IdentityDenoiser())
+    ]
+    scores = [denoiser.score(noisy) for denoiser in fitted]
+    truth = [
+        share_removed(denoiser, noisy, 10 * clean / clean.mean() * 0.6)
+        for denoiser in fitted
+    ]
+    assert max(scores) <= 1
+    assert np.argsort(scores).tolist() == np.argsort(truth).tolist() == [2, 0, 1]
+    assert scores == pytest.approx(truth, abs=0.12)
+
+
+def test_where_noise_and_texture_look_alike_there_is_no_score():
+    noisy = data.grass()[:128, :128].astype(np.float32)
+    denoiser = GaussianDenoiser(blur=1.5).fit(noisy)
+    with pytest.warns(NoiseWarning, match="keep the default"):
+        score = denoiser.score(noisy)
+    assert np.isnan(score)
+    search = GridSearchCV(
+        GaussianDenoiser(), {"blur": [1.5, 0.3, 5]}, cv=SingleImageSplit()
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(noisy)
+    assert search.best_params_ == {"blur": 1.5}  # the first
+
+
+def test_a_share_above_one_is_no_score():
+    clean = scene()
+    noisy = add_gaussian_noise(clean, 15, rng=13)
+    # Nearer to the noisy image than the clean one is, and no noise comes through.
+    with pytest.warns(NoiseWarning, match="more than all noise"):
+        assert np.isnan(self_supervised_score(Known((clean + noisy) / 2), noisy))
+
+
+def test_the_standard_error_of_a_difference_covers_it():
+    clean = scene()
+    weak, strong = GaussianDenoiser(blur=0.8), GaussianDenoiser(blur=1.1)
+    off = []
+    for seed in range(4):
+        noisy = add_gaussian_noise(clean, 15, rng=seed)
+        pair = [judge(d.fit(noisy), noisy) for d in (weak, strong)]
+        truth = [share_removed(d, noisy, clean) for d in (weak, strong)]
+        error = pair[1].standard_error(pair[0])
+        off.append((pair[1].score - pair[0].score - truth[1] + truth[0]) / error)
+        assert error < pair[1].standard_error()
+    assert np.sqrt(np.mean(np.square(off))) < 2.5
 
 
 def test_correlated_noise_left_in_is_seen():

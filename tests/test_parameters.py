@@ -28,6 +28,7 @@ VALUES = {
     "channel_axis": ([None, 0, -1], [0.5, "last"]),
     "data_range": ([None, [0, 255], [-1.5, 2]], [[1, 0], [3, 3], [0], [0, 1, 2], 5]),
     "device": (["auto", "cpu"], [0, None]),
+    "precision": (["auto", "float32", "bfloat16"], ["half", None, 16]),
     "random_state": ([None, 0, 2**32 - 1], [-1, 2**32, 0.5, "lucky"]),
     "verbose": ([0, 3, True], [-1, "much"]),
 }

@@ -82,7 +82,7 @@ class _First(TileDenoiser):
     One array (3 C, h, w), not in the units of the images.
     """
 
-    def estimates(self, values, tile, device, names=("stage3",)):
+    def estimates(self, values, tile, device, names=("stage3",), dtype=np.float32):
         """See `TileDenoiser.estimates`."""
         noisy, found = self.seen_and_found(values, tile, device, [STANDARD_ERROR])
         return [
@@ -102,17 +102,18 @@ class _Second(TileDenoiser):
         """See `TileDenoiser.seen_and_found`."""
         noisy = torch.from_numpy(values[None, :-1]).to(device)
         level = torch.from_numpy(values[None, -1:]).to(device)
-        return noisy, self.stages.estimates(
-            noisy, tile.halo, return_error=STANDARD_ERROR in names, level=level
-        )
+        asked = {"return_error": STANDARD_ERROR in names, "level": level}
+        with self._computing(device):
+            return noisy, self.stages.estimates(noisy, tile.halo, **asked)
 
 
 class _Planes(list):
     """Planes as `denoised_tiles` takes images."""
 
-    def __init__(self, planes):
+    def __init__(self, planes, dtype=np.float32):
         super().__init__(planes)
         self.n_channels = self[0].shape[0]
+        self.result_dtypes = [np.dtype(dtype)] * len(planes)
 
 
 @dataclass
@@ -236,9 +237,10 @@ class _Stack:
         """Denoise a region of some images by a denoiser."""
         if not numbers:
             return
+        dtypes = self._images.result_dtypes
         for k, tile, estimates in denoised_tiles(
             denoiser,
-            _Planes([images[i] for i in numbers]),
+            _Planes([images[i] for i in numbers], np.result_type(*dtypes)),
             self._device,
             n_threads=self._n_threads,
             names=self._names,

@@ -1,6 +1,5 @@
 """What `fit` has settled, applied to images of any size, tile by tile."""
 
-import contextlib
 import math
 import traceback
 from collections import deque
@@ -16,9 +15,12 @@ from n2d._memory import (
     in_words,
     is_out_of_memory,
 )
+from n2d.applying.mapping import DeviceIntensities
+from n2d.applying.workers import moved, workers
+from n2d.core.device import computing_in
 from n2d.core.progress import Progress, report
-from n2d.core.stages import Estimates
-from n2d.core.team import Helpers, begin_helped, limited_threads
+from n2d.core.stages import Estimates, TrainedStages
+from n2d.core.team import limited_threads
 from n2d.core.tiling import tiles
 
 DENOISING = "denoising"
@@ -64,12 +66,15 @@ class TileDenoiser:
         in the place of one that has those of all.
     stack : {"independent", "time", "depth"}, default="independent"
         What images have to do with each other; see `n2d.applying.neighbours`.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        What the prior network is computed in.
     """
 
     stages: object
     intensities: object
     planes: tuple | None = None
     stack: str = "independent"
+    precision: str = "auto"
 
     @property
     def _all_stages(self):
@@ -119,14 +124,14 @@ class TileDenoiser:
         """
         plane = self.plane_of(i, shape) or self
         intensities = plane.intensities.of_shape(shape, top, left)
-        return type(self)(plane.stages, intensities)
+        return replace(self, stages=plane.stages, intensities=intensities, planes=None)
 
     def plane_of(self, i, shape, *_):
         """Return what is known of one image alone, or None; see `of_image`."""
         plane = None if i is None else self.planes[i]
         return None if plane is None or plane.shape != tuple(shape) else plane
 
-    def estimates(self, values, tile, device, names=("stage3",)):
+    def estimates(self, values, tile, device, names=("stage3",), dtype=np.float64):
         """Denoise a tile.
 
         Parameters
@@ -140,14 +145,31 @@ class TileDenoiser:
         names : sequence of str or int, default=("stage3",)
             "stage1", "stage2", "stage3", a downsampling factor of stage 2, or
             `STANDARD_ERROR`, that of stage 3.
+        dtype : dtype, default=float64
+            Of the estimates: float32 or float64.
 
         Returns
         -------
-        list of ndarray of shape (C, tile.height, tile.width), float64
+        list of ndarray of shape (C, tile.height, tile.width)
             The estimates that were named, in the units of `values`.
         """
         _, found = self.seen_and_found(values, tile, device, names)
-        return [self._in_units(found, name, tile) for name in names]
+        kind = torch.float32 if dtype == np.float32 else torch.float64
+        maps = self._maps(device)
+        seen = {**vars(found), **found.stage2_factors}
+
+        def in_units(name):
+            if name == STANDARD_ERROR and self.stages is None:  # it is left alone
+                n_channels = found.stage3.shape[1]
+                return torch.zeros((n_channels, tile.height, tile.width))
+            back = maps.backward
+            cut = [seen["stage3" if name == STANDARD_ERROR else name]]
+            if name == STANDARD_ERROR:
+                back, cut = maps.backward_error, [seen["error"], *cut]
+            cut = [tile.crop(each[0]).to(maps.device) for each in cut]
+            return back(*cut, tile.top, tile.left, dtype=kind)
+
+        return [in_units(name).cpu().numpy() for name in names]
 
     def seen_and_found(self, values, tile, device, names):
         """What the stages see of a tile's window, and make of it, each (1, C, h, w).
@@ -164,30 +186,24 @@ class TileDenoiser:
         found : Estimates
             Of the stages.
         """
-        top, left = tile.window[:2]
-        noisy = self.intensities.forward(values, top, left)
-        noisy = torch.from_numpy(noisy)[None].to(device)
+        maps = self._maps(device)
+        noisy = maps.forward(moved(values, maps.device), *tile.window[:2])
+        noisy = noisy[None].to(device)
         if self.stages is None:
             factors = {name: noisy for name in names if isinstance(name, int)}
             return noisy, Estimates(noisy, factors, noisy, noisy)
-        if STANDARD_ERROR in names:
-            return noisy, self.stages.estimates(noisy, tile.halo, return_error=True)
-        return noisy, self.stages.estimates(noisy, tile.halo)
+        asked = {"return_error": True} if STANDARD_ERROR in names else {}
+        with self._computing(device):
+            return noisy, self.stages.estimates(noisy, tile.halo, **asked)
 
-    def _in_units(self, found, name, tile):
-        """One of the stages' estimates of a window, cropped and brought back."""
-        named = {**vars(found), **found.stage2_factors}
+    def _maps(self, device):
+        # Where there is no float64, intensities are mapped by the processor.
+        maps_on = torch.device("cpu") if device.type == "mps" else device
+        return DeviceIntensities(self.intensities, maps_on)
 
-        def seen(key):
-            return tile.crop(named[key][0]).cpu().numpy()
-
-        if name != STANDARD_ERROR:
-            return self.intensities.backward(seen(name), tile.top, tile.left)
-        if self.stages is None:  # the image is left alone
-            return np.zeros((found.stage3.shape[1], tile.height, tile.width))
-        return self.intensities.backward_error(
-            seen("error"), seen("stage3"), tile.top, tile.left
-        )
+    def _computing(self, device):
+        trained = isinstance(self.stages, TrainedStages)
+        return computing_in(device, "float32" if trained else self.precision)
 
     def check_knows_error(self):
         """Raise where the stages do not say how far off their result is.
@@ -281,8 +297,8 @@ def denoised_tiles(
         Number of the image.
     tile : Tile
         The part of it that is denoised.
-    estimates : list of ndarray of shape (C, tile.height, tile.width), float64
-        As named.
+    estimates : list of ndarray of shape (C, tile.height, tile.width)
+        As named, of the dtype of results.
 
     Raises
     ------
@@ -295,7 +311,12 @@ def denoised_tiles(
     """
     # Of the stages' estimates one at a time is brought back; an error takes two more.
     n_estimates = 3 if STANDARD_ERROR in names else 1
+    n_workers = 1
     memory = min(_MOST_MEMORY, _SHARE * available_memory())
+    if device.type == "cuda":
+        # One tile is copied while another is computed.
+        n_workers = 2
+        memory = _SHARE * torch.cuda.mem_get_info(device)[0] / n_workers
     sizes = images.n_channels, memory, n_estimates
     side = denoiser.tile_side(*sizes)
     jobs = [
@@ -309,7 +330,6 @@ def denoised_tiles(
         )
     ]
     n_pixels = sum(tile.height * tile.width for _, tile in jobs)
-    n_workers = 1
     if device.type == "cpu" and len(jobs) >= _TILES_EACH * n_threads:
         largest = max(tile.window[2] * tile.window[3] for _, tile in jobs)
         at_once = memory // (largest * denoiser.bytes_per_pixel(*sizes[::2]))
@@ -320,10 +340,10 @@ def denoised_tiles(
         parts = [(n, image.shape[1:]) for n, image in zip(numbers, images, strict=True)]
     run = _Run(denoiser, images, device, names, side, parts)
     n_done = 0
-    with _workers(n_workers, n_threads) as submit:
+    with workers(n_workers, n_threads, device) as submit:
         # More tiles than there are workers, so that none waits for the caller, or for
         # another that is slow.
-        at_once = 2 * n_workers if n_threads > 1 else 1
+        at_once = 2 * n_workers if n_threads > 1 or n_workers > 1 else 1
         for i, tile, estimates in run.in_order(jobs, submit, at_once):
             yield i, tile, estimates
             images[i].let_go()
@@ -343,6 +363,8 @@ class _Run:
 
     def _move(self, denoiser, device):
         self._denoiser, self._device = denoiser.to(device), device
+        if device.type == "cuda":  # before other streams use what was moved
+            torch.cuda.synchronize(device)
 
     def in_order(self, jobs, submit, at_once):
         """Denoise all jobs (i, tile), so many at once.
@@ -411,7 +433,11 @@ class _Run:
         compute = self._denoiser.of_image(*self._parts[i]).estimates
         try:
             values = self._images[i].read(*tile.window)
-            return submit(compute, values, tile, self._device, self._names)
+            dtype = np.float64
+            if self._device.type == "cuda":  # half as much comes back
+                dtypes = self._images.result_dtypes
+                dtype = dtypes[i if len(dtypes) == len(self._images) else 0]
+            return submit(compute, values, tile, self._device, self._names, dtype)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -449,39 +475,7 @@ class _Run:
             torch.cuda.empty_cache()
 
 
-@contextlib.contextmanager
-def _workers(n_workers, n_threads):
-    """Give a function that submits work to threads; those that are left help them.
-
-    One thread in all is the calling thread.
-    """
-    if n_threads == 1:
-        with limited_threads():
-            yield _at_once
-        return
-    helpers = Helpers(n_threads - n_workers)
-    pool = ThreadPoolExecutor(
-        n_workers, "n2d", initializer=begin_helped, initargs=(helpers,)
-    )
-    try:
-        yield pool.submit
-    finally:
-        # If the caller was interrupted, what is under way is waited for: a second.
-        pool.shutdown(cancel_futures=True)
-        helpers.shutdown(cancel_futures=True)
-
-
 def _forget_locals(error):
     """Let go of what was computed where an exception comes from."""
     if error is not None:
         traceback.clear_frames(error.__traceback__)
-
-
-def _at_once(function, *arguments):
-    """Call a function, and give what it returns or raises as a future."""
-    future = Future()
-    try:
-        future.set_result(function(*arguments))
-    except Exception as error:
-        future.set_exception(error)
-    return future

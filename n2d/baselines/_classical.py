@@ -183,6 +183,26 @@ def read_whole(image):
     return image.read(0, 0, *image.shape[1:])
 
 
+def series_of(images):
+    """Find which images follow one another: those of one shape, side by side.
+
+    Parameters
+    ----------
+    images : n2d.images.Images
+        The images of a stack or a list.
+
+    Returns
+    -------
+    list of range
+        The numbers of the images of every series.
+    """
+    starts = [
+        i for i in range(len(images)) if not i or images[i].shape != images[i - 1].shape
+    ]
+    ends = [*starts[1:], len(images)]
+    return [range(*ends_of) for ends_of in zip(starts, ends, strict=True)]
+
+
 def measured_noise(windows):
     """Measure the noise of every channel.
 

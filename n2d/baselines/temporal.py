@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from n2d._sklearn import Interval
-from n2d.baselines._classical import ClassicalDenoiser, read_whole
+from n2d.baselines._classical import ClassicalDenoiser, read_whole, series_of
 
 
 class _FrameFilter(ClassicalDenoiser):
@@ -25,18 +25,16 @@ class _FrameFilter(ClassicalDenoiser):
         return {}
 
     def _denoise_all(self, images, outputs):
-        # Images of a list are of any size, and no neighbours.
-        size = 1 if images.is_list else self.size
-        before, after = size // 2, (size - 1) // 2
-        frames = deque()
-        n_read = 0
-        for i, output in enumerate(outputs):
-            while n_read < min(i + after + 1, len(images)):
-                frames.append(read_whole(images[n_read]))
-                n_read += 1
-            while len(frames) > n_read - max(i - before, 0):
-                frames.popleft()
-            output.write(self._filtered(np.stack(frames)), 0, 0)
+        before, after = self.size // 2, (self.size - 1) // 2
+        for series in series_of(images):
+            frames, n_read = deque(), series.start
+            for i in series:
+                while n_read < min(i + after + 1, series.stop):
+                    frames.append(read_whole(images[n_read]))
+                    n_read += 1
+                while len(frames) > n_read - max(i - before, series.start):
+                    frames.popleft()
+                outputs[i].write(self._filtered(np.stack(frames)), 0, 0)
 
     def _filtered(self, frames):
         """Make one frame (C, H, W) of some (k, C, H, W)."""
@@ -66,20 +64,20 @@ class TemporalMeanDenoiser(_FrameFilter):
 
     Notes
     -----
-    Axis 0 of a stack is time. A lone image, and every image of a list, comes back as it
-    is. What stands still loses noise by the square root of `size`; what moves is
-    smeared, and an event of one frame is left with a share of 1 / `size`. Any real
-    dtype is accepted; the result has dtype ``np.result_type(X.dtype, np.float32)`` and
-    the units of X.
+    Axis 0 of a stack is time, and so is a list, as far as its images have one shape. A
+    lone image comes back as it is. What stands still loses noise by the square root of
+    `size`; what moves is smeared, and an event of one frame is left with a share of
+    1 / `size`. Any real dtype is accepted; the result has dtype
+    ``np.result_type(X.dtype, np.float32)`` and the units of X.
 
     Examples
     --------
     >>> import numpy as np
     >>> from n2d.baselines import TemporalMeanDenoiser
-    >>> flash = np.zeros((7, 4, 4))
-    >>> flash[3] = 10
+    >>> flash = np.zeros((9, 4, 4))
+    >>> flash[4] = 10
     >>> TemporalMeanDenoiser().fit_transform(flash)[:, 0, 0].tolist()
-    [0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.0]
+    [0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.0, 0.0]
     """
 
     def _filtered(self, frames):
@@ -110,10 +108,10 @@ class TemporalMedianDenoiser(_FrameFilter):
 
     Notes
     -----
-    Axis 0 of a stack is time. A lone image, and every image of a list, comes back as it
-    is. An event of fewer than half of `size` frames disappears. Any real dtype is
-    accepted; the result has dtype ``np.result_type(X.dtype, np.float32)`` and the units
-    of X.
+    Axis 0 of a stack is time, and so is a list, as far as its images have one shape. A
+    lone image comes back as it is. An event of fewer than half of `size` frames
+    disappears. Any real dtype is accepted; the result has dtype
+    ``np.result_type(X.dtype, np.float32)`` and the units of X.
 
     Examples
     --------

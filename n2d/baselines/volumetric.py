@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2d.baselines._classical import WhiteNoiseDenoiser, mirrored, read_whole
+from n2d.baselines._classical import WhiteNoiseDenoiser, mirrored, read_whole, series_of
 
 # Blocks have up to 8 pixels a side; thinner volumes are taken plane by plane.
 _SMALLEST, _SMALLEST_DEPTH = 16, 5
@@ -42,8 +42,8 @@ class BM4DDenoiser(WhiteNoiseDenoiser):
 
     A stack is one volume, whose axis 0 is depth or time, and is held in memory as a
     whole, several times. It is for small volumes: 16 planes of 256 x 256 take minutes.
-    A lone image, and every image of a list, is a volume of one plane. It runs on one
-    thread, without which its results would vary.
+    A list is one, too, as far as its images have one shape; a lone image is a volume of
+    one plane. It runs on one thread, without which its results would vary.
 
     The noise is taken to be white. Any real dtype is accepted; the result has dtype
     ``np.result_type(X.dtype, np.float32)`` and the units of X.
@@ -75,10 +75,7 @@ class BM4DDenoiser(WhiteNoiseDenoiser):
         return super()._settle(windows)
 
     def _denoise_all(self, images, outputs):
-        volumes = [[i] for i in range(len(images))]
-        if not images.is_list:
-            volumes = [range(len(images))]
-        for volume in volumes:
+        for volume in series_of(images):
             values = np.stack([read_whole(images[i]) for i in volume], axis=1)
             channels = values.shape[:1]
             levels = np.broadcast_to(np.atleast_1d(self.sigma_), channels)

@@ -15,13 +15,22 @@ class Batch:
     """A run over pairs of files; ``into_folder`` keeps a list of what is finished."""
 
     def __init__(
-        self, pairs, job, *, into_folder, quiet, show_progress, as_json, debug
+        self,
+        pairs,
+        job,
+        *,
+        into_folder,
+        quiet,
+        show_progress,
+        as_json,
+        debug,
+        left_out=(),
     ):
         self._pairs, self._job = pairs, job
         self._keeps_list = into_folder or job.resume
         self._quiet, self._debug = quiet, debug
         self._progress = RunProgress(len(pairs), show_progress)
-        self._as_json = as_json
+        self._as_json, self._left_out = as_json, left_out
         self._counts = {_DONE: 0, _SKIPPED: 0, _FAILED: 0}
         self._failures = []
 
@@ -68,7 +77,7 @@ class Batch:
         if outcome.skipped:
             self._say(f"{where}: finished before, skipped")
             return {"state": _SKIPPED}
-        self._say(f"{where}: written in {outcome.seconds:.1f} s")
+        self._say(f"{where}: {_checked(outcome)}written in {outcome.seconds:.1f} s")
         return {
             "state": _DONE,
             "shape": list(outcome.shape),
@@ -111,6 +120,9 @@ class Batch:
                 **self._counts,
                 "not_finished": open_ones,
                 "interrupted": interrupted,
+                "left_out": [
+                    {"path": str(path), "why": why} for path, why in self._left_out
+                ],
                 "seconds": round(seconds, 3),
             }
         )
@@ -119,6 +131,8 @@ class Batch:
         rows = [*self._counts.items()]
         if open_ones:
             rows.append(("not finished", open_ones))
+        if self._left_out:
+            rows.append(("left out, as listed above", len(self._left_out)))
         lines = [f"{count:>7,} {state}" for state, count in rows]
         for source, text in self._failures:
             why = text.removeprefix(f"{source}: ")
@@ -126,3 +140,18 @@ class Batch:
         head = f"{self._counts[_DONE]} of {n_files} images denoised, {seconds:.1f} s"
         for line in (head, *lines):
             typer.echo(line, err=True)
+
+
+def _checked(outcome):
+    """Say how strong the noise was, and what came of the check."""
+    trust = outcome.trust
+    if trust is None or trust["verdict"] is None:
+        return ""
+    text = f"checked: {trust['verdict']}; "
+    if trust["noise"] is not None:
+        text = f"noise {_percent(trust['noise'])} of the contrast; {text}"
+    return text
+
+
+def _percent(share):
+    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"

@@ -117,7 +117,7 @@ def compare(
     failed = False
     with clean_ending(debug=debug):
         try:
-            files = find_images(image, clean)
+            files = find_images(image, clean, lambda line: tell([line]))
         except InputError as error:
             raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
         folder = Path(output)

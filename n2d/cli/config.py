@@ -41,6 +41,14 @@ class Init(StrEnum):
     synthetic = "synthetic"
 
 
+class Precision(StrEnum):
+    """What `--precision` may be."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 def read_config(path):
     """Read a method's name and its parameters, checked, as keyword arguments."""
     from n2d._parameters import Parameters, complaint_about

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending
+from n2d.cli.config import Precision
+from n2d.cli.reporting import FAILED, clean_ending, threads
 
 
 class DataType(StrEnum):
@@ -37,6 +38,7 @@ def denoise(
             help="A file, or a folder (made if it ends in /, or for several inputs).",
         ),
     ],
+    recursive: options.RecursiveOption = False,
     config: options.ConfigOption = None,
     method: options.MethodOption = None,
     model: Annotated[
@@ -55,7 +57,7 @@ def denoise(
         options.FitPer,
         typer.Option(
             "--fit-per",
-            help="What shares scale and network: nothing (plane), the Z and T planes "
+            help="What is measured together: each plane on its own, the Z and T planes "
             "of a channel, or all planes of a file.",
         ),
     ] = options.FitPer.channel,
@@ -80,6 +82,8 @@ def denoise(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = Precision.auto,
+    jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
         bool,
@@ -109,9 +113,10 @@ def denoise(
 ):
     """Denoise image files without training data.
 
-    Each file is denoised on its own, with a network that learns from nothing else.
-    Every channel has a scale and a network of its own; its planes (Z, T) share them,
-    and each is denoised with its neighbours where they show the same (--stack).
+    The noise of each file is measured, for each channel on its own and for its planes
+    (Z, T) together; then a small network that ships with n2d removes it, with the help
+    of planes before and after that show the same. The result has the axes, the data
+    type and the metadata of the input.
     """
     name, parameters = options.method_and_parameters(context)
     if resume and overwrite:
@@ -127,16 +132,22 @@ def denoise(
     from n2d.files._targets import PlanError, expand_inputs, plan_outputs
 
     try:
-        into_folder = len(inputs) > 1 or any(map(_is_folder_of_images, inputs))
-        inputs = expand_inputs(inputs, say=_note)
-        if into_folder and len(inputs) == 1:
+        found = expand_inputs(inputs, recursive=recursive, output=output)
+        into_folder = max(len(inputs), len(found.paths)) > 1
+        into_folder |= any(map(_is_folder_of_images, inputs))
+        if into_folder and len(found.paths) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
-        pairs = plan_outputs(inputs, output, overwrite=overwrite)
+        pairs = plan_outputs(
+            found.paths, output, overwrite=overwrite, below=found.below
+        )
     except PlanError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="--output") from error
+        raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
+    for line in found.lines():
+        typer.echo(f"note: {line}", err=True)
 
     from n2d.cli.batch import Batch
     from n2d.cli.progress import is_terminal
+    from n2d.files._checks import OptionError, check_job
     from n2d.files._jobs import Job
 
     is_own = name in options.N2D_METHODS
@@ -154,10 +165,17 @@ def denoise(
         overwrite=overwrite,
         resume=resume,
     )
-    with clean_ending(debug=debug):
+    with clean_ending(debug=debug), threads(jobs):
+        try:
+            if _says_how(context):
+                check_job(job)
+        except OptionError as error:
+            hint = options.option_of(error.option)
+            raise typer.BadParameter(f"{error}.", param_hint=hint) from error
         batch = Batch(
             pairs,
             job,
+            left_out=found.left_out,
             into_folder=into_folder or pairs[0][1] != Path(output),
             quiet=quiet,
             show_progress=verbose or (is_terminal() and not quiet),
@@ -172,6 +190,13 @@ def _is_folder_of_images(path):
     from n2d.io import is_image
 
     return path.is_dir() and not is_image(path)
+
+
+def _says_how(context):
+    """Whether anything was said of the fit; else nothing can be wrong with it."""
+    names = (*_OF_A_FIT, "config", "model", "device")
+    sources = (context.get_parameter_source(name).name for name in names)
+    return "COMMANDLINE" in sources
 
 
 _OF_A_FIT = (
@@ -195,8 +220,3 @@ def _refuse_with_model(context, config):
             f"a model is fitted already, and {names} is about fitting.",
             param_hint="--model",
         )
-
-
-def _note(text):
-    """Say what becomes of an input, before anything is done."""
-    typer.echo(f"note: {text}", err=True)

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
+from n2d.cli.config import Precision
+from n2d.cli.reporting import clean_ending, tell, threads, warnings_in_one_line
 
 
 def fit(
@@ -26,6 +27,7 @@ def fit(
             "--output", "-o", metavar="MODEL.n2d", help="Where the model goes."
         ),
     ],
+    recursive: options.RecursiveOption = False,
     config: options.ConfigOption = None,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
@@ -43,25 +45,28 @@ def fit(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = Precision.auto,
+    jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
 ):
     """Learn from images, for n2d denoise --model.
 
-    All images share one fit: one measured noise, one scale, one set of weights. Says
-    what was measured, and writes a file that holds no pixels and runs no code. Large
-    files are read in parts.
+    The noise is measured on all images together. Says what was measured, and writes a
+    file that holds no pixels and runs no code. Large files are read in parts.
     """
     parameters = options.estimator_parameters(context)
     from n2d.files._targets import PlanError, expand_inputs
 
     try:
-        images = expand_inputs(images)
+        found = expand_inputs(images, recursive=recursive)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint="IMAGES") from error
+    images = found.paths
+    tell([f"note: {line}" for line in found.lines()])
 
-    with clean_ending(debug=debug), warnings_in_one_line():
+    with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d.cli.info import report
         from n2d.io import check_target
 
@@ -104,6 +109,7 @@ def _planes(paths, series, nan, how, *, quiet):
             ]
             tell([f"{path}: {describe_file(image, plan.axes)}"], quiet=quiet)
             tell([f"note: {path}: {note}" for note in image.notes])
+            tell([f"warning: {path}: {text}" for text in plan.cautions])
         axis = plan.channel_axis
         kind = axis, None if axis is None else found[0].shape[axis]
         if first is None:

@@ -54,6 +54,8 @@ def _installation():
 
     import torch
 
+    from n2d.core.device import settled_precision, usable_device
+
     def version(name):
         try:
             return metadata.version(name)
@@ -71,6 +73,7 @@ def _installation():
         ("processors", str(os.cpu_count())),
         ("threads", str(torch.get_num_threads())),
         ("devices", ", ".join(_devices(torch))),
+        ("precision", settled_precision(usable_device("auto"), "auto")),
     ]
     for name, value in rows:
         typer.echo(f"{name:<14}{value}")
@@ -95,6 +98,7 @@ def report(model):
     low, high = model.data_range_
     rows.append(("intensities", f"{low:.6g} to {high:.6g}"))
     rows.append(("network", _network(model)))
+    rows.append(("precision", f"{model.precision_} on this machine"))
     rows.append(("parameters", _parameters(model)))
     return "\n".join(f"{name:<14}{text}" for name, text in rows)
 

@@ -55,6 +55,8 @@ def noise(
             "Matplotlib is missing: pip install 'noise2detail[plot]'.",
             param_hint="--picture",
         )
+    if picture is not None:
+        _refuse_other_pictures(picture)
     with clean_ending(debug=debug), warnings_in_one_line():
         from n2d.files._cases import read_cases
         from n2d.io import check_target
@@ -80,6 +82,17 @@ def noise(
             for name, text in rows_of(model, values):
                 typer.echo(f"{name:<14}{text}")
         _write(found, as_json, picture, overwrite=overwrite)
+
+
+def _refuse_other_pictures(path):
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in {"", *kinds}:
+        raise typer.BadParameter(
+            f"{path} is no picture that can be drawn; name it .png, .pdf or .svg.",
+            param_hint="--picture",
+        )
 
 
 def _measured(case):

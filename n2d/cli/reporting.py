@@ -38,9 +38,9 @@ def complain(message, *, debug=False):
 
 
 def tell(notes, *, quiet=False):
-    """Print lines to stderr; of a quiet run only those that begin with "note: "."""
+    """Print lines to stderr; of a quiet run only notes and warnings."""
     for note in notes:
-        if not quiet or note.startswith("note: "):
+        if not quiet or note.startswith(("note: ", "warning: ")):
             typer.echo(note, err=True)
 
 
@@ -62,6 +62,22 @@ def clean_ending(*, debug=False):
     except Exception as error:
         complain(one_line(error), debug=debug)
         raise typer.Exit(FAILED) from error
+
+
+@contextlib.contextmanager
+def threads(number):
+    """Compute with so many threads; None: with as many as PyTorch takes."""
+    if number is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

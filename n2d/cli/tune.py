@@ -9,7 +9,14 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.progress import counting
-from n2d.cli.reporting import SURELY, aligned, clean_ending, tell, warnings_in_one_line
+from n2d.cli.reporting import (
+    SURELY,
+    aligned,
+    clean_ending,
+    tell,
+    threads,
+    warnings_in_one_line,
+)
 
 
 def tune(
@@ -54,6 +61,7 @@ def tune(
     data_range: options.PixelRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
+    jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     quiet: options.QuietOption = False,
     debug: options.DebugOption = False,
@@ -72,7 +80,7 @@ def tune(
     searched = _checked_grid(method, name, grid)
     target = Path(f"{image.stem}.n2d.json") if output is None else output
 
-    with clean_ending(debug=debug), warnings_in_one_line():
+    with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d.cli.config import write_config
         from n2d.files._cases import read_cases
         from n2d.io import check_target

@@ -90,7 +90,15 @@ class Case:
         return digest.hexdigest()[:16]
 
 
-def folder_cases(folder, *, data_range, channel_axis=None, group=None):
+def folder_cases(
+    folder,
+    *,
+    data_range,
+    channel_axis=None,
+    group=None,
+    noisy="noisy",
+    clean="clean",
+):
     """Read pairs of images from the subfolders ``noisy`` and ``clean``.
 
     ``noisy/X`` belongs to ``clean/X``; the extensions may differ.
@@ -107,6 +115,8 @@ def folder_cases(folder, *, data_range, channel_axis=None, group=None):
         does.
     group : callable, optional
         Takes the name of a case and returns its group.
+    noisy, clean : str
+        What the subfolders are called.
 
     Yields
     ------
@@ -120,7 +130,7 @@ def folder_cases(folder, *, data_range, channel_axis=None, group=None):
         If a subfolder or a clean image is missing. A file that can't be read is noted
         in the `Case` instead.
     """
-    files = paired_files(Path(folder) / "noisy", Path(folder) / "clean")
+    files = paired_files(Path(folder) / noisy, Path(folder) / clean)
     for name, (path, clean_path) in files.items():
         about = {"group": group(name) if group else ""}
         try:

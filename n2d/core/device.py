@@ -41,22 +41,45 @@ def usable_device(name, *, fall_back=False):
     )
 
 
-def half_precision_where_fast(device):
-    """A context that computes convolutions in bfloat16, if the device is made for it.
+def settled_precision(device, precision):
+    """Say what convolutions are computed in.
 
     Parameters
     ----------
     device : torch.device
         Where to compute.
+    precision : {"auto", "float32", "bfloat16"}
+        As the estimator's parameter. ``"auto"``: bfloat16 where the device is made for
+        it, and would not have to emulate it.
 
     Returns
     -------
-    torch.autocast
-        One that changes nothing where bfloat16 would be emulated.
+    {"float32", "bfloat16"}
     """
+    if precision != "auto":
+        return precision
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
         fast = device.type == "cpu" and supported is not None and supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+    return "bfloat16" if fast else "float32"
+
+
+def computing_in(device, precision):
+    """Give a context that computes convolutions in a precision.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where to compute.
+    precision : {"auto", "float32", "bfloat16"}
+        See `settled_precision`.
+
+    Returns
+    -------
+    torch.autocast
+        One that changes nothing for float32.
+    """
+    half = settled_precision(device, precision) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)

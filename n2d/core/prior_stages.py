@@ -143,7 +143,8 @@ class PriorStages:
             stage2 = stage2 + weight * refined[r]
         stage3 = stage2
         if len(self.networks) > 1:
-            stage3 = detail_recovery(self.networks[1], stage2)
+            with torch.autocast(noisy.device.type, enabled=False):
+                stage3 = detail_recovery(self.networks[1], stage2)
         return Estimates(stage1, refined, stage2, stage3)
 
     def _estimates_with_error(self, noisy, halo, level):

@@ -6,6 +6,7 @@ from n2d.comparison import Case
 from n2d.comparison.cases import paired_files, why_unread
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._plan import plan_of
+from n2d.files._targets import expand_inputs
 from n2d.files._words import count, describe_file
 from n2d.io import SUFFIXES, is_image, name_in, read_image
 
@@ -26,7 +27,7 @@ class InputError(ValueError):
         self.option = option
 
 
-def find_images(image, clean=None):
+def find_images(image, clean=None, say=None):
     """Find the images that a path stands for, and their clean versions.
 
     Parameters
@@ -36,6 +37,9 @@ def find_images(image, clean=None):
         them, and one called ``clean`` if there are clean ones.
     clean : Path, optional
         A file for a file; a folder for a folder, with files of the same names.
+
+    say : callable, optional
+        Takes a line about files that are left out.
 
     Returns
     -------
@@ -73,6 +77,9 @@ def find_images(image, clean=None):
         raise InputError(f"{error}; rename one", "IMAGE") from error
     if not files:
         raise InputError(f"{folder} has no {', '.join(SUFFIXES)} file", "IMAGE")
+    if say is not None:
+        for line in expand_inputs([folder]).lines():
+            say(f"note: {line}")
     return files
 
 
@@ -124,6 +131,7 @@ def read_cases(
     notes = [f"{path}: {describe_file(image, plan.axes)}"]
     notes += [f"{path}: {plan.description}"]
     notes += [f"note: {path}: {note}" for note in image.notes]
+    notes += [f"warning: {path}: {text}" for text in plan.cautions]
     data_range, origin = settle_data_range(image.data.dtype, data_range)
     gaps = gaps_of(image, plan, nan)
     noisy = _images(image, plan, gaps)

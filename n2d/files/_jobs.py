@@ -1,9 +1,7 @@
 """One file denoised: opened, fitted, transformed plane by plane, written."""
 
 import contextlib
-import functools
 import hashlib
-import math
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from n2d import __version__
+from n2d.files._checks import tell_misfit
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._methods import OWN_METHODS, WholePlanes
 from n2d.files._plan import Plane, plan_of
+from n2d.files._results import denoise_run, target_of, whole_place
 from n2d.files._words import count, describe_file
-from n2d.images import convert
 from n2d.io import (
     View,
     create_image,
@@ -28,8 +27,6 @@ from n2d.io import (
 )
 from n2d.noise import noise_to_json
 
-# Opacity is copied so many rows at a time.
-_ROWS = 1024
 # So many tiles for each thread are denoised in one go, and so many planes at most.
 _TILES = 4
 _MOST_PLANES = 64
@@ -146,7 +143,9 @@ class Job:
         """The fitted denoiser of `model`."""
         from n2d import Noise2DetailDenoiser
 
-        return Noise2DetailDenoiser.load(self.model)
+        here = {k: self.parameters.get(k, "auto") for k in ("device", "precision")}
+        here = {name: value for name, value in here.items() if value != "auto"}
+        return Noise2DetailDenoiser.load(self.model).set_params(**here)
 
 
 @dataclass
@@ -244,6 +243,12 @@ def carry_out(job, source, target, *, listed, say, progress):
     if job.resume:
         if is_result_of(target, run_key):
             return DenoisedFile(skipped=True)
+        difference = format_of(target).difference(target, run_key)
+        if difference:
+            raise FileExistsError(
+                f"{target}: is the result of another run; what differs: {difference}; "
+                "repeat the command of that run, or replace it with --overwrite"
+            )
         with contextlib.suppress(OSError):
             remove_leftovers(target)
     with open_image(source, job.series) as image:
@@ -296,8 +301,11 @@ def carry_out(job, source, target, *, listed, say, progress):
             say(f"{source}: {plan.description}{job.told}")
             for note in outcome.notes:
                 say(f"note: {note}", always=True)
+            for text in plan.cautions:
+                outcome.notes.append(f"{source}: {text}")
+                say(f"warning: {source}: {text}", always=True)
             gaps = gaps_of(image, plan, job.nan)
-            _denoise(image.data, gaps, result, plan, job, progress, outcome)
+            _denoise(image.data, gaps, result, plan, job, progress, outcome, say)
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
@@ -334,7 +342,7 @@ class _Piece:
     share: float = 1.0
 
 
-def _denoise(data, gaps, result, plan, job, progress, outcome):
+def _denoise(data, gaps, result, plan, job, progress, outcome, say):
     from n2d._trust import worst_of_fits
 
     progress.begin(plan.n_planes)
@@ -371,6 +379,9 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
             parameters,
             progress,
         )
+        if job.model is not None:
+            sources = [plane_of(data, gaps, plane.key) for plane in learned]
+            outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
         if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
@@ -381,7 +392,7 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
                 )
             continue
         for run in plan.runs[number]:
-            _denoise_run(
+            denoise_run(
                 [plane for _, plane in run],
                 [learned.index(p) if p in learned else 0 for _, p in run],
                 todo,
@@ -397,7 +408,7 @@ def _denoise(data, gaps, result, plan, job, progress, outcome):
 
 def _pieces(plane, number, shape, channel_axis, result, *, in_bands):
     """Split a large plane into bands of rows, where those can be finished singly."""
-    place = _whole(plane, shape)
+    place = whole_place(plane, shape)
     image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
     if channel_axis is not None:
         del image_axes[channel_axis]
@@ -440,7 +451,7 @@ def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
         for piece in pieces:
             part = stack.enter_context(result.writing(piece.place))
             sources.append(plane_of(data, gaps, piece.plane.key))
-            targets.append(_target(data, gaps, piece.plane, piece.place, part))
+            targets.append(target_of(data, gaps, piece.plane, piece.place, part))
             outcome.n_values += int(np.prod(part.shape, dtype=int))
         rows = pieces[0].rows
         region = None if rows is None else (rows, slice(None))
@@ -450,69 +461,6 @@ def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
             sources, region=region, out=targets, callback=progress.transforming
         )
         outcome.n_clipped += sum(target.n_clipped for target in targets)
-
-
-def _denoise_run(
-    planes, numbers, todo, data, gaps, result, denoiser, job, progress, outcome
-):
-    """Denoise planes that are neighbours, as far as they are to be done, in one go."""
-    if job.model is None:
-        denoiser = denoiser.for_planes(numbers)
-    sources = [plane_of(data, gaps, plane.key) for plane in planes]
-    pieces = [piece for piece in todo if piece.plane in planes]
-    bands = {(p.rows and (p.rows.start, p.rows.stop)): p.rows for p in pieces}
-    for rows in bands.values():
-        here = {planes.index(p.plane): p for p in pieces if p.rows == rows}
-        share = sum(piece.share for piece in here.values())
-        with progress.planes(share), contextlib.ExitStack() as stack:
-            targets = {
-                i: stack.enter_context(_Later(result, data, gaps, piece))
-                for i, piece in here.items()
-            }
-            denoiser.transform_some(
-                sources,
-                targets,
-                region=None if rows is None else (rows, slice(None)),
-                callback=progress.transforming,
-            )
-            for target in targets.values():
-                outcome.n_values += target.n_values
-                outcome.n_clipped += target.n_clipped
-
-
-class _Later:
-    """Where a piece goes: begun when it is first written, ended when it is whole."""
-
-    def __init__(self, result, data, gaps, piece):
-        self._open = functools.partial(result.writing, piece.place)
-        self._make = functools.partial(_target, data, gaps, piece.plane, piece.place)
-        self._stack, self._target = contextlib.ExitStack(), None
-        place = piece.plane.key if piece.rows is None else piece.place
-        self.shape = tuple(k.stop - k.start for k in place if isinstance(k, slice))
-        self.ndim = len(self.shape)
-        self.dtype = np.result_type(data.dtype, np.float32)
-        self._left = math.prod(self.shape)
-        self.n_values = self.n_clipped = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return self._stack.__exit__(*error)
-
-    def __getitem__(self, key):
-        return self._target[key]
-
-    def __setitem__(self, key, values):
-        if self._target is None:
-            part = self._stack.enter_context(self._open())
-            self.n_values = math.prod(part.shape)
-            self._target = self._make(part)
-        self._target[key] = values
-        self._left -= np.size(values)
-        if not self._left:
-            self.n_clipped = self._target.n_clipped
-            self._stack.close()
 
 
 def _fitted(data, gaps, planes, stack, channel_axis, job, parameters, progress):
@@ -530,61 +478,3 @@ def _fitted(data, gaps, planes, stack, channel_axis, job, parameters, progress):
         denoiser = WholePlanes(job.method, parameters, channel_axis)
     sources = [plane_of(data, gaps, plane.key) for plane in planes]
     return denoiser.fit(sources, callback=progress.fitting)
-
-
-def _whole(plane, shape):
-    """Return the place of a plane with its opacity."""
-    if plane.opacity is None:
-        return plane.key
-    return tuple(
-        slice(0, n) if isinstance(a, slice) or isinstance(b, slice) or a != b else a
-        for a, b, n in zip(plane.key, plane.opacity, shape, strict=True)
-    )
-
-
-def _target(data, gaps, plane, whole, part):
-    """Return where a plane's result goes; its opacity is there already."""
-    if plane.opacity is None:
-        put_back = None
-        if gaps is not None:
-            put_back = functools.partial(gaps.put_back, place=whole)
-        return _Rounding(part, data.dtype, put_back)
-    kept = [axis for axis, k in enumerate(whole) if isinstance(k, slice)]
-    opacity = View(data, plane.opacity)
-    room = View(part, tuple(plane.opacity[axis] for axis in kept))
-    for top in range(0, opacity.shape[0], _ROWS):
-        rows = opacity[top : top + _ROWS]
-        room[top : top + _ROWS] = rows.astype(part.dtype)
-    return _Rounding(View(part, tuple(plane.key[axis] for axis in kept)), data.dtype)
-
-
-class _Rounding:
-    """Takes floating point, writes the data type of the file, and counts what is cut.
-
-    Parameters
-    ----------
-    array : array-like
-        What is written to.
-    dtype : dtype
-        Of the input.
-    put_back : callable, optional
-        Takes what is about to be written, and `key`, and changes it where the source
-        has no intensity.
-    """
-
-    def __init__(self, array, dtype, put_back=None):
-        self._array, self._put_back = array, put_back
-        self.shape, self.ndim = tuple(array.shape), len(array.shape)
-        self.dtype = np.result_type(dtype, np.float32)
-        self.n_clipped = 0
-
-    def __getitem__(self, key):
-        return self._array[key]
-
-    def __setitem__(self, key, values):
-        converted, n_clipped = convert(np.asarray(values), self._array.dtype)
-        self.n_clipped += n_clipped
-        if self._put_back is not None:
-            converted = np.array(converted)
-            self._put_back(converted, key=key)
-        self._array[key] = converted

@@ -1,6 +1,6 @@
 """Which planes of a file are denoised, which share a fit, and how to say so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ class AxesError(ValueError):
 
 
 _KNOWN = "TCZYXSIQ"
+# The last axis of an image looks like channels, and the two before like its sides.
+_MOST_CHANNELS, _LEAST_SIDE = 10, 32
 _NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
 
 # What planes along an axis are to each other. Of a file with both, time: frames differ
@@ -83,7 +85,27 @@ def plan_of(image, *, axes=None, **options):
     """
     letters = named_axes(image.axes, image.data.shape, axes)
     alpha = image.alpha and "S" in letters
-    return plan_planes(letters, image.data.shape, alpha=alpha, **options)
+    plan = plan_planes(letters, image.data.shape, alpha=alpha, **options)
+    if axes is None and options.get("channel_axis") is None:
+        plan = replace(plan, cautions=_cautions(letters, image.data.shape))
+    return plan
+
+
+def _cautions(axes, shape):
+    """Say where axes without a name look like those of one image, channels last."""
+    if len(axes) < 3 or axes[-2:] != "YX" or axes[-3] not in "IQ":
+        return ()
+    n_planes, height, n_channels = shape[-3:]
+    if n_channels > _MOST_CHANNELS or min(n_planes, height) < _LEAST_SIDE:
+        return ()
+    advice = f"--axes {axes[:-3]}YXC"
+    if n_channels in (3, 4):
+        advice += f", or {axes[:-3]}YXS if they are colours"
+    return (
+        f"is read as {n_planes} planes of {height} x {n_channels} pixels, because it "
+        f"does not name its axes; for one image of {n_planes} x {height} pixels and "
+        f"{n_channels} channels say {advice}",
+    )
 
 
 @dataclass(frozen=True)
@@ -123,6 +145,8 @@ class Plan:
         Whether the file has axes besides those of a plane and the channels.
     stack : str
         What planes of a run are to each other, as `n2d.Noise2DetailDenoiser` takes it.
+    cautions : tuple of str
+        What a user should look at before believing the plan.
     """
 
     fits: tuple
@@ -131,6 +155,7 @@ class Plan:
     axes: str = ""
     is_series: bool = False
     stack: str = "independent"
+    cautions: tuple = ()
 
     @property
     def runs(self):

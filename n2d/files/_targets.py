@@ -1,16 +1,34 @@
 """Which file is written for which input: settled before anything is computed."""
 
+import glob
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from n2d.io import SUFFIXES, files_of, format_of, is_image, name_in, suffix_of
 
+_OTHER = "no image file of a kind that is read"
+# So many names are listed for every reason to leave files out.
+_LISTED = 20
+
 
 class PlanError(ValueError):
-    """The inputs and the output do not fit together."""
+    """The inputs and the output do not fit together.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and what to do.
+    option : str
+        The argument or option that is to blame.
+    """
+
+    def __init__(self, message, option="--output"):
+        super().__init__(message)
+        self.option = option
 
 
-def plan_outputs(inputs, output, *, overwrite=False):
+def plan_outputs(inputs, output, *, overwrite=False, below=None):
     """Pair every input with the file that is written for it.
 
     `output` is a folder if there are several inputs, if it ends in a slash or if it
@@ -26,6 +44,8 @@ def plan_outputs(inputs, output, *, overwrite=False):
         A file or a folder.
     overwrite : bool, default=False
         Whether an input may be its own output.
+    below : dict of Path to Path, optional
+        In which folder of the output the results of some inputs go.
 
     Returns
     -------
@@ -50,8 +70,12 @@ def plan_outputs(inputs, output, *, overwrite=False):
                 f"inputs; name a folder, or write {output}/ if it is to be called so"
             )
         is_folder = True
+    below = below or {}
     if is_folder:
-        pairs = [(path, Path(output) / _name_of_result(path)) for path in inputs]
+        pairs = [
+            (path, Path(output) / below.get(path, "") / _name_of_result(path))
+            for path in inputs
+        ]
     else:
         pairs = [(inputs[0], Path(output))]
 
@@ -69,7 +93,9 @@ def plan_outputs(inputs, output, *, overwrite=False):
                 f"{target} is the input itself; choose another output, or replace the "
                 "input with --overwrite"
             )
-    _make_folder(Path(output) if is_folder else Path(output).parent, is_folder)
+    folders = dict.fromkeys(target.parent for _, target in pairs)
+    for folder in [Path(output), *folders] if is_folder else folders:
+        _make_folder(folder, is_folder)
     return pairs
 
 
@@ -79,52 +105,121 @@ def _name_of_result(path):
     return name + (format_of(path).written_as or suffix)
 
 
-def expand_inputs(inputs, *, say=None):
+@dataclass
+class Inputs:
+    """What the arguments of a command stand for.
+
+    Attributes
+    ----------
+    paths : list of Path
+        Files and Zarrs, those of a folder by name.
+    below : dict of Path to Path
+        Of files in folders of folders, where they are below the one that was named.
+    left_out : list of tuple of Path and str
+        What is in the folders beside images, and why it is none.
+    """
+
+    paths: list = field(default_factory=list)
+    below: dict = field(default_factory=dict)
+    left_out: list = field(default_factory=list)
+
+    def lines(self):
+        """Say what was left out, a line for each reason."""
+        reasons = dict.fromkeys(why for _, why in self.left_out)
+        for why in reasons:
+            names = [str(path) for path, reason in self.left_out if reason == why]
+            shown = ", ".join(names[:_LISTED])
+            if len(names) > _LISTED:
+                shown += f" and {len(names) - _LISTED:,} more"
+            yield f"left out, {why}: {len(names):,} ({shown})"
+
+
+def expand_inputs(inputs, *, recursive=False, output=None):
     """Put the images that are in a folder in the place of the folder.
 
     Of files that are one image together, such as the set of an OME-TIFF, the first one
-    stands for all.
+    stands for all. Patterns such as ``*.tif`` stand for what is called like them.
 
     Parameters
     ----------
     inputs : list of Path
-        Files, Zarrs, and folders of such; folders in folders are left alone.
-    say : callable, optional
-        Takes a line for the user.
+        Files, Zarrs, folders of such, and patterns.
+    recursive : bool, default=False
+        Whether to go into folders in folders.
+    output : str, optional
+        Where results go: a folder that is no input.
 
     Returns
     -------
-    list of Path
-        Files and Zarrs, those of a folder by name.
+    Inputs
+        What there is to do, and what is left out.
 
     Raises
     ------
     PlanError
-        If a folder has no image.
+        If a folder has no image, or nothing is called like a pattern.
     """
-    found = []
-    for path in inputs:
+    found = Inputs()
+    result = None if output is None else os.path.realpath(output)
+    for path in _without_patterns(inputs, found):
         if not path.is_dir() or is_image(path):
-            found.append(path)
+            found.paths.append(path)
             continue
-        images = [p for p in sorted(path.iterdir()) if is_image(p)]
-        images = [p for p in images if not p.name.startswith(".")]
+        before, n_left_out = len(found.paths), len(found.left_out)
+        _search(path, Path(), found, recursive, result)
+        if len(found.paths) == before:
+            lines = Inputs(left_out=found.left_out[n_left_out:]).lines()
+            told = "".join(f"; {line}" for line in lines)
+            raise PlanError(f"{path} has no image file{told}", "INPUT")
+    found.paths = _one_of_each_set(found)
+    return found
+
+
+def _without_patterns(inputs, found):
+    """Yield paths, those that a pattern stands for in its place, images only."""
+    for path in inputs:
+        if path.exists() or not glob.has_magic(str(path)):
+            yield path
+            continue
+        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        images = [match for match in matches if match.is_dir() or is_image(match)]
+        found.left_out += [(p, _OTHER) for p in matches if p not in images]
         if not images:
-            raise PlanError(f"{path} has no {', '.join(SUFFIXES)} file")
-        found += images
-    return _one_of_each_set(found, say)
+            raise PlanError(f"no image file is called like {path}", "INPUT")
+        yield from images
 
 
-def _one_of_each_set(paths, say):
+def _search(folder, below, found, recursive, result):
+    """Sort what is in a folder: images, folders to go into, and what is left out."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".n2d") or path.name.endswith((".part", ".n2d-part")):
+            continue  # our own
+        if path.name.startswith("."):
+            found.left_out.append((path, "hidden"))
+        elif is_image(path):
+            found.paths.append(path)
+            if below != Path():
+                found.below[path] = below
+        elif not path.is_dir():
+            found.left_out.append((path, _OTHER))
+        elif os.path.realpath(path) == result:
+            continue
+        elif recursive:
+            _search(path, below / path.name, found, recursive, result)
+        else:
+            found.left_out.append((path, "a folder in the folder, for --recursive"))
+
+
+def _one_of_each_set(found):
     """Leave out files whose image is in the list already, by another of its files."""
-    if len(paths) < 2:
-        return paths
+    if len(found.paths) < 2:
+        return found.paths
     kept, seen = [], {}
-    for path in paths:
+    for path in found.paths:
         real = os.path.realpath(path)
         if real in seen and seen[real] != path:
-            if say is not None:
-                say(f"{path}: is a part of the image of {seen[real]}, and done with it")
+            why = f"a part of the image of {seen[real]}, and done with it"
+            found.left_out.append((path, why))
             continue
         kept.append(path)
         for other in files_of(path)[1:]:

@@ -23,6 +23,11 @@ def count(n, noun):
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def in_one_line(error):
+    """Return the message of an exception without line breaks."""
+    return " ".join(str(error).split())
+
+
 def describe_file(image, axes):
     """Return what a file holds as one line: shape, type, axes, size, pixel size.
 

@@ -1,6 +1,7 @@
 """One file denoised, from Python."""
 
 import os
+import warnings
 from pathlib import Path
 
 from n2d.files._jobs import Callback, Job, carry_out
@@ -159,7 +160,7 @@ def denoise_file(
         source,
         target,
         listed=False,
-        say=_say_nothing,
+        say=_warn_at_most,
         progress=Callback(callback),
     )
 
@@ -176,5 +177,7 @@ def _settled(method, parameters):
     return name, found
 
 
-def _say_nothing(text, always=False):
-    """Print nothing: the notes are in what is returned."""
+def _warn_at_most(text, always=False):
+    """Print nothing, for the notes are in what is returned; but warn of the axes."""
+    if text.startswith("warning: "):
+        warnings.warn(text.removeprefix("warning: "), stacklevel=4)

@@ -48,8 +48,8 @@ class Intensities:
         Added to the pixel values on the way back.
     places : tuple of Places, optional
         What is known of the places of one image, for every channel, in units of the
-        scaled image: stripes and waves, which are no noise and come back as they are,
-        and how much noise there is where.
+        scaled image: stripes and waves, which come back as they are where they are no
+        noise, and how much noise there is where.
     """
 
     data_range: tuple
@@ -96,12 +96,12 @@ class Intensities:
             values = np.tensordot(self.rotation, values, axes=1)
         return values.astype(np.float32)
 
-    def known(self, values, denoised):
+    def known(self, values, denoised, top=0, left=0):
         """Pixel values (C, h, w) of an image, denoised where they say nothing."""
         have = self._have_hot_pixels()
         if not any(have):
             return values
-        even, values = self._even(values, 0, 0), values.copy()
+        even, values = self._even(values, top, left), values.copy()
         for c in np.flatnonzero(have):
             hot = hot_pixels(even[c])
             values[c][hot] = denoised[c][hot]
@@ -134,24 +134,9 @@ class Intensities:
         values = self._scaled(values, top, left)
         if self.places is not None:
             part = (top, left, *values.shape[1:])
-            values = values + np.stack([p.pattern(*part) for p in self.places])
+            values = values + np.stack([p.scene(*part) for p in self.places])
         values = self.data_range[0] + self.span * values
         return values if self.shift is None else values + self.shift[:, None, None]
-
-    def backward_error(self, error, values, top=0, left=0):
-        """Map standard errors of denoised values (C, h, w) to those of pixel values.
-
-        The errors of decorrelated channels are taken as independent. Where the way
-        back bends, it is half of what lies between one standard error below and above.
-        """
-        values, error = values.astype(np.float64), error.astype(np.float64)
-        if self.rotation is not None:
-            error = np.sqrt(np.tensordot(self._back**2, error**2, axes=1))
-            values = self.unrotate(values)
-        above, below = (
-            self._scaled(values + sign * error, top, left) for sign in (1, -1)
-        )
-        return self.span / 2 * (above - below)
 
     def _scaled(self, values, top, left):
         """Stabilised channels (C, h, w) of the image to values in the scaled one."""
@@ -167,10 +152,10 @@ class Intensities:
         """Turn decorrelated channels (C, h, w) back to those of the image."""
         if self.rotation is None:
             return values
-        return np.tensordot(self._back, values, axes=1)
+        return np.tensordot(self.back, values, axes=1)
 
     @property
-    def _back(self):
+    def back(self):
         """The inverse of the rotation."""
         back = self.rotation.T
         if not np.allclose(back @ self.rotation, np.eye(len(back))):

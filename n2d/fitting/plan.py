@@ -19,11 +19,14 @@ class Resources:
         Of all that is drawn.
     callback : callable or None
         See `n2d.core.training.train`.
+    precision : {"auto", "float32", "bfloat16"}
+        See `n2d.core.device.settled_precision`.
     """
 
     device: torch.device
     seed: int
     callback: object = None
+    precision: str = "float32"
 
     def generator(self):
         """Return the source of randomness, at its start."""

@@ -7,20 +7,21 @@ Only where stage 3 is asked for, a network is trained on top of it.
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from n2d.core.crops import recover_detail
-from n2d.core.device import half_precision_where_fast
+from n2d.core.device import computing_in
 from n2d.core.mixture import correlated_noise, smallest_risk
 from n2d.core.network import Correction, random_network
 from n2d.core.prior import PRIOR_ALIGNMENT, load_prior
 from n2d.core.prior_stages import PriorStages
 from n2d.core.progress import Progress, report
 from n2d.core.stages import PARTIAL_DENOISING
+from n2d.core.team import share
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
+from n2d.fitting.parts import checked_parts, sample_of
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
 from n2d.fitting.verdicts import verdict_on_nothing_removed, verdicts_on
 from n2d.fitting.windows import training_windows
@@ -41,9 +42,6 @@ from n2d.noise.place import find_pattern
 # its correlation by less than this.
 _SETTLED = 0.02
 
-# The noise is measured again on so many pixels, in squares of this side.
-_ENOUGH_PIXELS = 2**15
-_SAMPLE_SIDE = 96
 _PROBE = 0.1
 
 # Second thoughts take away no more of a level that was surely measured: a denoiser that
@@ -134,7 +132,7 @@ def fit_from_prior(windows, data_range, plan, resources):
     if plan.noise is not None:
         return _told(prior, windows, scaled, data_range, plan, resources)
     generator = resources.generator()
-    sample = _sample(windows, generator)
+    sample = sample_of(windows, generator)
 
     channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
     measured = [estimate_noise(list(c)) for c in channels]
@@ -233,9 +231,10 @@ def _finished(
         strength=plan.strength,
         told=plan.noise is not None,
     )
-    denoised = _denoised(found, windows, intensities, resources)
-    verdicts = verdicts_on(windows, denoised, intensities, noise, measured, plan)
-    intensities = _keeping_the_mean(windows, denoised, intensities)
+    parts = checked_parts(windows, plan.one_image)
+    denoised = _denoised(found, parts, intensities, resources)
+    verdicts = verdicts_on(parts, denoised, intensities, noise, measured, plan)
+    intensities = _keeping_the_mean(parts, denoised, intensities)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
         found = replace(found, weights=weights)
@@ -280,37 +279,6 @@ def _doubted(prior, noise, sample, scaled, data_range, places, resources):
     return tuple(map(doubt_noise, noise, *parts))
 
 
-class _Part(NamedTuple):
-    """Pixel values (C, h, w), and where in their window they are from."""
-
-    values: np.ndarray
-    top: int
-    left: int
-
-
-def _sample(windows, generator):
-    """Parts of the windows, which say enough about the noise."""
-    sizes = [window[0].size for window in windows]
-    if sum(sizes) <= _ENOUGH_PIXELS:
-        return [_Part(window, 0, 0) for window in windows]
-    side = min(_SAMPLE_SIDE, *(n for window in windows for n in window.shape[1:]))
-    side -= side % PRIOR_ALIGNMENT
-    count = max(1, _ENOUGH_PIXELS // side**2)
-    numbers = torch.multinomial(
-        torch.tensor(sizes, dtype=torch.float64), count, True, generator=generator
-    )
-    parts = []
-    for number in numbers.tolist():
-        window = windows[number]
-        top, left = (
-            int(torch.randint(n - side + 1, (), generator=generator))
-            for n in window.shape[1:]
-        )
-        values = window[:, top : top + side, left : left + side]
-        parts.append(_Part(values, top, left))
-    return parts
-
-
 def _parts(found, sample, intensities, resources, generator):
     """What the network does to the sample, as `refine_noise` takes it.
 
@@ -320,21 +288,28 @@ def _parts(found, sample, intensities, resources, generator):
         For every channel, the values of every part.
     """
     unit = replace(intensities, data_range=(0.0, 1.0))
-    parts = [[], [], [], []]
-    with torch.no_grad():
-        probes = _probes(found, sample, intensities, resources, generator)
-        for part, (noisy, probe) in zip(sample, probes, strict=True):
+    probes = list(_probes(found, sample, intensities, resources, generator))
+    seen = [None] * len(sample)
+
+    def look(i):
+        noisy, probe = probes[i]
+        with torch.no_grad(), computing_in(resources.device, resources.precision):
             estimate = found.partial_denoising(noisy)
             probed = found.partial_denoising(noisy + _PROBE * probe)
-            response = (probed - estimate) / _PROBE
-            place = part.top, part.left
-            parts[0].append(unit.backward(estimate[0].cpu().numpy(), *place))
-            for kind, seen in zip(
-                parts[1:], (noisy - estimate, probe, response), strict=True
-            ):
-                kind.append(unit.unrotate(seen[0].cpu().numpy()))
+        response = (probed - estimate) / _PROBE
+        place = sample[i].top, sample[i].left
+        seen[i] = (
+            unit.backward(estimate[0].cpu().numpy(), *place),
+            *(
+                unit.unrotate(kind[0].cpu().numpy())
+                for kind in (noisy - estimate, probe, response)
+            ),
+        )
+
+    share(look, [(i,) for i in range(len(sample))])
     return [
-        [[w[c] for w in part] for c in range(len(sample[0].values))] for part in parts
+        [[kinds[k][c] for kinds in seen] for c in range(len(sample[0].values))]
+        for k in range(4)
     ]
 
 
@@ -384,14 +359,6 @@ def _four_directions(noise):
     return np.concatenate([axes, diagonals])
 
 
-def _estimates(stage, windows, intensities, resources):
-    """Apply a stage to windows (C, h, w) and yield what the networks see of it."""
-    with torch.no_grad():
-        for window in windows:
-            noisy = resources.tensor(intensities.forward(window))[None]
-            yield stage(noisy)[0].float().cpu().numpy()
-
-
 def _difference(noise, refined):
     """How much two measurements differ, in level or in correlation."""
     level = abs(refined.level - noise.level) / max(
@@ -415,24 +382,32 @@ def _mixture(found, windows, intensities, factors, resources):
     return {r: weight for r, weight in zip(factors, weights[1:], strict=True) if weight}
 
 
-def _denoised(found, windows, intensities, resources):
-    """Pixel values (C, h, w) of the windows after stage 1."""
-    estimates = _estimates(found.partial_denoising, windows, intensities, resources)
-    # Rounding to half precision is as often up as down.
-    with half_precision_where_fast(resources.device):
-        return [intensities.backward(estimate) for estimate in estimates]
+def _denoised(found, parts, intensities, resources):
+    """Pixel values (C, h, w) of parts of the windows after stage 1."""
+    denoised = [None] * len(parts)
+
+    def denoise(i):
+        noisy = resources.tensor(intensities.forward(*parts[i][:3]))[None]
+        with torch.no_grad(), computing_in(resources.device, resources.precision):
+            estimate = found.partial_denoising(noisy)[0].cpu().numpy()
+        denoised[i] = intensities.backward(estimate, *parts[i][1:3])
+
+    share(denoise, [(i,) for i in range(len(parts))])
+    return denoised
 
 
-def _keeping_the_mean(windows, denoised, intensities):
+def _keeping_the_mean(parts, denoised, intensities):
     """Intensities that map estimates to the mean intensity of every channel.
 
     The unbiased inverse keeps means only where the noise is of the kind it assumes;
     pulses of a photomultiplier, or a detector that clips, are not.
     """
-    pairs = zip(windows, denoised, strict=True)
-    before = sum(intensities.known(*pair).sum(axis=(1, 2)) for pair in pairs)
-    after = sum(window.sum(axis=(1, 2)) for window in denoised)
-    n_pixels = sum(window[0].size for window in windows)
+    before = sum(
+        intensities.known(values, estimate, top, left).sum(axis=(1, 2))
+        for (values, top, left, _), estimate in zip(parts, denoised, strict=True)
+    )
+    after = sum(values.sum(axis=(1, 2)) for values in denoised)
+    n_pixels = sum(part.values[0].size for part in parts)
     return replace(intensities, shift=(before - after) / n_pixels)
 
 
@@ -446,7 +421,7 @@ def _detail(found, windows, intensities, plan, resources):
     n_channels = len(windows[0])
     untrained = random_network(n_channels, plan.hidden_channels, "replicate", generator)
     detail = Correction(untrained.to(resources.device))
-    sample = _sample(windows, generator)
+    sample = sample_of(windows, generator)
     parts = [
         (y, *(found.estimates(x).stage2 for x in (y, y + _PROBE * probe)), probe)
         for y, probe in _probes(found, sample, intensities, resources, generator)
@@ -476,6 +451,6 @@ def _detail(found, windows, intensities, plan, resources):
 def _probes(found, sample, intensities, resources, generator):
     """Yield what the networks see of each part, (1, C, h, w), and noise like its."""
     for part in sample:
-        noisy = resources.tensor(intensities.forward(*part))[None]
+        noisy = resources.tensor(intensities.forward(*part[:3]))[None]
         probe = correlated_noise(noisy.shape[1:], found.correlation, generator)
         yield noisy, probe.to(resources.device)[None]

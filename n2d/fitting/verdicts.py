@@ -1,18 +1,18 @@
 """What a fit says of its own result, from what was removed of the windows it read."""
 
-import numpy as np
-
 from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
 
 
-def verdicts_on(windows, denoised, intensities, noise, measured, plan):
+def verdicts_on(parts, denoised, intensities, noise, measured, plan):
     """Judge by what was removed: all windows of one image at once, else each.
 
     Parameters
     ----------
-    windows, denoised : list of ndarray of shape (C, h, w)
-        Pixel values before and after.
+    parts : list of tuple
+        Of the windows: pixel values (C, h, w), top, left, and the window's number.
+    denoised : list of ndarray of shape (C, h, w)
+        The same pixels after.
     intensities : Intensities
         How they were mapped.
     noise, measured : sequence of NoiseModel
@@ -27,18 +27,16 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
         One, or one for every window.
     """
     low, span = intensities.data_range[0], intensities.span
-    pairs = []
-    for noisy, estimate in zip(windows, denoised, strict=True):
+    groups = {}
+    for (noisy, top, left, window), estimate in zip(parts, denoised, strict=True):
+        noisy = intensities.known(noisy, estimate, top, left)
+        pair = [(values - low) / span for values in (noisy, estimate)]
         # What stays in its place is no noise, and has no contrast either.
-        pattern = low
-        if intensities.places is not None:
-            part = (0, 0, *noisy.shape[1:])
-            pattern = low + span * np.stack(
-                [places.pattern(*part) for places in intensities.places]
-            )
-        noisy = intensities.known(noisy, estimate)
-        pairs.append([(values - pattern) / span for values in (noisy, estimate)])
-    groups = [pairs] if plan.one_image else [[pair] for pair in pairs]
+        for places, before, after in zip(intensities.places or (), *pair, strict=False):
+            part = (top, left, *before.shape)
+            before -= places.pattern(*part)
+            after -= places.scene(*part)
+        groups.setdefault(0 if plan.one_image else window, []).append(pair)
     return tuple(
         worst_of(
             [
@@ -48,12 +46,18 @@ def verdicts_on(windows, denoised, intensities, noise, measured, plan):
                     noise[c],
                     strength=plan.strength,
                     measured=measured[c],
+                    stripes_go=_stripes_go(intensities.places, c),
                 )
                 for c in range(len(noise))
             ]
         )
-        for group in groups
+        for group in groups.values()
     )
+
+
+def _stripes_go(places, channel):
+    """Whether offsets of rows, and of columns, are taken out of a channel."""
+    return (False, False) if places is None else places[channel].stripes
 
 
 def verdict_on_nothing_removed(windows):

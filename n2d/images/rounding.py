@@ -29,6 +29,8 @@ def convert(array, dtype):
     ([0, 2, 255, 255], 2)
     """
     dtype = np.dtype(dtype)
+    if dtype.kind == "f" and np.can_cast(array.dtype, dtype):
+        return np.asarray(array, dtype), 0
     if dtype.kind == "f":
         limits = np.finfo(dtype)
         low, high = float(limits.min), float(limits.max)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import warnings
 
 import numpy as np
@@ -278,10 +279,10 @@ def write(path, array, axes, like, *, target):
 
     # Files have dates and numbers that the standard does not allow; they are kept.
     with pydicom.config.disable_value_validation():
-        _write(pydicom, path, array, like, copy)
+        _write(pydicom, path, array, like, copy, target)
 
 
-def _write(pydicom, path, array, like, copy):
+def _write(pydicom, path, array, like, copy, target):
     dataset = copy.deepcopy(like.metadata["dataset"])
     stored = _stored(np.asarray(array[...]), dataset, like)
     dataset.PixelData = stored.tobytes()
@@ -298,6 +299,34 @@ def _write(pydicom, path, array, like, copy):
     if was_big:
         _swap_words(dataset)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    lost = []
+    while True:
+        try:
+            _save(pydicom, path, dataset, was_big)
+            break
+        # Elements were read that are against all rules; pydicom names the first.
+        except Exception as error:
+            tag = re.search(r"tag \((\w{4}),(\w{4})\)", str(error))
+            tag = tag and int(tag[1] + tag[2], 16)
+            if not tag or tag not in dataset:
+                raise
+            name = dataset[tag].keyword or f"{tag:08x}"
+            if name in (*_NEEDED, "HighBit", "PixelData", "StudyInstanceUID"):
+                raise ImageFileError(
+                    f"{target}: {name} of its source is not as DICOM wants it; write a "
+                    ".tif file"
+                ) from error
+            lost.append(name)
+            del dataset[tag]
+    if lost:
+        warnings.warn(
+            f"what the DICOM file says as {', '.join(lost)} cannot be written, and is "
+            "left out",
+            stacklevel=3,
+        )
+
+
+def _save(pydicom, path, dataset, was_big):
     if not was_big:
         dataset.save_as(path, enforce_file_format=True)
         return

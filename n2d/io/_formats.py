@@ -59,6 +59,9 @@ class Format(Protocol):
     def is_result_of(self, path, run_key):
         """Whether a file is the whole result of a run."""
 
+    def difference(self, path, run_key):
+        """Say how the run that made a file differs from another, or ""."""
+
 
 class WholeFile:
     """A format whose files are written in one go, by a module for its library.
@@ -142,7 +145,8 @@ class WholeFile:
                 raise
             except Exception as error:
                 raise ImageFileError(
-                    f"{path}: cannot be written with what its source says ({error}); "
+                    f"{path}: cannot be written with what its source says "
+                    f"({str(error).partition('Traceback')[0].strip()}); "
                     "write a file of another format"
                 ) from error
 
@@ -185,6 +189,10 @@ class WholeFile:
     def is_result_of(self, path, run_key):
         """Whether the list beside a file says it is the result of a run."""
         return FinishedFiles(path).has(run_key)
+
+    def difference(self, path, run_key):
+        """Say how the run that made a file differs; see `Format`."""
+        return FinishedFiles(path).difference(run_key)
 
 
 FORMATS = (

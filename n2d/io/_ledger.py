@@ -79,6 +79,60 @@ def run_digest(run_key):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+# What options are called by users, where that is not the name they have here.
+_NAMES = {
+    "downsampling_factors": "factors",
+    "input": "the input file",
+    "model": "the model file",
+    "random_state": "seed",
+    "version": "version of n2d",
+}
+
+
+def told_of(run_key):
+    """Return what a result depends on as a flat dict of short texts."""
+    told = {}
+    for name, value in run_key.items():
+        if isinstance(value, dict):
+            told |= told_of(value)
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        if len(text) > 40:  # such as a digest
+            text = hashlib.sha256(text.encode()).hexdigest()[:16]
+        told[name] = text
+    return told
+
+
+def differing(then, now):
+    """Say which of two runs' options differ, and how.
+
+    Parameters
+    ----------
+    then, now : dict of str to str
+        As `told_of` gives them.
+
+    Returns
+    -------
+    str
+        The names, with the values where those tell a user anything.
+
+    Examples
+    --------
+    >>> from n2d.io._ledger import differing
+    >>> differing({"seed": "0", "axes": "TYX"}, {"seed": "5", "axes": "TYX"})
+    'seed (0 then, 5 now)'
+    """
+    found = []
+    for name in sorted(then.keys() | now.keys()):
+        old, new = then.get(name, "default"), now.get(name, "default")
+        if old != new:
+            text = _NAMES.get(name, name)
+            if name not in ("input", "model"):
+                text += f" ({old} then, {new} now)"
+            found.append(text)
+    return ", ".join(found)
+
+
 class FinishedFiles:
     """Which files of a folder are the whole result of which run.
 
@@ -107,6 +161,17 @@ class FinishedFiles:
             if found is not None
         )
 
+    def difference(self, run_key):
+        """Say how the run that made the file differs; "" where that is not known."""
+        for found in self._ledger.read()[::-1]:
+            if found is not None and found.get("output") == self._target.name:
+                told = found.get("told")
+                is_it = found.get("state") == _state(self._target)
+                if isinstance(told, dict) and is_it:
+                    return differing(told, told_of(run_key))
+                break
+        return ""
+
     def add(self, complete, run_key):
         """Note that the file is complete, by the name that it has now."""
         self._ledger.append(
@@ -114,6 +179,7 @@ class FinishedFiles:
                 "output": self._target.name,
                 "state": _state(complete),
                 "key": run_digest(run_key),
+                "told": told_of(run_key),
                 "source": str(run_key.get("source", "")),
                 "version": str(run_key.get("version", "")),
             }

@@ -84,13 +84,15 @@ def refuse_series(path, series):
         )
 
 
-def which_of(images):
+def which_of(images, asked=None):
     """Say which images a file holds, and how to choose one.
 
     Parameters
     ----------
     images : list of (str, tuple of int, dtype, str)
         Name, shape, data type and axes of each.
+    asked : int, optional
+        Which was asked for, and is not there.
 
     Returns
     -------
@@ -103,9 +105,13 @@ def which_of(images):
     ]
     if len(images) > 12:
         lines.append(f"and {len(images) - 12} more")
+    lines = "; ".join(lines)
+    missing = "" if asked is None else f"there is no series {asked}, and it "
+    if len(images) == 1:
+        return f"{missing}holds one image ({lines}); leave --series (series=) away"
     return (
-        f"holds {len(images)} images ({'; '.join(lines)}); choose one by its number "
-        "with --series (series=)"
+        f"{missing}holds {len(images)} images ({lines}); choose one by its number with "
+        "--series (series=)"
     )
 
 

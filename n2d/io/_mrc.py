@@ -12,6 +12,7 @@ from n2d.io._limits import check_size
 from n2d.io._units import convert_unit
 
 _DTYPES = ("int8", "uint8", "int16", "uint16", "float16", "float32")
+_MODES = (0, 1, 2, 3, 4, 6, 12, 101)  # 3, 4 and 101 are refused by their kind
 # Fields of the header that say nothing of the values, and are kept.
 _KEPT = (
     "nxstart nystart nzstart mx my mz cella cellb mapc mapr maps ispg exttyp nversion "
@@ -42,6 +43,11 @@ def read(path):
         mrcfile.open(path, header_only=True, permissive=True) as mrc,
     ):
         _settle_byte_order(mrc.header, os.path.getsize(path))
+        if int(mrc.header.mode) not in _MODES:
+            raise ImageFileError(
+                f"{path}: is no MRC file, or of a mode ({mrc.header.mode}) that is not "
+                "known; .rec files of Philips' scanners save as NIfTI (.nii)"
+            )
         dtype = mrcfile.utils.data_dtype_from_header(mrc.header)
         shape = mrcfile.utils.data_shape_from_header(mrc.header)
         header = mrc.header.copy()

@@ -42,7 +42,9 @@ def read(path):
     # All of NIfTI, and Analyze of both kinds, which is older and a pair of files.
     kinds = nibabel.AnalyzeImage, nibabel.Nifti1Pair, nibabel.Nifti2Pair
     if not isinstance(found, kinds) or isinstance(found, nibabel.Cifti2Image):
-        raise ImageFileError(f"{path}: is no NIfTI image, but {type(found).__name__}")
+        raise ImageFileError(
+            f"{path}: is no NIfTI image, but {type(found).__name__}; save it as NIfTI"
+        )
     proxy = found.dataobj
     pixels = found.file_map["image"].filename
     if not os.path.isfile(pixels):

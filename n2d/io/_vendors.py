@@ -57,7 +57,7 @@ def read(path, series=None):
         number = 0 if series is None and len(found) == 1 else series
         if number is None or not 0 <= number < len(found):
             listed = [(one.name, one.shape, one.dtype, one.axes) for one in found]
-            raise ImageFileError(f"{path}: {which_of(listed)}")
+            raise ImageFileError(f"{path}: {which_of(listed, series)}")
         one = found[number]
         axes = _letters(path, one.axes, one.shape, named=bool(one.channel_names))
         dtype = np.dtype(one.dtype).newbyteorder("=")
@@ -260,7 +260,8 @@ def _oif(oiffile, path):
             yield []
             return
         first = series[0]  # the others are pictures beside it
-        page = file.asarray(first.files[0])
+        names_of_files = getattr(first, "files", None) or list(first)
+        page = file.asarray(names_of_files[0])
         yield [
             _Found(
                 (*first.shape, *page.shape),

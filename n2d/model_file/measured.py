@@ -15,6 +15,7 @@ _MOST_VERDICTS = 2**18
 _NOISE_ARRAYS = ("diagonals", "place", "shared", "curve")
 _DEFECT_SIZES = ("hot", "rows", "columns")
 _PLACE_ARRAYS = ("rows", "columns", "waves", "level")
+_PAIRS_OF_TRUTHS = [[one, other] for one in (False, True) for other in (False, True)]
 
 
 def floats(values):
@@ -113,7 +114,10 @@ def describe_places(places, tensors):
         for name in _PLACE_ARRAYS:
             array = np.asarray(getattr(of_channel, name), np.float64)
             tensors[f"intensities.places.{i}.{name}"] = array
-    return {"shape": [int(n) for n in places[0].shape]}
+    return {
+        "shape": [int(n) for n in places[0].shape],
+        "stripes": [[bool(noise) for noise in one.stripes] for one in places],
+    }
 
 
 def describe_trust(trust):
@@ -233,7 +237,17 @@ def restore_places(fields, tensors, n_channels):
     tuple of Places
     """
     shape = fields.integers("shape", 1, 2**31)
+    # What was written before stripes could go has all stay.
+    stripes = [[False, False]] * n_channels
+    if fields.has("stripes"):
+        stripes = fields.take("stripes")
     fields.end()
+    if not (
+        isinstance(stripes, list)
+        and len(stripes) == n_channels
+        and all(pair in _PAIRS_OF_TRUTHS for pair in stripes)
+    ):
+        raise fields.wrong("stripes", "two truths for every channel")
     if len(shape) != 2:
         raise fields.wrong("shape", "two whole numbers")
     found = []
@@ -249,7 +263,9 @@ def restore_places(fields, tensors, n_channels):
         level = restore_array(tensors, f"{name}.level", np.float64, ndim=2)
         if not level.size or not (level > 0).all():
             raise fields.wrong(f"{i}.level", "above 0 everywhere")
-        found.append(Places(shape, rows, columns, waves, level))
+        found.append(
+            Places(shape, rows, columns, waves, level, stripes=tuple(stripes[i]))
+        )
     return tuple(found)
 
 

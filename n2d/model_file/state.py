@@ -278,6 +278,7 @@ def _input(fields):
         "shape": fields.optional("shape", lambda m: fields.integers(m, 1, 2**62)),
         "dtype": fields.optional("dtype", fields.text),
         "sha256": fields.text("sha256", 64),
+        "detail": fields.optional("detail", fields.interval),
     }
     fields.end()
     return found

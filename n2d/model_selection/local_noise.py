@@ -37,7 +37,7 @@ _PROBE = 0.3
 # Where the level of the noise may be off by more than this share, or second thoughts
 # left less than this share of it, denoisers cannot be judged: what some blur away may
 # as well be texture (`python benchmarks/choosing.py --set hard`).
-_MOST_SPREAD, _LEAST_BELIEVED = 0.15, 0.6
+_MOST_SPREAD, _LEAST_BELIEVED = 0.1, 0.6
 
 # Of more photons it does not matter that they are counted.
 _MOST_PHOTONS = 1e6

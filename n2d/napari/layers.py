@@ -24,6 +24,9 @@ _UNKNOWN = "Q"
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _LOOK = ("blending", "gamma", "interpolation2d", "interpolation3d", "projection_mode")
 
+# Noise is shown up to so many standard deviations.
+_DEVIATIONS = 4
+
 # Of pixels that are looked at for the contrast limits of a result.
 _SAMPLE = 2**18
 
@@ -201,7 +204,7 @@ def placed_like(layer, offset=None):
     return found
 
 
-def results_like(layer, source, results):
+def results_like(layer, source, results, level=None):
     """Lay out what was computed as layers like their source.
 
     Parameters
@@ -213,6 +216,8 @@ def results_like(layer, source, results):
     results : dict of str to array-like
         By "denoised", "removed noise" and "standard error", in the shape of the
         source's pixels.
+    level : float, optional
+        Of the noise; where it is not known, results are looked at for their limits.
 
     Returns
     -------
@@ -236,7 +241,7 @@ def results_like(layer, source, results):
                 options["colormap"] = layer.colormap
                 options["contrast_limits"] = _limits_of(layer, data)
         else:
-            options |= _shown(kind, data, layer)
+            options |= _shown(kind, data, level)
         found.append((data, options, "image"))
     return found
 
@@ -247,17 +252,18 @@ def _limits_of(layer, data):
     return (float(low), float(high)) if high > low else _range_of(data)
 
 
-def _shown(kind, data, layer):
+def _shown(kind, data, level):
     """How noise that was removed, or an error, is shown: hidden at first."""
-    low, high = _range_of(data)
-    if kind == "removed noise":
-        high = max(abs(low), abs(high)) or 1.0
-        return {
-            "colormap": "gray",
-            "contrast_limits": (-high, high),
-            "visible": False,
-        }
-    return {"colormap": "magma", "contrast_limits": (0.0, high), "visible": False}
+    signed = kind == "removed noise"
+    if level:
+        high = _DEVIATIONS * level if signed else level
+    else:
+        high = max(map(abs, _range_of(data))) or 1.0
+    return {
+        "colormap": "gray" if signed else "magma",
+        "contrast_limits": (-high if signed else 0.0, high),
+        "visible": False,
+    }
 
 
 def _range_of(data):

@@ -161,6 +161,11 @@ class Fits:
         key = self.plan.fits[0][0].key
         return [i for i, k in enumerate(key) if not isinstance(k, slice)]
 
+    @property
+    def first_place(self):
+        """The place of the first plane; see `fit_of`."""
+        return _place(self.plan.fits[0][0].key)
+
     def index_of(self, place):
         """Index of a plane in the layer's pixels."""
         number, i = self.fit_of(place)

@@ -62,3 +62,12 @@ def sample_blocks(windows: list[np.ndarray]) -> np.ndarray | None:
                 parts.append(view[y, x].astype(np.float64))
         return np.concatenate(parts)
     return None
+
+
+def weighted_sum(power: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum the power of blocks (n, cells) by weights (cells,).
+
+    Not by BLAS: its threads wait for each other busily, for products as small as this
+    for longer than one thread takes.
+    """
+    return np.einsum("nk,k->n", power, weights)

@@ -29,6 +29,9 @@ _DROWNED = 2.0
 # (`python benchmarks/trust.py --wrong`).
 _LEAST_BELIEVED, _LITTLE_REMOVED, _MAY_MATTER = 0.38, 0.47, 0.035
 
+# Offsets of rows or columns of this share of the level are seen in the result.
+_SEEN_STRIPES = 0.5
+
 # What was removed counts up to so many deviations: hot pixels are no noise.
 _MOST_DEVIATIONS = 6.0
 
@@ -59,7 +62,9 @@ class Verdict:
     figures: dict = field(default_factory=dict)
 
 
-def check_result(noisy, denoised, noise, *, strength=1.0, measured=None) -> Verdict:
+def check_result(
+    noisy, denoised, noise, *, strength=1.0, measured=None, stripes_go=(False, False)
+) -> Verdict:
     """Judge a denoised image by what was removed.
 
     Parameters
@@ -73,6 +78,8 @@ def check_result(noisy, denoised, noise, *, strength=1.0, measured=None) -> Verd
         How much more of it the denoiser was told, as the user wished.
     measured : NoiseModel, optional
         What was measured at first, before second thoughts.
+    stripes_go : tuple of two bool, default=(False, False)
+        Whether the offsets of rows, and of columns, are taken out.
 
     Returns
     -------
@@ -122,9 +129,8 @@ def check_result(noisy, denoised, noise, *, strength=1.0, measured=None) -> Verd
     }
     if measured is not None and measured.level > 0:
         figures["believed"] = noise.level / measured.level
-    found = [
-        Verdict(v, (reason,), figures) for v, reason in _findings(figures, strength)
-    ]
+    findings = [*_findings(figures, strength), *_stripes_left(noise, stripes_go)]
+    found = [Verdict(v, (reason,), figures) for v, reason in findings]
     return worst_of(found) if found else Verdict(figures=figures)
 
 
@@ -178,6 +184,22 @@ def _neighbours(removed, axis):
         product += np.sum(r[1:] * r[:-1])
         power += np.sum(r[1:] ** 2)
     return float(product / power) if power > 0 else 0.0
+
+
+def _stripes_left(noise, stripes_go):
+    """Yield a verdict and a reason for rows or columns whose offsets stay."""
+    if noise.defects is None:
+        return
+    for name, gone in zip(("rows", "columns"), stripes_go, strict=True):
+        size = getattr(noise.defects, name)
+        if size > _SEEN_STRIPES * noise.level and not gone:
+            yield (
+                "doubtful",
+                f"{name} have offsets of their own, {size / noise.level:.1f} times as "
+                "strong as the noise, that stay: they may be the scene, or there are "
+                "other images; if they are stripes, correct for them first, or denoise "
+                "images of up to 512 x 512 pixels one by one",
+            )
 
 
 def _findings(figures, strength):

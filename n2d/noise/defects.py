@@ -38,7 +38,8 @@ _SMALLEST_SIDE = 96
 # Row offsets are stripes if their deviation is so many times what noise explains.
 _STRIPES = 3.0
 _RUN = 16  # pixels
-_STRIPE_BLUR = 3.0  # pixels; slower changes are the scene
+#: Pixels; what changes more slowly from line to line is the scene.
+STRIPE_BLUR = 3.0
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,11 @@ def _without_patterns(image):
     # One of each pair of conjugates is enough.
     power_allowed[:, sides[1] // 2 + 1 :] = 0
     notch, waves = np.zeros(power.shape, bool), []
-    strongest = np.argpartition(power_allowed.ravel(), -400)[-400:]
-    strongest = strongest[np.argsort(-power_allowed.ravel()[strongest])]
+    # Sorting values is ten times as fast as sorting indices.
+    least = np.partition(power_allowed.ravel(), -400)[-400]
+    strongest = np.flatnonzero(power_allowed >= max(least, np.finfo(float).tiny))
+    order = np.argsort(-power_allowed.ravel()[strongest], kind="stable")
+    strongest = strongest[order[:400]]
     size = np.array(sides)
     ring = [
         (y, x) for y in range(-7, 8) for x in range(-7, 8) if 16 <= y * y + x * x <= 49
@@ -181,7 +185,7 @@ def _without_stripes(image, axis):
     lines = np.moveaxis(np.asarray(image, np.float64), axis, 0)
     steps = np.median(np.diff(lines, axis=0), axis=1)
     offsets = np.concatenate([[0], np.cumsum(steps)])
-    offsets = offsets - ndimage.gaussian_filter1d(offsets, _STRIPE_BLUR)
+    offsets = offsets - ndimage.gaussian_filter1d(offsets, STRIPE_BLUR)
     # The same with every second run of columns negative, runs longer than noise is
     # correlated: stripes cancel, and what is left is what noise alone does.
     signs = 1 - 2 * (np.arange(lines.shape[1]) // _RUN % 2)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from n2d.noise import reader
-from n2d.noise.blocks import as_windows, sample_blocks
+from n2d.noise.blocks import as_windows, sample_blocks, weighted_sum
 from n2d.noise.defects import Defects, without_defects
 from n2d.noise.hot_pixels import (
     hot_pixels,
@@ -234,7 +234,7 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
             level=np.sqrt(white), offset=_dark_end(fit, blocks, visible)[1]
         )
     # Clipping takes noise away: there the model says what it would have been.
-    hidden = power[~visible] @ weights
+    hidden = weighted_sum(power[~visible], weights)
     variance[~visible] = np.minimum(variance[~visible], hidden)
     correlation = np.zeros((2, N_LAGS))
     if reading is not None and reading.surprising:
@@ -443,7 +443,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
     fit : _Fit
         The better fit.
     weights : ndarray, shape (cells,)
-        ``power @ weights`` is the variance of the noise of a flat block.
+        The sum of power by these is the variance of the noise of a flat block.
     """
     n_cells = len(basis.used)
     halves = [(basis.used & basis.even, basis.used & ~basis.even)]
@@ -453,7 +453,7 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
     variance = fit.variance(mean)
     flat_power, rough_power = np.zeros(n_cells), np.zeros(n_cells)
     for chosen_by, measured in halves:
-        score = power @ _average(chosen_by, fit.spectrum) / variance
+        score = weighted_sum(power, _average(chosen_by, fit.spectrum)) / variance
         order = np.argsort(score, kind="stable")
         for result, group in (
             (flat_power, _flattest(score, at_least=20)),
@@ -465,20 +465,19 @@ def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
             ratio.partition(kept - 1, axis=0)
             result[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
     texture = np.maximum(rough_power - flat_power, 0)
-    spectrum, covariance = fit_spectrum(flat_power, texture, basis)
+    spectrum, covariance, stain = fit_spectrum(flat_power, texture, basis)
 
     # The variance by intensity, at frequencies with much noise and little texture.
     total = flat_power[basis.used].mean()
     weights = basis.used * spectrum / (spectrum + 0.2)
-    weights /= (1 + 10 * texture / (spectrum * total)) ** 2
+    weights /= (1 + 10 * np.maximum(texture / (spectrum * total), stain)) ** 2
     found = []
     for chosen_by, measured in halves:
-        score = power @ _average(chosen_by, spectrum) / variance
+        score = weighted_sum(power, _average(chosen_by, spectrum)) / variance
         flat = np.concatenate([s[_flattest(score[s], at_least=3)] for s in strata])
         by = weights * measured
-        found.append(
-            (mean[flat], power[flat] @ (by / spectrum / by.sum()), score[flat])
-        )
+        seen = weighted_sum(power[flat], by / spectrum / by.sum())
+        found.append((mean[flat], seen, score[flat]))
     at, seen, score = (np.concatenate(each) for each in zip(*found, strict=True))
     # No more than the root: where the line so far is too low at bright intensities,
     # all blocks there score high, and must stay able to lift it.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import fft, ndimage
 
-from n2d.noise.defects import Defects
+from n2d.noise.defects import STRIPE_BLUR, Defects
 from n2d.noise.measure import estimate_noise
 from n2d.noise.stabilize import stabilize
 
@@ -25,6 +25,11 @@ _LEAST_SPREAD = 0.12
 _CLEARER, _SURE, _SAME_LEVEL = 0.5, 0.08, 0.8
 # Cells of a row or column at least.
 _FEWEST_CELLS = 5
+
+# Offsets of rows are noise if they are the same in each of so many parts of the rows,
+# by the correlation between any two of them, and have no period: no frequency with so
+# many times the mean power.
+_PARTS, _SAME_OFFSETS, _PERIODIC = 4, 0.85, 14.0
 
 _ITERATIONS = 4  # Gauss-Newton steps for the frequencies of patterns
 _MOST_PIXELS = 20000  # that waves are fitted to
@@ -47,6 +52,8 @@ class Places:
         everywhere.
     origin : (int, int), default=(0, 0)
         Where in the image that begins whose parts are asked for.
+    stripes : (bool, bool), default=(False, False)
+        Whether the offsets of rows, and of columns, are noise, and shall go.
     """
 
     shape: tuple
@@ -55,6 +62,7 @@ class Places:
     waves: np.ndarray
     level: np.ndarray
     origin: tuple = (0, 0)
+    stripes: tuple = (False, False)
 
     def __bool__(self):
         return bool(
@@ -76,6 +84,17 @@ class Places:
                 self.origin, (top, left), (height, width), self.shape, strict=True
             )
         ]
+
+    def scene(self, top, left, height, width):
+        """What of the pattern (height, width) of a part of the image is no noise."""
+        rows, columns = (
+            np.zeros_like(lines) if noise else lines
+            for lines, noise in zip(
+                (self.rows, self.columns), self.stripes, strict=True
+            )
+        )
+        kept = replace(self, rows=rows, columns=columns)
+        return kept.pattern(top, left, height, width)
 
     def pattern(self, top, left, height, width):
         """Stripes and waves (height, width) of a part of the image."""
@@ -183,13 +202,29 @@ def find_pattern(image, defects: Defects) -> Places:
     waves = _waves(image, defects.periods)
     places = Places((h, w), np.zeros(h), np.zeros(w), waves, np.ones((1, 1)))
     rest = image - places.pattern(0, 0, h, w)
-    lines = [np.zeros(h), np.zeros(w)]
+    lines, stripes = [np.zeros(h), np.zeros(w)], [False, False]
     for axis, found in ((0, defects.rows), (1, defects.columns)):
         if found:
-            steps = np.median(np.diff(np.moveaxis(rest, axis, 0), axis=0), axis=1)
-            offsets = np.concatenate([[0], np.cumsum(steps)])
-            lines[axis] = offsets - ndimage.gaussian_filter1d(offsets, 3.0)
-    return Places((h, w), *lines, waves, np.ones((1, 1)))
+            across = np.moveaxis(rest, axis, 0)
+            lines[axis] = _offsets(across)
+            stripes[axis] = _are_noise(across, lines[axis])
+    return Places((h, w), *lines, waves, np.ones((1, 1)), stripes=tuple(stripes))
+
+
+def _offsets(lines):
+    """Offsets (n,) of lines (n, m), without what changes slowly."""
+    offsets = np.append(0, np.cumsum(np.median(np.diff(lines, axis=0), axis=1)))
+    return offsets - ndimage.gaussian_filter1d(offsets, STRIPE_BLUR)
+
+
+def _are_noise(lines, offsets):
+    """Whether offsets are those of a detector: all along the lines, and at random."""
+    parts = np.array_split(lines, _PARTS, axis=1)
+    alike = np.corrcoef([_offsets(part) for part in parts])
+    power = np.abs(np.fft.rfft(offsets * np.hanning(len(offsets)))) ** 2
+    # What was taken out as slow has no power, and would make the rest look strong.
+    power = power[len(power) // 4 :]
+    return bool(alike.min() > _SAME_OFFSETS and power.max() < _PERIODIC * power.mean())
 
 
 def _waves(image, frequencies):
@@ -267,8 +302,9 @@ def level_map(stabilized) -> np.ndarray:
     ]
     logs = np.empty(cells)
     for i in range(cells[0]):
+        rows = power[place[0] == i]
         for j in range(cells[1]):
-            here = power[place[0] == i][:, place[1] == j].ravel()
+            here = rows[:, place[1] == j].ravel()
             n_flat = max(3, int(_FLAT * here.size))
             logs[i, j] = np.log(
                 max(np.partition(here, n_flat - 1)[:n_flat].mean(), 1e-12)

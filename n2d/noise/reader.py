@@ -39,14 +39,13 @@ class Reading(NamedTuple):
     surprising: bool = False  # whether it differs from the first fit
 
 
-@lru_cache(maxsize=1)
-def _bands() -> np.ndarray:
-    """Matrix (cells, bands) that averages the cells of each band."""
-    place = np.searchsorted(_EDGES, np.arange(SIZE), side="right") - 1
-    n = len(_EDGES) - 1
-    band = (place[:, None] * n + place).ravel()
-    matrix = (band[:, None] == np.arange(1, n * n)).astype(float)  # not the mean
-    return matrix / matrix.sum(axis=0)
+def _bands(ratio) -> np.ndarray:
+    """Mean power (n, bands) in every band but that of the mean."""
+    starts, widths = _EDGES[:-1], np.diff(_EDGES)
+    # Not as a product of matrices: see `n2d.noise.blocks.weighted_sum`.
+    bands = np.add.reduceat(ratio.reshape(-1, SIZE, SIZE), starts, axis=1)
+    bands = np.add.reduceat(bands, starts, axis=2) / np.outer(widths, widths)
+    return bands.reshape(len(ratio), -1)[:, 1:]
 
 
 def describe(ratio, covariance) -> np.ndarray:
@@ -65,7 +64,7 @@ def describe(ratio, covariance) -> np.ndarray:
         Logarithms of the mean power in every band, in groups of blocks from the
         flattest to the roughest; and `covariance`.
     """
-    power = np.maximum(ratio @ _bands(), _LEAST_POWER)  # (n, bands)
+    power = np.maximum(_bands(ratio), _LEAST_POWER)  # (n, bands)
     logs = np.log(power)
     order = np.argsort(logs.mean(axis=1), kind="stable")
     cuts = (np.array(_GROUPS) * len(order)).astype(int)

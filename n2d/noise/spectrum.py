@@ -69,7 +69,7 @@ def cosine_power(blocks: np.ndarray) -> np.ndarray:
     return (coefficients**2).reshape(len(blocks), -1)
 
 
-def fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
+def fit_spectrum(flat_power, texture, basis):
     """Explain power (cells,) by noise of short reach plus what texture adds.
 
     Returns
@@ -78,6 +78,8 @@ def fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
         Power of the noise, of variance 1.
     covariance : ndarray, shape (lags,)
         Its autocovariance, 1 at lag (0, 0).
+    stain : ndarray, shape (cells,)
+        What texture adds to the power, relative to the noise's.
     """
     used, n_lags = basis.used, basis.acf.shape[1]
     seen = flat_power[used]
@@ -109,4 +111,6 @@ def fit_spectrum(flat_power, texture, basis) -> tuple[np.ndarray, np.ndarray]:
         noise = columns[:, :n_lags] @ covariance
     unit = max(covariance[0], floor)
     noise = np.maximum(basis.acf @ covariance, 0.5 * floor)
-    return np.maximum(noise / unit, 0.02), covariance / unit
+    stained = np.zeros(len(used))
+    stained[used] = np.maximum(stain, 0) / noise[used]
+    return np.maximum(noise / unit, 0.02), covariance / unit, stained

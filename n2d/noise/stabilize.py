@@ -238,6 +238,61 @@ def unstabilize(stabilized, noise, *, unbiased=True):
     return result.reshape(stabilized.shape)[()]
 
 
+class Curves(NamedTuple):
+    """What `stabilize` and `unstabilize` are made of, for arrays of other libraries.
+
+    Attributes
+    ----------
+    offset, gain, read : float
+        Of the noise.
+    tangent : tuple of four float
+        What ``gain * x + read**2 + 3/8 gain**2`` is at least under the root, and where
+        it is less: intensity above the offset, transform and slope where the straight
+        line starts.
+    dark : tuple of three float
+        Intensity above the offset, transform, and slope of the straight line at the
+        darkest end; of minus infinity where there is none.
+    table : tuple of three ndarray or None
+        Intensity, transform and mean transform, where the variance is a curve.
+    correction : tuple or None
+        Of the unbiased inverse in photons: knots, coefficients (4, n) of cubics, value
+        of the inverse's slope at the first knot, the two terms of the tail. None where
+        it is a quarter of a photon everywhere.
+    """
+
+    offset: float
+    gain: float
+    read: float
+    tangent: tuple
+    dark: tuple
+    table: tuple | None
+    correction: tuple | None
+
+
+def curves_of(noise) -> Curves:
+    """Lay open what `stabilize` and `unstabilize` compute for a model.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        The model.
+
+    Returns
+    -------
+    Curves
+    """
+    _check_noise(noise)
+    gain, read, table, correction = noise.gain, noise.read_noise, None, None
+    if noise.curve is not None:
+        table = tuple(_table(noise.curve[0].tobytes(), noise.curve[1].tobytes()))
+    least = min(read**2 + 0.375 * gain**2, _TANGENT_BELOW * gain**2)
+    tangent = (least, *(_start_of_tangent(gain, read) if gain else (-math.inf, 0, 1)))
+    if gain and read / gain <= _TABLE_READ:
+        found = _inverse_correction(round(read / gain, 9))
+        correction = (found.spline.x, found.spline.c, found.slope, found.tail)
+    return Curves(noise.offset, gain, read, tangent, _darkest(noise), table, correction)
+
+
 class _Table(NamedTuple):
     """The transform of noise whose variance is given by a curve."""
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2d.io._ledger import run_digest
+from n2d.io._ledger import differing, run_digest, told_of
 from n2d.io.ome_zarr import _write
 from n2d.io.ome_zarr._read import read
 
@@ -32,4 +32,9 @@ class OMEZarr:
 
     def is_result_of(self, path, run_key):
         """Whether the metadata of a Zarr say it is the result of a run."""
-        return _write.made_by(path) == run_digest(run_key)
+        return _write.made_by(path).get("run") == run_digest(run_key)
+
+    def difference(self, path, run_key):
+        """Say how the run that made a Zarr differs; see `Format`."""
+        told = _write.made_by(path).get("told")
+        return differing(told, told_of(run_key)) if isinstance(told, dict) else ""

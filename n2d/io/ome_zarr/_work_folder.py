@@ -20,7 +20,7 @@ from pathlib import Path
 
 from n2d.io._atomic import short_name
 from n2d.io._image import ImageFileError
-from n2d.io._ledger import Ledger
+from n2d.io._ledger import Ledger, differing, told_of
 
 try:
     import fcntl
@@ -213,9 +213,7 @@ class WorkFolder:
         found = header.get("run")
         if not isinstance(found, dict):
             return "everything"
-        keys = found.keys() | self._run.keys()
-        names = sorted(k for k in keys if found.get(k) != self._run.get(k))
-        return ", ".join(names) or "everything"
+        return differing(told_of(found), told_of(self._run)) or "everything"
 
     def is_finished(self, block):
         """Whether a block is finished.

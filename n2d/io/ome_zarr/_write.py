@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from n2d.io._image import ImageFileError
-from n2d.io._ledger import run_digest
+from n2d.io._ledger import run_digest, told_of
 from n2d.io._pyramid import smaller
 from n2d.io.ome_zarr import _layout as layout
 from n2d.io.ome_zarr._bands import BandWriter
@@ -38,12 +38,13 @@ def cannot_hold(dtype, axes, shape, *, suffix):
 
 
 def made_by(path):
-    """Return the digest of the run that made an OME-Zarr, or None."""
+    """Return what an OME-Zarr says of the run that made it: a dict, perhaps empty."""
     try:
         content = json.loads(Path(path, "zarr.json").read_text(encoding="utf-8"))
-        return str(content["attributes"]["n2d"]["run"])
+        found = content["attributes"]["n2d"]
+        return found if isinstance(found, dict) else {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+        return {}
 
 
 @contextlib.contextmanager
@@ -70,7 +71,11 @@ def create(
             attributes = dict(plan.attributes)
             if run_key is not None:
                 version = str(run_key.get("version", ""))
-                attributes["n2d"] = {"version": version, "run": run_digest(run_key)}
+                attributes["n2d"] = {
+                    "version": version,
+                    "run": run_digest(run_key),
+                    "told": told_of(run_key),
+                }
             _make(zarr, work.image, plan, dtype, attributes)
             work.finish(["made"])
         group = zarr.open_group(store=str(work.image), mode="r+")

@@ -131,7 +131,9 @@ def _chosen(path, series, number):
     if number is not None or len(kinds) != 1:
         raise ImageFileError(
             f"{path}: "
-            + which_of([(one.name, one.shape, one.dtype, one.axes) for one in series])
+            + which_of(
+                [(one.name, one.shape, one.dtype, one.axes) for one in series], number
+            )
         )
     return series
 

@@ -128,6 +128,7 @@ class ImageTab(QWidget):
         ):
             events.connect(self._view_moved)
         self._settings_changed()
+        self._layer_changed()
 
     # -- what the user does ----------------------------------------------------------
 
@@ -164,6 +165,11 @@ class ImageTab(QWidget):
         if found is None:
             raise LayerError("denoise the layer first: its fit is the model")
         return found
+
+    def close_up(self):
+        """Stop what runs, and take the preview away."""
+        self.tasks.close()
+        self.preview_button.setChecked(False)
 
     def say(self, text, colour=_GREY):
         """Show a line to the user."""
@@ -326,11 +332,10 @@ class ImageTab(QWidget):
         self._tell(fits, None)
 
     def _add(self, layer, fits, results):
-        chosen = layer if layer in self._viewer.layers else None
-        for data, options, kind in results_like(layer, fits.source, results):
+        models = fits.noise_of(fits.first_place) or ()
+        level = max((model.level for model in models), default=None)
+        for data, options, kind in results_like(layer, fits.source, results, level):
             self._viewer.add_layer(Layer.create(data, options, kind))
-        if chosen is not None:
-            self.choices.choose(chosen)
 
     def _failed(self, error):
         self._no_longer_runs()
@@ -339,16 +344,12 @@ class ImageTab(QWidget):
             self.say(error_in_words(error))
         self._view_moved()
 
-    @staticmethod
-    def _first_place(fits):
-        return tuple(k for k in fits.plan.fits[0][0].key if not isinstance(k, slice))
-
     def _tell(self, fits, place):
         """Show the noise and the verdict."""
         text, colour = verdict_in_words(fits.trust())
         self.verdict.setStyleSheet(f"color: {colour}")
         self.verdict.setText(text)
-        place = self._first_place(fits) if place is None else place
+        place = fits.first_place if place is None else place
         models = fits.noise_of(place)
         if models is not None and self.choices.layer is not None:
             values = np.asarray(fits.sample_of(place))

@@ -15,6 +15,19 @@ _PATIENCE = 30.0
 _FETCH_MS = 50
 
 
+class Ending:
+    """How what runs is stopped, and waited for: outlives the window's objects."""
+
+    def __init__(self):
+        self.stop, self.idle = threading.Event(), threading.Event()
+        self.idle.set()
+
+    def close(self):
+        """Stop, and wait until nothing computes any more."""
+        self.stop.set()
+        self.idle.wait(_PATIENCE)
+
+
 class Tasks(QObject):
     """Runs functions one after the other; only the latest that waits is kept.
 
@@ -38,9 +51,7 @@ class Tasks(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_FETCH_MS)
         self._timer.timeout.connect(self._fetch)
-        self._stop = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
+        self.ending = Ending()
         self.start_time = 0.0
 
     @property
@@ -65,32 +76,32 @@ class Tasks(QObject):
         """
         self._next = function, done, failed, total
         if self.is_busy:
-            self._stop.set()
+            self.ending.stop.set()
         else:
             self._begin()
 
     def stop(self):
         """Stop what runs, and forget what waits."""
         self._next = None
-        self._stop.set()
+        self.ending.stop.set()
 
     def close(self):
         """Stop, and wait until nothing computes any more."""
         self.stop()
-        self._idle.wait(_PATIENCE)
+        self.ending.close()
 
     def _begin(self):
         function, done, failed, total = self._next
         self._next = None
-        self._stop = stop = threading.Event()
-        self._idle.clear()
+        self.ending.stop = stop = threading.Event()
+        self.ending.idle.clear()
         self._latest = latest = [None]
         watch = Watch(partial(_leave, latest), stop.is_set, total)
         self._current = done, failed, stop
         self._timer.start()
         self.start_time = time.monotonic()
         worker = create_worker(
-            _outcome_of, function, watch, self._idle, _ignore_errors=True
+            _outcome_of, function, watch, self.ending.idle, _ignore_errors=True
         )
         worker.returned.connect(self._ended)
         self.changed.emit(True)

@@ -1,5 +1,10 @@
 """The dock widget: a tab for a layer, a tab for folders."""
 
+import threading
+import weakref
+from importlib import import_module
+
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from n2d.napari.window.folder_tab import FolderTab
@@ -26,12 +31,26 @@ class DenoiseWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(tabs)
-        # Whoever closes the window in the middle leaves nothing behind.
-        running = (self.image_tab.tasks, self.folder_tab.tasks)
-        self.destroyed.connect(lambda: [tasks.close() for tasks in running])
+        # With the viewer all goes without a word, by Qt or by Python: computations end.
+        ends = weakref.finalize(
+            self, _close, self.image_tab.tasks.ending, self.folder_tab.tasks.ending
+        )
+        self.destroyed.connect(ends)
+        threading.Thread(target=_warm_up, name="n2d imports", daemon=True).start()
 
-    def closeEvent(self, event):
-        """Stop what runs; Qt calls this."""
-        self.image_tab.tasks.close()
-        self.folder_tab.tasks.close()
-        super().closeEvent(event)
+    def event(self, event):
+        """Leave nothing behind when the window is taken away; Qt calls this."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.image_tab.close_up()
+            self.folder_tab.tasks.close()
+        return super().event(event)
+
+
+def _close(*endings):
+    for ending in endings:
+        ending.close()
+
+
+def _warm_up():
+    """Import what takes a few seconds while the user looks at the window."""
+    import_module("n2d.denoiser")

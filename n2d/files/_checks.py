@@ -1,0 +1,64 @@
+"""What can be known to be wrong before any file is opened."""
+
+from n2d.files._words import in_one_line
+
+
+class OptionError(ValueError):
+    """An option that no file can be denoised with.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and what to do.
+    option : str
+        The parameter that is to blame.
+    """
+
+    def __init__(self, message, option):
+        super().__init__(message)
+        self.option = option
+
+
+def check_job(job):
+    """Raise now what would be raised for every file.
+
+    Parameters
+    ----------
+    job : n2d.files._jobs.Job
+        What is to be done.
+
+    Raises
+    ------
+    OptionError
+        If the model is none, there is no such device, or parameters do not go together.
+    """
+    from n2d import Noise2DetailDenoiser
+    from n2d._plans import plan_of
+    from n2d.core.device import usable_device
+
+    option = "model"
+    try:
+        if job.model is not None:
+            _ = job.loaded
+        option = "device"
+        if "device" in job.parameters:
+            usable_device(job.parameters["device"])
+        option = None
+        if job.is_own:
+            plan_of(Noise2DetailDenoiser(**job.parameters))
+    except (OSError, ValueError) as error:
+        text = in_one_line(error)
+        # Messages begin with the parameter that is to blame.
+        raise OptionError(text, option or text.split()[0].partition("=")[0]) from error
+
+
+def tell_misfit(denoiser, sources, channel_axis, say):
+    """Say, before it is applied, where a model does not suit a file; return that."""
+    from n2d._suits import misfit_of
+    from n2d.images import Images
+
+    text = misfit_of(denoiser, Images(sources, channel_axis))
+    if text is None:
+        return []
+    say(f"warning: {text}", always=True)
+    return [text]
