@@ -14,8 +14,8 @@ BLOCK = 16
 #: A pixel farther away than this, in any frame, does not change an average.
 REACH = 112
 
-# Blocks are compared with as much around them, half a block.
-_AROUND = 2
+# Blocks are compared with so much around them.
+_AROUND = 8
 
 # Motion is sought in so many steps of 4 pixels, then of 2, 1 and half a pixel.
 _STEPS = 3
@@ -86,10 +86,10 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
         off = (errors[i].square() + errors[here].square()).sum(0)
         there, y, variance = guides[i], noisy[i], torch.ones_like(off)
         if moving:
-            motion = _motion(guides[here], there, off)
+            motion, finer = _motion(guides[here], there, off)
             if motion.any():
                 motion = _of_pixels(motion)
-                there, y = (_moved(_finer(x), motion, 2) for x in (there, y))
+                there, y = (_moved(x, motion, 2) for x in (finer, _finer(y)))
                 variance = sum(h * h for h in _HALF) ** (motion % 2).sum(0)
         differences.append(there - guides[here])
         offs.append(off)
@@ -220,56 +220,62 @@ def _solved(system, right):
 def _motion(here, there, off):
     """Where blocks of `here` are in `there` (C, H, W), in half pixels.
 
-    Returns (2, H / BLOCK, W / BLOCK); 0 where no motion is evident. `off` is the square
-    (H, W) that they may differ by without one.
+    Returns (2, H / BLOCK, W / BLOCK), 0 where no motion is evident, and `there` in half
+    pixels, if there is any. `off` is the square (H, W) that they may differ by without.
     """
-    still = _difference(here, there, 1)
-    evident = still > _block_means(off, 1)
-    blocks = (here.shape[1] // BLOCK, here.shape[2] // BLOCK)
-    motion = torch.zeros((2, *blocks), dtype=torch.long, device=here.device)
-    if not evident.any():
-        return motion
-    steps = range(-_STEPS, _STEPS + 1)
-    everywhere = [(dy, dx) for dy in steps for dx in steps]
-    around = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    for reduced, candidates in ((4, everywhere), (2, around), (1, around)):
+    still = _block_means((here - there).square().sum(0))
+    evident = still > _block_means(off)
+    motion = torch.zeros((2, *still.shape), dtype=torch.long, device=here.device)
+    blocks = evident.nonzero()  # (K, 2)
+    if not len(blocks):
+        return motion, None
+    found = torch.zeros_like(blocks)
+    for reduced, steps in ((4, _STEPS), (2, 1), (1, 1)):
         coarse = [F.avg_pool2d(x, reduced) for x in (here, there)]
-        motion, _ = _best(*coarse, motion // reduced, candidates, reduced, 1)
-        motion = motion * reduced
-    motion, moved = _best(here, _finer(there), 2 * motion, around, 1, 2)
-    return motion * (evident & (moved < _WORTH_IT * still))
+        tops = blocks * (BLOCK // reduced) - _AROUND // reduced
+        side = (BLOCK + 2 * _AROUND) // reduced
+        found, _ = _best(*coarse, tops, side, found // reduced, steps, 1)
+        found = found * reduced
+    finer = _finer(there)
+    found, moved = _best(here, finer, tops, side, 2 * found, 1, 2)
+    worth_it = moved < _WORTH_IT * still[evident]
+    motion[:, blocks[:, 0], blocks[:, 1]] = (found * worth_it[:, None]).T
+    return motion, finer
 
 
-def _best(here, there, motion, candidates, reduced, finer):
-    """The best of some motions around one, and by how much blocks differ then.
+def _best(here, there, tops, side, motion, steps, finer):
+    """The best of motions (K, 2) around some, and by how much windows differ then.
 
-    `there` has `finer` times as many samples as `here`, and motions are in these.
+    Windows of `here` begin at `tops` (K, 2). `there` has `finer` times as many samples,
+    and motions are in these.
     """
-    best = None
-    for candidate in candidates:
-        tried = motion + motion.new_tensor(candidate)[:, None, None]
-        pixels = _of_pixels(tried, BLOCK // reduced)
-        cost = _difference(here, _moved(there, pixels, finer), reduced)
-        if best is None:
-            best, least = tried, cost
-        else:
-            better = cost < least
-            best = torch.where(better, tried, best)
-            least = torch.where(better, cost, least)
-    return best, least
+    windows = _windows(here, tops, side)  # (C, K, side, side)
+    reach = finer * side + 2 * steps - finer + 1
+    around = _windows(there, finer * tops + motion - steps, reach)
+    costs, candidates = [], []
+    for dy in range(2 * steps + 1):
+        for dx in range(2 * steps + 1):
+            rows = slice(dy, dy + finer * (side - 1) + 1, finer)
+            columns = slice(dx, dx + finer * (side - 1) + 1, finer)
+            apart = (around[..., rows, columns] - windows).square_()
+            costs.append(apart.sum(0).mean((1, 2)))
+            candidates.append((dy - steps, dx - steps))
+    least, best = torch.stack(costs).min(0)
+    return motion + motion.new_tensor(candidates)[best], least
 
 
-def _difference(here, there, reduced):
-    """Mean square difference of blocks, of images reduced by a factor."""
-    return _block_means((here - there).square().sum(0), reduced)
+def _windows(x, tops, side):
+    """Squares (C, K, side, side) of x (C, H, W); its border goes on beyond it."""
+    steps = torch.arange(side, device=x.device)
+    rows = (tops[:, :1] + steps).clamp(0, x.shape[1] - 1)
+    columns = (tops[:, 1:] + steps).clamp(0, x.shape[2] - 1)
+    return x[:, rows[:, :, None], columns[:, None, :]]
 
 
-def _block_means(x, reduced):
+def _block_means(x):
     """Means (H / BLOCK, W / BLOCK) of blocks of (H, W) and what is around them."""
-    side = BLOCK // reduced
-    around = side // _AROUND
-    x = F.avg_pool2d(x[None], side + 2 * around, side, around, count_include_pad=False)
-    return x[0]
+    side = BLOCK + 2 * _AROUND
+    return F.avg_pool2d(x[None], side, BLOCK, _AROUND, count_include_pad=False)[0]
 
 
 def _of_pixels(motion, side=BLOCK):
@@ -291,14 +297,16 @@ def _moved(x, motion, finer):
 
 def _finer(x):
     """Twice as many samples along both axes of (C, H, W)."""
-    taps = torch.tensor(_HALF, dtype=x.dtype, device=x.device)
-    n = len(_HALF) // 2
+    x = torch.stack([x, _between(x, 1)], 2).flatten(1, 2)
+    return torch.stack([x, _between(x, 2)], 3).flatten(2, 3)
 
-    def between(x, shape, pad):
-        padded = F.pad(x[:, None], pad, mode="replicate")
-        return F.conv2d(padded, taps.reshape(shape))[:, 0]
 
-    below = between(x, (1, 1, -1, 1), (0, 0, n - 1, n))
-    x = torch.stack([x, below], 2).flatten(1, 2)
-    right = between(x, (1, 1, 1, -1), (n - 1, n, 0, 0))
-    return torch.stack([x, right], 3).flatten(2, 3)
+def _between(x, axis):
+    """Samples half a pixel further along an axis of (C, H, W)."""
+    n, side = len(_HALF) // 2, x.shape[axis]
+    pad = (0, 0, n - 1, n) if axis == 1 else (n - 1, n, 0, 0)
+    x = F.pad(x[None], pad, mode="replicate")[0]
+    return sum(
+        _HALF[k] * (x.narrow(axis, k, side) + x.narrow(axis, 2 * n - 1 - k, side))
+        for k in range(n)
+    )
