@@ -5,7 +5,7 @@
 pydicom, nibabel, scikit-image, scikit-learn and Matplotlib come with files that were
 chosen for being difficult. Every one goes through `n2d.denoise_file`, with a Gaussian
 filter for a denoiser, because then what is right is known: the values that the library
-itself reads, smoothed by SciPy, with the shape and the data type of the file, read again
+itself reads, smoothed by SciPy, with the shape and data type of the file, read again
 by the library. A file is
 
 - right: all that holds;

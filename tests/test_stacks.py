@@ -172,7 +172,7 @@ def moving():
 @pytest.fixture(scope="module")
 def fitted(moving):
     """Fitted, with a network that sees less far than the images are wide."""
-    denoiser = Noise2DetailDenoiser(noise=SIGMA, random_state=0).fit(moving)
+    denoiser = Noise2DetailDenoiser(noise=SIGMA, precision="float32").fit(moving)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = PriorNetwork((8, 8), (1,), (1,), (1,)).requires_grad_(False).eval()

@@ -7,6 +7,7 @@ from itertools import accumulate, groupby
 import numpy as np
 import torch
 
+from n2d._surroundings import undisturbed
 from n2d.applying.neighbours import denoised_images, reach_of
 from n2d.core.device import usable_device
 from n2d.images import Images, settle_axes
@@ -166,6 +167,7 @@ def _merged(chunks, least):
     return tuple(merged)
 
 
+@undisturbed
 def _denoised_block(
     block,
     *,

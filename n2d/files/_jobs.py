@@ -11,8 +11,9 @@ import numpy as np
 
 from n2d import __version__
 from n2d.files._checks import tell_misfit
+from n2d.files._fits import fitted
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
-from n2d.files._methods import OWN_METHODS, WholePlanes
+from n2d.files._methods import OWN_METHODS
 from n2d.files._plan import Plane, plan_of
 from n2d.files._results import denoise_run, target_of, whole_place
 from n2d.files._words import count, describe_file
@@ -55,6 +56,8 @@ class Job:
         What becomes of values that are no finite numbers: "refuse" or "mask".
     overwrite, resume : bool
         Whether results may be replaced, and whether to go on with an earlier run.
+    kept : KeptFits or None
+        Fits that go on from file to file.
     """
 
     parameters: dict
@@ -69,6 +72,7 @@ class Job:
     nan: str = "refuse"
     overwrite: bool = False
     resume: bool = False
+    kept: Any = None
 
     @cached_property
     def description(self):
@@ -97,7 +101,7 @@ class Job:
             "channel_axis": self.channel_axis,
             "nan": str(self.nan),
             "version": __version__,
-        }
+        } | ({} if self.kept is None else {"kept": True})
 
     @property
     def is_own(self):
@@ -244,7 +248,7 @@ def carry_out(job, source, target, *, listed, say, progress):
         if is_result_of(target, run_key):
             return DenoisedFile(skipped=True)
         difference = format_of(target).difference(target, run_key)
-        if difference:
+        if difference and not job.overwrite:
             raise FileExistsError(
                 f"{target}: is the result of another run; what differs: {difference}; "
                 "repeat the command of that run, or replace it with --overwrite"
@@ -348,14 +352,14 @@ def _denoise(data, gaps, result, plan, job, progress, outcome, say):
     progress.begin(plan.n_planes)
     trusts = []
     for number, planes in enumerate(plan.fits):
-        # There is nothing to learn from planes without a value, nor to denoise in them.
         learned = planes_to_learn_from(planes, gaps)
+        numbers = {id(plane): i for i, plane in enumerate(learned)}
         pieces = [
             piece
             for plane in planes
             for piece in _pieces(
                 plane,
-                learned.index(plane) if plane in learned else 0,
+                numbers.get(id(plane), 0),
                 data.shape,
                 plan.channel_axis,
                 result,
@@ -369,18 +373,18 @@ def _denoise(data, gaps, result, plan, job, progress, outcome, say):
         if not todo:
             continue
         parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
-        denoiser = _fitted(
-            data,
-            gaps,
-            learned,
-            plan.stack,
-            plan.channel_axis,
-            job,
-            parameters,
-            progress,
-        )
+        sources = [plane_of(data, gaps, plane.key) for plane in learned]
+        axis = plan.channel_axis
+        if job.kept is None:
+            denoiser = fitted(job, sources, axis, parameters, progress.fitting)
+        else:
+            denoiser, is_new = job.kept.fitted(
+                number, job, sources, axis, parameters, progress.fitting
+            )
+            outcome.n_fits += int(is_new) - 1
+        if job.is_own:
+            denoiser.set_params(stack=plan.stack)
         if job.model is not None:
-            sources = [plane_of(data, gaps, plane.key) for plane in learned]
             outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
         if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
@@ -394,7 +398,7 @@ def _denoise(data, gaps, result, plan, job, progress, outcome, say):
         for run in plan.runs[number]:
             denoise_run(
                 [plane for _, plane in run],
-                [learned.index(p) if p in learned else 0 for _, p in run],
+                [numbers.get(id(p), 0) for _, p in run],
                 todo,
                 data,
                 gaps,
@@ -461,20 +465,3 @@ def _denoise_some(data, gaps, pieces, result, denoiser, job, progress, outcome):
             sources, region=region, out=targets, callback=progress.transforming
         )
         outcome.n_clipped += sum(target.n_clipped for target in targets)
-
-
-def _fitted(data, gaps, planes, stack, channel_axis, job, parameters, progress):
-    """Return the denoiser for some planes: fitted to them, or loaded."""
-    # The heaviest import, and not needed for files that cannot be read.
-    from n2d import Noise2DetailDenoiser
-
-    if job.model is not None:
-        settled = {"stack": stack, "channel_axis": channel_axis, "verbose": 0}
-        return job.loaded.set_params(**settled)
-    if job.is_own:
-        parameters = parameters | {"stack": stack}
-        denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
-    else:
-        denoiser = WholePlanes(job.method, parameters, channel_axis)
-    sources = [plane_of(data, gaps, plane.key) for plane in planes]
-    return denoiser.fit(sources, callback=progress.fitting)

@@ -79,10 +79,11 @@ def denoise_run(
     if job.model is None:
         denoiser = denoiser.for_planes(numbers)
     sources = [plane_of(data, gaps, plane.key) for plane in planes]
-    pieces = [piece for piece in todo if piece.plane in planes]
+    places = {id(plane): i for i, plane in enumerate(planes)}
+    pieces = [piece for piece in todo if id(piece.plane) in places]
     bands = {(p.rows and (p.rows.start, p.rows.stop)): p.rows for p in pieces}
     for rows in bands.values():
-        here = {planes.index(p.plane): p for p in pieces if p.rows == rows}
+        here = {places[id(p.plane)]: p for p in pieces if p.rows == rows}
         share = sum(piece.share for piece in here.values())
         with progress.planes(share), contextlib.ExitStack() as stack:
             targets = {
