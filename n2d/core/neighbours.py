@@ -14,11 +14,12 @@ BLOCK = 16
 #: A pixel farther away than this, in any frame, does not change an average.
 REACH = 112
 
-# Blocks are compared with so much around them.
-_AROUND = 8
-
 # Motion is sought in so many steps of 4 pixels, then of 2, 1 and half a pixel.
 _STEPS = 3
+
+# Coarse steps compare blocks with so much around them, fine ones with so much. 8 for
+# both won 0.07 dB more in what moves, at a third more of the time.
+_AROUND, _FINELY_AROUND = 8, 2
 
 # A block has moved where it differs by more than what the denoised frames may be off,
 # and moved by less than this share of that. Without the first, noise moves what is
@@ -230,15 +231,20 @@ def _motion(here, there, off):
     if not len(blocks):
         return motion, None
     found = torch.zeros_like(blocks)
-    for reduced, steps in ((4, _STEPS), (2, 1), (1, 1)):
+    for reduced, steps, around in (
+        (4, _STEPS, _AROUND),
+        (2, 1, _AROUND),
+        (1, 1, _FINELY_AROUND),
+    ):
         coarse = [F.avg_pool2d(x, reduced) for x in (here, there)]
-        tops = blocks * (BLOCK // reduced) - _AROUND // reduced
-        side = (BLOCK + 2 * _AROUND) // reduced
+        tops = (blocks * BLOCK - around) // reduced
+        side = (BLOCK + 2 * around) // reduced
         found, _ = _best(*coarse, tops, side, found // reduced, steps, 1)
         found = found * reduced
+    _, unmoved = _best(here, there, tops, side, torch.zeros_like(blocks), 0, 1)
     finer = _finer(there)
     found, moved = _best(here, finer, tops, side, 2 * found, 1, 2)
-    worth_it = moved < _WORTH_IT * still[evident]
+    worth_it = moved < _WORTH_IT * unmoved
     motion[:, blocks[:, 0], blocks[:, 1]] = (found * worth_it[:, None]).T
     return motion, finer
 
