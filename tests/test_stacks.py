@@ -100,6 +100,15 @@ def test_what_flashes_in_one_frame_stays_there():
     assert np.abs(beside).max() < 0.03 * 6 * SIGMA
 
 
+def test_noise_that_stays_in_its_place_stays_noise():
+    """The pattern of a detector is the same in all frames: no mean removes it."""
+    rng = np.random.default_rng(3)
+    clean = scene(5, (112, 120))
+    data = noisy(clean, sigma=1.0) + rng.normal(0, SIGMA, clean.shape[1:])
+    alone, together = both(data, noise=SIGMA)
+    assert psnr(together, clean) > psnr(alone, clean) - 0.3
+
+
 def test_dead_and_loud_frames_stand_alone():
     data = noisy(scene(5))
     data[2] = 100.0

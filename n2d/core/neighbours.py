@@ -43,6 +43,12 @@ _SURE = 1.0
 _CELLS = ((4, 9), (8, 13))
 _CHANCE = 1.25
 
+# What is in the noise of all frames, as the pattern of a detector is, is not averaged
+# away: what is removed from them, alike in windows of so many cells of 8 x 8 pixels,
+# beyond so many deviations of chance. Where all noise stays in its place, 7 frames lost
+# 9.9 dB without (160 x 160 generated cells), where half of it does, 6.2.
+_SHARED_IN, _SHARED_BY_CHANCE = 9, 3.0
+
 # Samples half way between pixels: eight taps, after HEVC, that are flat up to most of
 # what an image can hold.
 _HALF = (-1 / 64, 4 / 64, -11 / 64, 40 / 64, 40 / 64, -11 / 64, 4 / 64, -1 / 64)
@@ -79,10 +85,12 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
     sum a_i d_i, and it has the noise (1 - sum a)^2 + sum a_i^2. The weights minimise
     the square of the one, in a patch of 6 x 6 pixels, and what the network leaves of
     the other. Planes before and after that differ to either side, as in a gradient, are
-    so weighed that what they differ by cancels.
+    so weighed that what they differ by cancels. What noise frames have in common
+    stays, and counts in the level.
     """
     others = [i for i in range(len(noisy)) if i != here]
-    differences, offs, moved, variances = [], [], [], []
+    differences, offs, moved, variances, shared = [], [], [], [], []
+    removed = noisy[here] - guides[here]
     for i in others:
         off = (errors[i].square() + errors[here].square()).sum(0)
         there, y, variance = guides[i], noisy[i], torch.ones_like(off)
@@ -96,6 +104,8 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
         offs.append(off)
         moved.append(y)
         variances.append(variance)
+        product = ((y - there) * removed - errors[i] * errors[here]).mean(0)
+        shared.append(_shared(product, correlation))
     apart = _apart(differences, offs)
     for side, window in _CELLS:
         seen = _apart_in_cells(noisy[here], moved, correlation, side, window)
@@ -111,6 +121,10 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
     for a, y, v in zip(weights, moved, variances, strict=True):
         average = average + a * y
         variance = variance + a.square() * v
+    # Noise that frames share is in the average whatever the weights are.
+    share = sum(a.abs() * x for a, x in zip(weights, shared, strict=True))
+    share = share / sum(a.abs() for a in weights).clamp(min=1e-6)
+    variance = variance + share * (1 - variance).clamp(min=0)
     return average, variance.sqrt()[None]
 
 
@@ -159,6 +173,19 @@ def _variance_of_means(correlation, side):
     along = side - torch.arange(1.0, n + 1, device=correlation.device)
     share = 1 + 2 * (along * correlation[:, :2, :n]).sum(-1) / side
     return share.clamp(min=0.3).prod(1) / side**2
+
+
+def _shared(product, correlation):
+    """What share of their noise two frames have in common, from its product (H, W).
+
+    What was taken away of the scene is alike in both, too: no more than they are off.
+    """
+    side = 8
+    # Means of correlated noise are as sure as those of fewer pixels.
+    alike = side**2 * _variance_of_means(correlation, side).max().clamp(min=1 / side**2)
+    chance = _SHARED_BY_CHANCE * alike.sqrt() / (side * _SHARED_IN)
+    seen = _means(F.avg_pool2d(product[None], side)[0], _SHARED_IN)
+    return _spread((seen * (seen > chance)).clamp(max=1), side)
 
 
 def _weights(apart, variances, cost):
