@@ -4,8 +4,8 @@ import copy
 import math
 from dataclasses import replace
 
-from n2d.applying.tiled import TileDenoiser
-from n2d.fitting.planes import noise_in_units
+from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
+from n2d.fitting.planes import noise_in_units, with_like_ones
 from n2d.noise import NoiseModel
 
 
@@ -86,6 +86,38 @@ class PlaneByPlane:
         every.noise_ = models[0] if self.channel_axis is None else models
         return every
 
+    def transform_some(self, X, outputs, *, region=None, callback=None):
+        """Denoise some images of a stack, and take all of them for their neighbours.
+
+        Parameters
+        ----------
+        X : array-like, or list of array-likes
+            As for `transform`: the whole stack.
+        outputs : dict of int to array-like, or pair of such
+            By the numbers of the images that are asked for, where to write each. They
+            are written one after another, but those too large part by part. Of a pair
+            the second takes the standard errors.
+        region, callback
+            As for `transform`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from n2d import Noise2DetailDenoiser
+        >>> stack = np.random.default_rng(0).normal(100, 10, (4, 64, 64))
+        >>> denoiser = Noise2DetailDenoiser(stack="time", random_state=0).fit(stack)
+        >>> last = np.empty((64, 64))
+        >>> denoiser.transform_some(stack, {3: last})
+        >>> bool(np.allclose(last, denoiser.transform(stack)[3]))
+        True
+        """
+        images = self._images_to_transform(X)
+        names = ["stage3"]
+        if isinstance(outputs, tuple):
+            self._tile_denoiser().check_knows_error()
+            names.append(STANDARD_ERROR)
+        self._results(images, names, region, outputs, callback)
+
     def at_strength(self, strength):
         """Give a denoiser of the same fit that smooths more, or less.
 
@@ -164,12 +196,13 @@ class PlaneByPlane:
         return [each(plane.noise if plane else shared) for plane in fitted.planes]
 
     def _tile_denoiser(self):
+        planes, stack = self._planes, self.stack
+        if not self._all_stages:  # there is no noise
+            stack = "independent"
+        if planes is not None and stack != "independent":
+            planes = with_like_ones(planes)
         return TileDenoiser(
-            self._stages,
-            self._intensities,
-            self._planes,
-            "independent" if self._stages is None else self.stack,
-            self.precision,
+            self._stages, self._intensities, planes, stack, self.precision
         )
 
     def __getstate__(self):

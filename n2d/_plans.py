@@ -26,10 +26,7 @@ def plan_of(denoiser):
         If parameters do not go together.
     """
     if _starts_from_prior(denoiser):
-        if denoiser.stack != "independent" and denoiser.detail_max_iter not in (
-            "auto",
-            0,
-        ):
+        if denoiser.stack != "independent" and not takes_neighbours(denoiser):
             raise ValueError(
                 f"stack={denoiser.stack!r} averages planes before they are denoised, "
                 "and stage 3 learns from single ones; set detail_max_iter=0, or "
@@ -106,6 +103,21 @@ def told_noise(noise, n_channels):
         None where it is to be measured.
     """
     return None if isinstance(noise, str) else models_of_channels(noise, n_channels)
+
+
+def takes_neighbours(denoiser):
+    """Tell whether a denoiser can use the neighbours of a plane.
+
+    Parameters
+    ----------
+    denoiser : Noise2DetailDenoiser
+        With valid parameters.
+
+    Returns
+    -------
+    bool
+    """
+    return _starts_from_prior(denoiser) and denoiser.detail_max_iter in ("auto", 0)
 
 
 def _given(**parameters):

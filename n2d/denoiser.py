@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from n2d._base import ImageDenoiser
 from n2d._parameters import Parameters, settled_data_range
 from n2d._planes import PlaneByPlane
-from n2d._plans import plan_of, told_noise
+from n2d._plans import plan_of, takes_neighbours, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
 from n2d._suits import detail_of, warn_unless_suits
@@ -72,13 +72,9 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         ``"remove"`` takes random offsets of rows or columns, and hum, out of one image
         of up to 512 x 512 pixels; ``"keep"`` tells of strong ones in `trust_`.
     stack : {"independent", "time", "depth"}, default="independent"
-        What the images of a stack, or of a list, are to each other. ``"independent"``:
-        nothing. ``"time"``: frames one after another; what shows the same in up to 3
-        frames before and after, in its place or moved by up to 15 pixels, is averaged
-        before it is denoised. ``"depth"``: planes one above another, up to 2 to either
-        side, without motion. Where neighbours differ, a plane stands alone: a cut, a
-        flash, a plane with other noise. Never guessed. For synthetic weights; anything
-        but ``"independent"`` is an error with others, and with stage 3.
+        ``"time"``: what shows the same in 3 images before and after, moved by up to 15
+        pixels, is averaged before it is denoised. ``"depth"``: in 2 to either side,
+        unmoved. For synthetic weights without stage 3.
     hidden_channels : int, default=48
         Channels of the hidden layers of the networks that are trained on the image.
         There are synthetic weights for 48.
@@ -354,9 +350,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     def transform(self, X, *, return_std=False, region=None, out=None, callback=None):
         """Denoise images with what `fit` has settled.
 
-        The result is a local function of the pixels and of nothing else: each image of
-        a stack comes out as it would alone, however the images are tiled. Tiles, their
-        size settled by the memory there is, are spread over PyTorch's threads.
+        The result is a local function of the pixels, of an image and, with `stack`, of
+        its neighbours, however the images are tiled, as the memory there is allows.
 
         Parameters
         ----------
@@ -467,6 +462,11 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         results = dict(zip(names, found, strict=True))
         factors = {r: results.pop(r) for r in self.downsampling_factors_}
         return Bunch(**results, stage2_factors=factors)
+
+    @property
+    def takes_neighbours(self):
+        """Whether `stack` may be other than ``"independent"``."""
+        return takes_neighbours(self)
 
     @property
     def precision_(self):

@@ -180,7 +180,8 @@ def test_series_of_several_axes_are_denoised_plane_by_plane(tmp_path):
     array = noisy((2, 3, 20, 24), np.uint16)
     metadata = {"axes": "TZYX"}
     tifffile.imwrite(tmp_path / "in.tif", array, imagej=True, metadata=metadata)
-    result = run("denoise", tmp_path / "in.tif", "-o", tmp_path / "out.tif")
+    paths = tmp_path / "in.tif", "-o", tmp_path / "out.tif"
+    result = run("denoise", *paths, "--stack", "independent")
     assert "2 time points x 3 Z planes, plane by plane" in result.stderr
     assert "together: 6 planes" in result.stderr
     with tifffile.TiffFile(tmp_path / "out.tif") as tif:

@@ -11,7 +11,8 @@ from n2d.files._plan import AxesError, named_axes, plan_planes
 from n2d.io import read_image
 from n2d.io.ome_zarr._work_folder import WorkFolder
 
-FEW = ["--max-iter", "2", "--detail-max-iter", "0"]
+# What neighbours do is in test_stacks.py.
+FEW = ["--max-iter", "2", "--detail-max-iter", "0", "--stack", "independent"]
 FEW_STEPS = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
 
 

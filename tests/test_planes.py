@@ -234,7 +234,8 @@ def test_a_file_keeps_the_noise_of_its_planes(loud, tmp_path, monkeypatch):
     noisy = loud[1]
     write_image(tmp_path / "noisy.tif", noisy.astype(np.float32), axes="TYX")
     monkeypatch.setattr(_jobs, "_MOST_PLANES", 3)  # batches of 3 and 1
-    denoise_file(tmp_path / "noisy.tif", tmp_path / "clean.tif", random_state=0)
+    paths = tmp_path / "noisy.tif", tmp_path / "clean.tif"
+    denoise_file(*paths, random_state=0, stack="independent")
     found = read_image(tmp_path / "clean.tif").data
     expected = _denoiser().fit_transform(noisy.astype(np.float32))
     assert np.array_equal(found, expected)

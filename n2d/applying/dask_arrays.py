@@ -2,19 +2,22 @@
 
 import hashlib
 import pickle
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import numpy as np
 import torch
 
 from n2d._surroundings import undisturbed
-from n2d.applying.tiled import denoised_tiles
+from n2d.applying.neighbours import denoised_images, reach_of
 from n2d.core.device import usable_device
 from n2d.images import Images, settle_axes
 
 # Chunks are put together to sides of about this many pixels at least: around every
 # chunk a halo is computed twice.
 _SMALLEST_CHUNK = 512
+
+# And along the axis of a stack to so many times what is read of it on every side.
+_FEWEST_PLANES = 4
 
 
 def lazily_denoised(denoiser, X, names, channel_axis, device, region=None):
@@ -55,7 +58,7 @@ def lazily_denoised(denoiser, X, names, channel_axis, device, region=None):
     n_images = arrays[0].shape[0] if stacked else len(arrays)
     as_many = denoiser.planes is not None and len(denoiser.planes) == n_images
 
-    def found_for(array, number=0):
+    def found_for(array, number=0, channel_axis=channel_axis):
         array = da.asarray(array)
         plane = _plane(array, channel_axis)
         found = _denoised_array(
@@ -74,7 +77,17 @@ def lazily_denoised(denoiser, X, names, channel_axis, device, region=None):
         return [estimate[tuple(index)] for estimate in found]
 
     if isinstance(X, (list, tuple)):
-        found = map(found_for, X, range(len(X)))
+        if denoiser.stack == "independent":
+            found = list(map(found_for, X, range(len(X))))
+        else:  # images of one shape after another are a stack
+            axis = channel_axis
+            axis = axis + 1 if axis is not None and axis >= 0 else axis
+            found = []
+            for _, same in groupby(X, key=lambda array: array.shape):
+                planes = list(same)
+                number, n = len(found), len(planes)
+                stacks = found_for(da.stack(planes), number, channel_axis=axis)
+                found += [[stack[i] for stack in stacks] for i in range(n)]
         return [type(X)(each) for each in zip(*found, strict=True)]
     return found_for(X)
 
@@ -93,15 +106,22 @@ def _denoised_array(array, plane, node, denoiser, names, channel_axis, device, n
     import dask.array as da
 
     channels = None if channel_axis is None else channel_axis % array.ndim
+    n_planes, reach, multiple = reach_of(denoiser)
     # Windows start at multiples of `multiple`, wherever the chunks do.
-    geometry = denoiser.geometry
-    depth = geometry["reach"] + geometry["multiple"] - 1
+    depth = reach + multiple - 1
+    # Along the axis of the stack planes around are read, too.
+    stacked = 0 not in (*plane, channels)
+    n_planes = n_planes if stacked else 0
 
     chunks = {i: _merged(array.chunks[i], max(_SMALLEST_CHUNK, depth)) for i in plane}
     if channels is not None:
         chunks[channels] = (array.shape[channels],)
+    if n_planes:
+        chunks[0] = _merged(array.chunks[0], _FEWEST_PLANES * n_planes)
     merged = array.rechunk(chunks)
     depths = {i: depth if len(merged.chunks[i]) > 1 else 0 for i in plane}
+    if n_planes and len(merged.chunks[0]) > 1:
+        depths[0] = n_planes
     n_blocks = int(np.prod(merged.numblocks))
     dtype = np.result_type(array.dtype, np.float32)
     results = da.map_blocks(
@@ -118,21 +138,18 @@ def _denoised_array(array, plane, node, denoiser, names, channel_axis, device, n
         # Where blocks begin and end, along the rows' and the columns' axis.
         edges=tuple((0, *accumulate(merged.chunks[i])) for i in plane),
         depth=depth,
-        # Where blocks begin along the axis of the stack, in images that `fit` saw.
-        numbers=_starts(number, merged, stacked=0 not in (*plane, channels)),
+        # Where blocks begin and end along the axis of the stack, and how many planes
+        # they are given before and after.
+        starts=(0, *accumulate(merged.chunks[0])) if stacked else (0, 1),
+        n_around=depths.get(0, 0) if n_planes else 0,
+        # The number of the first image among those that `fit` saw.
+        number=number,
         channel_axis=channels,
         device=device,
         # Blocks are what is computed at once; threads that would be left help them.
         n_threads=max(1, torch.get_num_threads() // n_blocks),
     )
     return [results[i].rechunk(array.chunks) for i in range(len(names))]
-
-
-def _starts(number, array, stacked):
-    """Number of the first image of every block along axis 0; None: of none."""
-    if number is None:
-        return None
-    return tuple(accumulate(array.chunks[0], initial=0)) if stacked else (number,)
 
 
 def _merged(chunks, least):
@@ -159,7 +176,9 @@ def _denoised_block(
     plane,
     edges,
     depth,
-    numbers,
+    starts,
+    n_around,
+    number,
     channel_axis,
     device,
     n_threads,
@@ -170,7 +189,7 @@ def _denoised_block(
     The estimates named come along a new axis 0; `block_id` counts it.
     """
     block_id = block_id[1:]
-    multiple = denoiser.geometry["multiple"]
+    multiple = reach_of(denoiser)[2]
     kept, region, shape = [slice(None)] * block.ndim, [], list(block.shape)
     origin = []
     for i, ends in zip(plane, edges, strict=True):
@@ -189,16 +208,19 @@ def _denoised_block(
         np.asarray(block)[tuple(kept)], channel_axis, name=f"block {block_id} of X"
     )
     whole = tuple(ends[-1] for ends in edges)
-    start = None
-    if numbers is not None:
-        start = numbers[block_id[0] if len(numbers) > 1 else 0]
+    # Which planes of the stack these are, and which of them are asked for.
+    k = block_id[0] if len(starts) > 2 else 0
+    read_from = max(0, starts[k] - n_around)
+    wanted = range(starts[k] - read_from, starts[k + 1] - read_from)
+    if n_around:
+        shape[0] = len(wanted)
     parts = [
-        (None if start is None else start + i, whole, *origin)
+        (None if number is None else number + read_from + i, whole, *origin)
         for i in range(len(images))
     ]
     results = np.empty((len(names), *shape), images.result_dtypes[0])
     outputs = [Images(result, channel_axis) for result in results]
-    found = denoised_tiles(
+    found = denoised_images(
         denoiser,
         images,
         usable_device(device, fall_back=True),
@@ -206,8 +228,10 @@ def _denoised_block(
         names=names,
         regions=[(top, left, height, width)] * len(images),
         parts=parts,
+        wanted=wanted if n_around else None,
     )
     for i, tile, estimates in found:
         for output, estimate in zip(outputs, estimates, strict=True):
-            output[i].write(estimate, tile.top - top, tile.left - left)
+            first = wanted[0] if n_around else 0
+            output[i - first].write(estimate, tile.top - top, tile.left - left)
     return results

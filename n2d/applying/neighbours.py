@@ -46,7 +46,8 @@ def denoised_images(denoiser, images, device, *, wanted=None, **options):
     i, tile, estimates
         As by `denoised_tiles`; images in order, but those too large part by part.
     """
-    if denoiser.stack == "independent" or len(images) == 1:
+    alone = denoiser.stack == "independent" or len(images) == 1
+    if alone and wanted is None:
         yield from denoised_tiles(denoiser, images, device, **options)
         return
     yield from _Stack(denoiser, images, device, wanted, **options).tiles()
@@ -109,10 +110,10 @@ class _Second(TileDenoiser):
 class _Planes(list):
     """Planes as `denoised_tiles` takes images."""
 
-    def __init__(self, planes):
+    def __init__(self, planes, dtype=np.float32):
         super().__init__(planes)
         self.n_channels = self[0].shape[0]
-        self.result_dtypes = [np.dtype(np.float32)]
+        self.result_dtypes = [np.dtype(dtype)] * len(planes)
 
 
 @dataclass
@@ -168,11 +169,11 @@ class _Stack:
             ]
         self._parts = parts
         self._regions = regions or [(0, 0, *image.shape[1:]) for image in images]
-        self._wanted = list(range(len(images)) if wanted is None else wanted)
+        self._wanted = range(len(images)) if wanted is None else sorted(wanted)
         self._denoiser = denoiser
         self._first = _First(**vars(denoiser))
         self._second = _Second(**vars(denoiser))
-        # Planes whose noise is of their own stand alone.
+        # Planes can be averaged whose pixels mean the same to the network.
         self._planes = [denoiser.plane_of(*part) for part in parts]
         self._n_done = 0
         self._n_pixels = sum(
@@ -236,9 +237,10 @@ class _Stack:
         """Denoise a region of some images by a denoiser."""
         if not numbers:
             return
+        dtypes = self._images.result_dtypes
         for k, tile, estimates in denoised_tiles(
             denoiser,
-            _Planes([images[i] for i in numbers]),
+            _Planes([images[i] for i in numbers], np.result_type(*dtypes)),
             self._device,
             n_threads=self._n_threads,
             names=self._names,
@@ -272,12 +274,14 @@ class _Stack:
 
     def _neighbours(self, i, series):
         """Numbers of the planes around one that can be averaged with it."""
+        own = self._planes[i]
+        stages = (own or self._denoiser).stages
         first = max(series[0], i - self._around)
         last = min(series[-1], i + self._around)
         return [
             j
             for j in range(first, last + 1)
-            if j != i and self._planes[j] is self._planes[i]
+            if j != i and self._planes[j] is own and stages is not None
         ]
 
     def _denoise_alone(self, numbers, region, known):
@@ -315,7 +319,7 @@ class _Stack:
             guides,
             errors,
             numbers.index(i),
-            self._second.stages.correlation.to(self._device),
+            (self._planes[i] or self._denoiser).stages.correlation.to(self._device),
             moving=self._moving,
         )
         values = torch.cat([average, level]).cpu().numpy()

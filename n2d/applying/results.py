@@ -24,8 +24,9 @@ def results_of(
         How many threads may compute at once.
     region : tuple of two slices, optional
         Which rows and columns of every image.
-    out : array-like, list of array-likes, or a pair of such, optional
-        Where to write the result, or the pair of results. By default new arrays.
+    out : array-like, list of array-likes, dict, or a pair of such, optional
+        Where to write the result, or the pair of results. By default new arrays. A
+        dict has the images that are asked for by number; the others are only read.
     callback : callable, optional
         See `denoised_images`.
 
@@ -42,7 +43,12 @@ def results_of(
         If there is no room for the results.
     """
     regions, _ = images.cropped(region)
-    if out is None:
+    wanted = None
+    dicts = out if isinstance(out, tuple) else (out,)
+    if all(isinstance(some, dict) for some in dicts):
+        wanted = sorted(dicts[0])
+        outputs = [images.single_outputs_in(some) for some in dicts]
+    elif out is None:
         n_bytes = len(names) * images.n_result_bytes(region)
         check_room(n_bytes, "the result", "pass out=, an array on disk")
         outputs = [images.empty_like(region) for _ in names]
@@ -61,6 +67,7 @@ def results_of(
         names=names,
         regions=regions,
         callback=callback,
+        wanted=wanted,
     )
     try:
         for i, tile, estimates in found:
@@ -76,4 +83,6 @@ def results_of(
             f"{error}. out is unfinished: only {n_written:,} pixels of it are written, "
             f"up to image {i}, row {tile.top - top + tile.height - 1}"
         ) from error
+    if wanted is not None:
+        return [out]
     return [output.result for output in outputs]

@@ -137,6 +137,7 @@ def compare(
                         channels=channels,
                         channel_axis=channel_axis,
                         series=series,
+                        stack="auto",
                         nan=nan,
                     )
                     drawings = [_Drawing(case, plane, inset) for case in cases]
@@ -145,7 +146,7 @@ def compare(
                 tell(notes, quiet=quiet)
                 for case, drawing in zip(cases, drawings, strict=True):
                     rows += compare_images(
-                        chosen(settled),
+                        chosen(settled, case.stack),
                         [case],
                         folder,
                         score=True,
@@ -167,17 +168,18 @@ def compare(
 
 
 def _chosen_methods(texts, *, seed, device):
-    """Return a function that makes the denoisers for data of a given range."""
+    """Return a function that makes the denoisers for a range, and a kind of stack."""
     from n2d import denoiser_registry
     from n2d.comparison import parse_methods
 
-    def make(data_range=None):
+    def make(data_range=None, stack="independent"):
         return parse_methods(
             DEFAULT_METHODS if texts is None else texts,
             denoiser_registry(),
             data_range=data_range,
             random_state=seed,
             device=device,
+            stack=stack,
         )
 
     try:

@@ -51,6 +51,7 @@ def denoise(
     ] = None,
     series: options.SeriesOption = None,
     axes: options.AxesOption = None,
+    stack: options.StackOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     fit_per: Annotated[
         options.FitPer,
@@ -123,8 +124,9 @@ def denoise(
     """Denoise image files without training data.
 
     The noise of each file is measured, for each channel on its own and for its planes
-    (Z, T) together; then a small network that ships with n2d removes it. The result
-    has the axes, the data type and the metadata of the input.
+    (Z, T) together; then a small network that ships with n2d removes it, with the help
+    of planes before and after that show the same. The result has the axes, the data
+    type and the metadata of the input.
     """
     name, parameters = options.method_and_parameters(context)
     if resume and overwrite:

@@ -32,6 +32,14 @@ class NotANumber(StrEnum):
     mask = "mask"
 
 
+class Stack(StrEnum):
+    """What `--stack` may be."""
+
+    independent = "independent"
+    time = "time"
+    depth = "depth"
+
+
 class Stripes(StrEnum):
     """What `--stripes` may be."""
 
@@ -130,6 +138,14 @@ AxesOption = Annotated[
         help="One letter for each axis of the files, such as TCZYX: T time, C "
         "channels, Z depth, Y rows, X columns, S samples (RGB).  [default: what "
         "the file says]",
+    ),
+]
+StackOption = Annotated[
+    Stack | None,
+    typer.Option(
+        "--stack",
+        help="What planes are to each other. Neighbours in time (T), else in depth "
+        "(Z), are averaged where they show the same.  [default: what the axes say]",
     ),
 ]
 ChannelsOption = Annotated[
@@ -274,7 +290,7 @@ _PARAMETERS = {"factors": "downsampling_factors", "seed": "random_state"}
 # Of n2d's own method; the others have theirs after the colon of --method.
 _OF_OWN_METHOD = (
     "solver init noise strength max_iter factors detail_max_iter learning_rate "
-    "data_range"
+    "data_range stack"
 ).split()
 
 
@@ -377,6 +393,7 @@ def _own_parameters(found):
         "downsampling_factors": None if factors is None else _parse_factors(factors),
         "learning_rate": rate,
         "data_range": found.get("data_range"),
+        "stack": found.get("stack") and str(found["stack"]),
     }
     return {
         "solver": str(found.get("solver", "fast")),

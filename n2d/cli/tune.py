@@ -99,6 +99,7 @@ def tune(
             channels=channels,
             channel_axis=channel_axis,
             series=series,
+            stack="auto",
             nan=nan,
         )
         tell(notes, quiet=quiet)
@@ -108,13 +109,16 @@ def tune(
             random_state=seed,
             device=device,
             channel_axis=cases[0].channel_axis,
+            stack=cases[0].stack,
         )
         results = _search(denoiser, searched, cases, quiet=quiet)
         say_lines(aligned(_table(results)))
         chosen, why = _chosen(results)
         if why:
             tell([f"note: {why}"])
-        parameters = _changed_parameters(name, denoiser.set_params(**chosen))
+        parameters = _changed_parameters(
+            name, denoiser.set_params(**chosen), cases[0].stack
+        )
         search = {"image": image.name, "grid": searched, "results": _plain(results)}
         write_config(target, name, parameters, search, overwrite=overwrite)
         if not quiet:
@@ -258,8 +262,11 @@ def _table(results):
     return lines
 
 
-def _changed_parameters(name, denoiser):
-    """Parameters in which a denoiser differs from the one that the file is read for."""
+def _changed_parameters(name, denoiser, stack):
+    """Parameters in which a denoiser differs from the one that the file is read for.
+
+    `stack` is what the axes of a file say, and it is read for files of other axes, too.
+    """
     from n2d import Noise2DetailDenoiser
     from n2d.cli.config import N2D_METHODS, NOT_TUNABLE
 
@@ -271,5 +278,5 @@ def _changed_parameters(name, denoiser):
         for key, value in denoiser.get_params().items()
         if key.rpartition("__")[2] not in NOT_TUNABLE
         and not hasattr(value, "get_params")
-        and value != defaults.get(key)
+        and value != (stack if key == "stack" else defaults.get(key))
     }

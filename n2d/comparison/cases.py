@@ -34,6 +34,9 @@ class Case:
         ``"outer/inner"`` and counts for both.
     error : str, default=""
         Why the images could not be read; becomes the result of every denoiser.
+    stack : str, default="independent"
+        What the images of a stack are to each other, as `n2d.Noise2DetailDenoiser`
+        takes it. For who makes the denoisers: nothing is done with it here.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Case:
     channel_axis: int | None = None
     group: str = ""
     error: str = ""
+    stack: str = "independent"
 
     def __post_init__(self):
         if self.clean is None:

@@ -59,11 +59,16 @@ def parse_methods(texts, registry, *, data_range=None, **settings):
             general = dict(settings)
             if data_range is not None and known.get("solver") == "paper":
                 general["data_range"] = data_range
+            own = _parse_parameters(one, parameters, known)
+            if own:
+                denoiser.set_params(**own)
+            if not getattr(denoiser, "takes_neighbours", False):
+                general.pop("stack", None)
             chosen = {
                 key: general[key.rpartition("__")[2]]
                 for key in known
-                if key.rpartition("__")[2] in general
-            } | _parse_parameters(one, parameters, known)
+                if key.rpartition("__")[2] in general and key not in own
+            }
             if chosen:
                 denoiser.set_params(**chosen)
             methods[one] = denoiser

@@ -110,7 +110,7 @@ def read_cases(
     nan : {"refuse", "mask"}, default="refuse"
         What becomes of values that are no finite numbers, as for `n2d.denoise_file`.
     **options : object
-        For `n2d.files._plan.plan_of`: axes, channels, channel_axis.
+        For `n2d.files._plan.plan_of`: axes, channels, channel_axis, stack.
 
     Returns
     -------
@@ -155,6 +155,7 @@ def read_cases(
             clean_of_fit,
             data_range=None if judged is None else judged[1] - judged[0],
             channel_axis=None if axis is None else axis + plan.is_series,
+            stack=plan.stack,
         )
         for number, (of_fit, clean_of_fit) in enumerate(zip(noisy, truth, strict=True))
     ]
@@ -172,7 +173,11 @@ def _images(image, plan, gaps):
         np.stack([plane_of(image.data, gaps, p.key)[...] for p in learned])
         if plan.is_series
         else plane_of(image.data, gaps, learned[0].key)[...]
-        for learned in (planes_to_learn_from(planes, gaps) for planes in plan.fits)
+        for learned in (
+            # Neighbours one after another.
+            sorted(planes_to_learn_from(planes, gaps), key=lambda plane: plane.run)
+            for planes in plan.fits
+        )
     ]
 
 

@@ -16,6 +16,7 @@ from n2d.files._fits import fitted
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._methods import OWN_METHODS
 from n2d.files._plan import Plane, plan_of
+from n2d.files._results import denoise_run
 from n2d.files._targets import error_file
 from n2d.files._words import count, describe_file
 from n2d.files._written import error_into, result_into, whole_place
@@ -111,6 +112,20 @@ class Job:
     def is_own(self):
         """Whether it is n2d's own method, which goes tile by tile."""
         return self.method in OWN_METHODS
+
+    @property
+    def stack(self):
+        """What planes are to each other; "auto": what the axes of a file say."""
+        if not self.is_own:
+            return "independent"
+        if (asked := self.parameters.get("stack")) is not None:
+            return asked
+        from n2d import Noise2DetailDenoiser
+
+        denoiser = Noise2DetailDenoiser(**self.parameters)
+        if self.model is not None:
+            denoiser = self.loaded
+        return "auto" if denoiser.takes_neighbours else "independent"
 
     @property
     def told(self):
@@ -258,6 +273,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             fit_per=job.fit_per,
             channel_axis=job.channel_axis,
             model=job.model,
+            stack=job.stack,
         )
         own_axes = image.axes
         # What is known of an axis that goes by another name now is of no use.
@@ -386,13 +402,32 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
                 number, job, sources, axis, parameters, progress.fitting
             )
             outcome.n_fits += int(is_new) - 1
+        if job.is_own:
+            denoiser.set_params(stack=plan.stack)
         if job.model is not None:
             outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
         elif job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
-        for some in _batches(todo, data):
-            _denoise_some(data, gaps, some, results, denoiser, job, progress, outcome)
+        if plan.stack == "independent":
+            for some in _batches(todo, data):
+                _denoise_some(
+                    data, gaps, some, results, denoiser, job, progress, outcome
+                )
+            continue
+        for run in plan.runs[number]:
+            denoise_run(
+                [plane for _, plane in run],
+                [numbers.get(id(p), 0) for _, p in run],
+                todo,
+                data,
+                gaps,
+                results,
+                denoiser,
+                job,
+                progress,
+                outcome,
+            )
 
 
 def _pieces(plane, number, shape, channel_axis, results, *, in_bands):

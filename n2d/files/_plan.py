@@ -20,6 +20,10 @@ MOST_PLANES = 2**20
 _MOST_CHANNELS, _LEAST_SIDE = 10, 32
 _NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
 
+# What planes along an axis are to each other. Of a file with both, time: frames differ
+# less than planes at another depth, and more of them can be averaged.
+_NEIGHBOURS = {"time": "T", "depth": "Z"}
+
 
 def named_axes(axes, shape, asked=None):
     """Return the axes of a file: those that were asked for, or its own.
@@ -118,10 +122,13 @@ class Plane:
         Its place in the array of the file.
     opacity : tuple of int and slice, or None
         The place of its opacity, which is passed on as it is.
+    run : tuple of int
+        Planes of one run follow each other in time, or in depth.
     """
 
     key: tuple
     opacity: tuple | None = None
+    run: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,8 @@ class Plan:
         One letter for each axis of the file, as settled.
     is_series : bool
         Whether the file has axes besides those of a plane and the channels.
+    stack : str
+        What planes of a run are to each other, as `n2d.Noise2DetailDenoiser` takes it.
     cautions : tuple of str
         What a user should look at before believing the plan.
     """
@@ -149,7 +158,19 @@ class Plan:
     description: str
     axes: str = ""
     is_series: bool = False
+    stack: str = "independent"
     cautions: tuple = ()
+
+    @property
+    def runs(self):
+        """The planes of every fit, with their numbers in it, run by run."""
+        found = []
+        for planes in self.fits:
+            runs = {}
+            for number, plane in enumerate(planes):
+                runs.setdefault(plane.run, []).append((number, plane))
+            found.append(list(runs.values()))
+        return found
 
     @property
     def n_planes(self):
@@ -166,6 +187,7 @@ def plan_planes(
     fit_per="channel",
     channel_axis=None,
     model=None,
+    stack="independent",
 ):
     """Settle which planes of a file are denoised, and which share a fit.
 
@@ -185,6 +207,9 @@ def plan_planes(
         An axis whose entries are denoised together, whatever its letter.
     model : path-like, optional
         The model that stands for all fits.
+    stack : {"independent", "time", "depth", "auto"}, default="independent"
+        What the planes of a series are to each other; ``"auto"``: what its axes say,
+        T before Z.
 
     Returns
     -------
@@ -214,6 +239,7 @@ for each channel: 122 planes'
     n_samples = 0 if together is None else shape[together]
     opaque = alpha and together is not None and axes[together] == "S"
     single = opaque and n_samples == 2
+    stack, along = _settle_stack(stack, axes, shape, series, fit_per)
 
     n_planes = math.prod(shape[i] for i in own + series)
     if n_planes > MOST_PLANES:
@@ -230,12 +256,16 @@ for each channel: 122 planes'
             *zip(series, place, strict=False),
         ):
             key[axis] = int(i)
+        run = ()
+        if along is not None:
+            there = zip(series, place, strict=True)
+            run = (*channel, *(int(i) for axis, i in there if axis != along))
         if not opaque:
-            return Plane(tuple(key))
+            return Plane(tuple(key), run=run)
         opacity = list(key)
         opacity[together] = n_samples - 1
         key[together] = 0 if single else slice(0, n_samples - 1)
-        return Plane(tuple(key), tuple(opacity))
+        return Plane(tuple(key), tuple(opacity), run)
 
     groups = [
         [plane(channel, place) for place in _indices(shape, series)]
@@ -246,11 +276,36 @@ for each channel: 122 planes'
     elif fit_per == "plane":
         groups = [[one] for group in groups for one in group]
     axis = None if together is None or single else image_axes.index(together)
-    plan = Plan(tuple(map(tuple, groups)), axis, "")
+    plan = Plan(tuple(map(tuple, groups)), axis, "", stack=stack)
     text = _describe(
         axes, shape, together, own, series, plan, fit_per, channel_axis, alpha, model
     )
-    return Plan(plan.fits, axis, text, axes, bool(series))
+    return Plan(plan.fits, axis, text, axes, bool(series), stack)
+
+
+def _settle_stack(stack, axes, shape, series, fit_per):
+    """What planes are to each other, and the axis along which they are; or None."""
+    found = {axes[i]: i for i in series if shape[i] > 1}
+    if stack == "auto":
+        known = [name for name, letter in _NEIGHBOURS.items() if letter in found]
+        stack = known[0] if known and fit_per != "plane" else "independent"
+    if stack == "independent":
+        return stack, None
+    if not found:
+        return "independent", None
+    letter = _NEIGHBOURS[stack]
+    if letter not in found:
+        raise AxesError(
+            f"--stack {stack}: the file has the axes {axes}, of shape "
+            f"{'x'.join(map(str, shape))}, and no planes along {letter}; if it is one "
+            "of them, say so with --axes"
+        )
+    if fit_per == "plane":
+        raise AxesError(
+            f"--stack {stack}: neighbours need noise that is measured on all of them; "
+            "leave --fit-per plane away"
+        )
+    return stack, found[letter]
 
 
 def _indices(shape, axes):
@@ -316,7 +371,14 @@ def _describe(
     if series:
         sizes = [f"{shape[i]} {_NAMES.get(axes[i], axes[i])}" for i in series]
         each = " each" if n_channels > 1 else ""
-        text = f"{' x '.join(sizes)}{each}, plane by plane, "
+        how = "plane by plane"
+        if plan.stack != "independent":
+            others = [
+                n for n, a in _NEIGHBOURS.items() if n != plan.stack and a in axes
+            ]
+            but = f", not in {others[0]}" if others else ""
+            how = f"each with its neighbours in {plan.stack} where they agree{but}"
+        text = f"{' x '.join(sizes)}{each}, {how}, "
         if model is not None:
             text += f"with the model {model}"
         elif fit_per == "plane":

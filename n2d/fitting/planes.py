@@ -377,6 +377,52 @@ def _louder(plane, factor, image):
     return Plane(shape, plane.stages, intensities, noise, plane.verdict)
 
 
+def with_like_ones(planes):
+    """Let planes of a stack whose noise is the same be transformed in the same way.
+
+    Their pixels can be averaged then. Each has been measured alone where any of them
+    differs, and so differs a little from the others.
+
+    Parameters
+    ----------
+    planes : sequence of Plane or None
+        As `Fitted` has them.
+
+    Returns
+    -------
+    tuple of Plane or None
+        Of those with the same noise, all are the one whose level is in the middle.
+    """
+    groups = []  # of numbers; their noise is that of the first
+    for k, plane in enumerate(planes):
+        if plane is None or plane.stages is None or plane.intensities.places:
+            continue
+        for group in reversed(groups):
+            if _is_like(planes[group[0]], plane):
+                group.append(k)
+                break
+        else:
+            groups.append([k])
+    found = list(planes)
+    for group in groups:
+        ordered = sorted(group, key=lambda k: planes[k].noise[0].level)
+        for k in group:
+            found[k] = planes[ordered[len(ordered) // 2]]
+    return tuple(found)
+
+
+def _is_like(one, other):
+    """Whether two planes have the same noise, by what was measured."""
+    if one.shape != other.shape:
+        return False
+    for a, b in zip(one.noise, other.noise, strict=True):
+        if abs(np.log(max(a.level, 1e-300) / max(b.level, 1e-300))) > _SAME_LEVEL:
+            return False
+        if np.abs(a.correlation[:, 0] - b.correlation[:, 0]).max() > _SAME_CORRELATION:
+            return False
+    return True
+
+
 def noise_in_units(fitted):
     """The noise of every channel in the units of the images.
 

@@ -313,6 +313,23 @@ class Images:
             check_writable(array, source, shape)
         return Images(out, self._channel_axis)
 
+    def single_outputs_in(self, out):
+        """Return images to write some of the results to.
+
+        Parameters
+        ----------
+        out : dict of int to array-like
+            By the numbers of the images.
+
+        Returns
+        -------
+        dict of int to Image
+        """
+        return {
+            i: Image(array, self._images[i]._channel_axis, name=f"out[{i}]")
+            for i, array in out.items()
+        }
+
     def check_finite_in_memory(self):
         """Raise where a NumPy array, or a memory map, is not finite anywhere.
 
