@@ -163,6 +163,11 @@ class DenoisedFile:
         How far the result can be trusted, of all fits: the worst ``verdict`` and the
         ``reasons``, see ``trust_`` of `n2d.Noise2DetailDenoiser`. None where nothing
         was fitted.
+    noise : list of str
+        For every fit, the level of the noise that was measured, or told, in the units
+        of the source.
+    uncertainty : Path or None
+        The file of the standard errors.
     """
 
     shape: tuple = ()
@@ -176,6 +181,8 @@ class DenoisedFile:
     seconds: float = 0.0
     skipped: bool = False
     trust: dict | None = None
+    noise: list = field(default_factory=list)
+    uncertainty: Any = None
 
 
 class Callback:
@@ -271,6 +278,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             n_fits=0 if job.model is not None else len(plan.fits),
             n_planes=plan.n_planes,
             notes=[f"{source}: {note}" for note in image.notes],
+            uncertainty=error_target,
         )
         if plan.axes != own_axes and "ome" in image.metadata:
             outcome.notes.append(
@@ -383,8 +391,18 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
         if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
+            outcome.noise.append(_levels(denoiser))
         for some in _batches(todo, data):
             _denoise_some(data, gaps, some, results, denoiser, job, progress, outcome)
+
+
+def _levels(denoiser):
+    """Levels of the noise of a fit, in words."""
+    models = denoiser.for_all_planes().noise_
+    if models is None:
+        return "not measured"
+    models = models if isinstance(models, tuple) else (models,)
+    return ", ".join(f"{model.level:.4g}" for model in models)
 
 
 def _pieces(plane, number, shape, channel_axis, results, *, in_bands):
