@@ -1,4 +1,4 @@
-"""Sessions: tests, viewer, tests-min, lint, docs, bench, package (``nox -s NAME``).
+"""Sessions: tests, viewer, tests-min, lint, docs, bench, fuzz, package.
 
 ``nox`` alone runs the lint and the tests.
 """
@@ -52,6 +52,13 @@ def docs(session):
     build = "sphinx-build -W --keep-going -b html doc doc/_build/html"
     session.run(*build.split(), env={"MPLBACKEND": "Agg"})
     session.run("pytest", "-q", *map(str, sorted(Path("tests").glob("test_docs*.py"))))
+
+
+@nox.session
+def fuzz(session):
+    """Read damaged files for a while: ``nox -s fuzz -- --minutes 60 --seed 1``."""
+    session.install("-c", "constraints.txt", "-e", ".[test]")
+    session.run("python", "tests/fuzz/run.py", *session.posargs)
 
 
 @nox.session

@@ -319,9 +319,10 @@ def run(arguments, name):
             )
     text = [
         f"# Choosing without a clean image: {name}",
-        f"Made with `benchmarks/choosing.py --set {name}`, n2d {n2d.__version__}, on: "
-        f"{describe_machine(arguments.threads)}. Loss: PSNR of the best minus PSNR of "
-        "the chosen, in dB, and in brackets the rank correlation with PSNR. `score` is "
+        f"Made with `benchmarks/choosing.py --set {name}{_options(arguments)}`, n2d "
+        f"{n2d.__version__}, on: {describe_machine(arguments.threads)}. Loss: PSNR of "
+        "the best minus PSNR of the chosen, in dB, and in brackets the rank "
+        "correlation with PSNR. `score` is "
         f"`self_supervised_score`, `{_RULE}` the same, where the first one, the "
         "default, is kept unless another is ahead by more than two standard errors of "
         "the difference; the script says what the others are. Where the noise is not "
@@ -329,6 +330,16 @@ def run(arguments, name):
         *(summary(rows, kind) for kind in arguments.among),
     ]
     (arguments.output / f"{name}.md").write_text("\n\n".join(text) + "\n")
+
+
+def _options(arguments):
+    """The options that the tables depend on, as they were given."""
+    text = ""
+    if tuple(arguments.among) != KINDS:
+        text += f" --among {' '.join(arguments.among)}"
+    if arguments.without:
+        text += f" --without {' '.join(arguments.without)}"
+    return text + " --score-alone" * arguments.score_alone
 
 
 def main():

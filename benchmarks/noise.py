@@ -1,19 +1,23 @@
 """How well the noise of an image is measured: level and correlation, kind by kind.
 
-    python benchmarks/noise.py --data DIR [--quick] [--through fit]
+    python benchmarks/noise.py --data DIR [--quick] [--through fit] [--oracle]
 
 Noise of known level and correlation is put on clean images, real and generated, at five
 strengths (shares of the image's contrast, 1 to 99 %); `n2d.noise.estimate_noise`, or
 with ``--through fit`` what a fit has settled on, is compared with the truth. Results go
 to OUTPUT/noise.csv (every image) and OUTPUT/noise.md (every kind).
+``--oracle`` denoises, too, once as by default and once told the simulated truth, and
+gives PSNR.
 """
 
 import argparse
 import csv
 import io
 import os
+import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +26,10 @@ from scipy import ndimage
 from skimage.io import imread
 from skimage.transform import iradon, resize
 
+from n2d import Noise2DetailDenoiser
 from n2d.datasets import training_scene
-from n2d.noise import estimate_noise
+from n2d.metrics import psnr
+from n2d.noise import Defects, NoiseModel, NoiseWarning, estimate_noise
 
 STRENGTHS = (0.02, 0.05, 0.12, 0.25, 0.5)
 SIDE = 256
@@ -41,6 +47,30 @@ class Noisy:
     clean: np.ndarray  # (H, W)
     level: float
     correlation: np.ndarray  # (2, 2), lags 1 and 2 along y, then x
+    known: dict = field(default_factory=dict)  # what else an oracle says
+    same: np.ndarray | None = None  # (H, W), noise that is the same everywhere
+
+    @property
+    def told(self):
+        """The truth, as a noise model."""
+        model = dict(self.known)
+        if self.same is not None:
+            model["correlation"], model["diagonals"] = long_correlation(self.same)
+        return NoiseModel(self.level, **model)
+
+
+def long_correlation(noise):
+    """Correlation (4, 4) at lags 1 to 4: along y and x, and along both diagonals."""
+    noise = noise - noise.mean()
+    turned, found = noise[:, ::-1], []
+    for image, dy, dx in ((noise, 1, 0), (noise, 0, 1), (noise, 1, 1), (turned, 1, 1)):
+        h, w = image.shape
+        products = [
+            image[k * dy :, k * dx :] * image[: h - k * dy, : w - k * dx]
+            for k in (1, 2, 3, 4)
+        ]
+        found.append([p.mean() / np.mean(noise**2) for p in products])
+    return found[:2], found[2:]
 
 
 def correlation_of(noise):
@@ -123,7 +153,8 @@ STATIONARY = {
 def of_field(clean, field, sigma):
     """Add a field times `sigma`; both are stationary."""
     noise = sigma * field
-    return Noisy(clean + noise, clean, float(noise.std()), correlation_of(field))
+    level = float(noise.std())
+    return Noisy(clean + noise, clean, level, correlation_of(field), same=field)
 
 
 def zoomed(factor):
@@ -139,7 +170,7 @@ def zoomed(factor):
             for x in (small, small + sigma * white(small.shape, rng))
         ]
         noise = large[1] - large[0]
-        return Noisy(large[1], large[0], noise.std(), correlation_of(noise))
+        return Noisy(large[1], large[0], noise.std(), correlation_of(noise), same=noise)
 
     return add
 
@@ -156,7 +187,7 @@ def jpeg(clean, sigma, rng):
     )
     saved = low + (high - low) * np.asarray(Image.open(buffer), float) / 255
     noise = saved - clean
-    return Noisy(saved, clean, noise.std(), correlation_of(noise))
+    return Noisy(saved, clean, noise.std(), correlation_of(noise), same=noise)
 
 
 def photons(peak):
@@ -167,7 +198,9 @@ def photons(peak):
         rate = peak * (background + np.clip(unit_range(clean), 0, None))
         counts = rng.poisson(rate).astype(float)
         noise = counts - rate
-        return Noisy(counts, rate, np.sqrt(rate.mean()), correlation_of(noise) * 0)
+        level = np.sqrt(rate.mean())
+        known = {"gain": 1.0}
+        return Noisy(counts, rate, level, correlation_of(noise) * 0, known)
 
     return add
 
@@ -183,14 +216,23 @@ def inverted_photons(clean, sigma, rng):
     # As strong at mid-grey as the strength says.
     peak = 0.5 * (np.ptp(clean) / sigma) ** 2
     found = photons(peak)(clean, 0.02 * np.ptp(clean), rng)
-    return Noisy(peak - found.image, peak - found.clean, found.level, found.correlation)
+    light = np.linspace(found.clean.min(), found.clean.max(), 64)
+    curve = [peak - light[::-1], np.maximum(light[::-1], 1e-3)]
+    return Noisy(
+        peak - found.image,
+        peak - found.clean,
+        found.level,
+        found.correlation,
+        {"curve": curve},
+    )
 
 
 def ramp(clean, sigma, rng):
     """White noise three times as strong at the right as at the left."""
     local = np.linspace(0.5, 1.5, clean.shape[1])
     noise = sigma * local * white(clean.shape, rng)
-    return Noisy(clean + noise, clean, noise.std(), np.zeros((2, 2)))
+    known = {"place": np.interp(np.arange(16), [-0.5, 15.5], [0.5, 1.5])[None]}
+    return Noisy(clean + noise, clean, noise.std(), np.zeros((2, 2)), known)
 
 
 def striped(clean, sigma, rng):
@@ -198,7 +240,10 @@ def striped(clean, sigma, rng):
     field = white(clean.shape, rng)
     found = of_field(clean, field, sigma)
     offsets = sigma * white((len(clean), 1), rng)
-    return Noisy(found.image + offsets, clean, found.level, found.correlation)
+    known = {"defects": Defects(rows=sigma)}
+    # Stripes may stay: what counts is the rest.
+    clean = clean + offsets
+    return Noisy(found.image + offsets, clean, found.level, found.correlation, known)
 
 
 def hot(clean, sigma, rng):
@@ -211,6 +256,7 @@ def hot(clean, sigma, rng):
         clean,
         found.level,
         found.correlation,
+        {"defects": Defects(hot=0.01)},
     )
 
 
@@ -257,12 +303,20 @@ def clean_images(data):
 
 def settled_by_fit(image):
     """What the default denoiser has settled on."""
-    from n2d import Noise2DetailDenoiser
-
     return Noise2DetailDenoiser(random_state=0).fit(image).noise_
 
 
-def measure_all(data, kinds, strengths, images, measure):
+def quality(noisy, noise):
+    """PSNR, over the range of the clean image, of the default, told a noise or not."""
+    denoiser = Noise2DetailDenoiser(noise=noise, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseWarning)
+        denoised = denoiser.fit_transform(noisy.image)
+    found = psnr(noisy.clean, denoised, np.ptp(noisy.clean))
+    return found, denoiser.trust_.verdict
+
+
+def measure_all(data, kinds, strengths, images, measure, oracle):
     """Yield a row (a dict) for every image, kind and strength."""
     for name, clean in images:
         for kind in kinds:
@@ -271,7 +325,7 @@ def measure_all(data, kinds, strengths, images, measure):
                 noisy = make_noisy(clean, kind, strength, seed)
                 noise = measure(noisy.image)
                 told = np.asarray(noise.correlation)[:, :2]
-                yield {
+                row = {
                     "image": name,
                     "kind": kind,
                     "strength": strength,
@@ -280,8 +334,11 @@ def measure_all(data, kinds, strengths, images, measure):
                     "ratio": noise.level / noisy.level,
                     "correlation_error": np.abs(told - noisy.correlation)[:, 0].max(),
                     "lag2_error": np.abs(told - noisy.correlation)[:, 1].max(),
-                    "trust": getattr(getattr(noise, "trust", None), "verdict", ""),
                 }
+                if oracle:
+                    row["psnr"], row["trust"] = quality(noisy, "auto")
+                    row["oracle"], _ = quality(noisy, noisy.told)
+                yield row
 
 
 def summary(rows):
@@ -290,6 +347,11 @@ def summary(rows):
         "| noise | median error of level | 9 in 10 within | bias "
         "| off by more than 2 | median error of neighbours | of lag 2 | "
         + " | ".join(f"bias at {s:.0%}" for s in sorted({r["strength"] for r in rows}))
+        + (
+            " | PSNR (dB) | lost (mean) | (median) | told"
+            if "oracle" in rows[0]
+            else ""
+        )
         + " |",
     ]
     lines.append("|" + "---|" * (lines[0].count("|") - 1))
@@ -312,6 +374,16 @@ def summary(rows):
             f"{np.median([r['ratio'] for r in group if r['strength'] == s]):.2f}"
             for s in sorted({r["strength"] for r in rows})
         ]
+        if "oracle" in group[0]:
+            loss = np.array([r["oracle"] - r["psnr"] for r in group])
+            off = [r for r in group if not 0.5 < r["ratio"] < 2]
+            said = sum(r["trust"] != "good" for r in off)
+            cells += [
+                f"{np.mean([r['psnr'] for r in group]):.2f}",
+                f"{loss.mean():+.2f}",
+                f"{np.median(loss):+.2f}",
+                f"{said} of {len(off)}",
+            ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -326,6 +398,8 @@ def main():
     )
     parser.add_argument("--quick", action="store_true", help="three strengths, half")
     parser.add_argument("--through", choices=("estimate", "fit"), default="estimate")
+    parser.add_argument("--oracle", action="store_true", help="PSNR, too")
+    parser.add_argument("--only", nargs="+", help="names of images, with * and ?")
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).parent / "results"
@@ -338,9 +412,22 @@ def main():
     strengths = STRENGTHS
     if arguments.quick:
         images, strengths = images[::2], STRENGTHS[::2]
+    if arguments.only:
+        images = [
+            (name, image)
+            for name, image in images
+            if any(fnmatch(name, pattern) for pattern in arguments.only)
+        ]
     measure = {"estimate": estimate_noise, "fit": settled_by_fit}[arguments.through]
     rows = list(
-        measure_all(arguments.data, arguments.kinds, strengths, images, measure)
+        measure_all(
+            arguments.data,
+            arguments.kinds,
+            strengths,
+            images,
+            measure,
+            arguments.oracle,
+        )
     )
     arguments.output.mkdir(parents=True, exist_ok=True)
     with open(arguments.output / f"{arguments.name}.csv", "w", newline="") as file:

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from n2d._sklearn import check_feature_names, get_output_config
+from n2d._surroundings import undisturbed
 from n2d.images import Images
 
 
@@ -25,6 +26,7 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     one and are refused.
     """
 
+    @undisturbed
     def score(self, X, y=None):
         """Judge the denoising of X without a clean image; higher is better.
 

@@ -20,8 +20,17 @@ from pydantic import (
     ValidationError,
 )
 
+# Of a range of intensities: squares of it are numbers, too.
+SMALLEST_SPAN, LARGEST_SPAN = 1e-150, 1e150
+# Networks beyond have billions of weights; images are padded to a multiple of what all
+# factors divide.
+_MOST_CHANNELS, _LARGEST_MULTIPLE = 2**14, 2**10
 # Characters of a value in a message.
 _LONGEST = 200
+
+
+class ExtremeError(ValueError):
+    """A value that is of the right kind, but too large or too small to compute with."""
 
 
 def settled_factors(factors):
@@ -52,7 +61,13 @@ def settled_factors(factors):
     ) != len(factors):
         raise ValueError(
             "downsampling_factors must be 'auto' or a tuple of different integers "
-            f"of 2 or more, such as (2, 4), got {factors!r}"
+            f"of 2 or more, such as (2, 4), got {_shown(list(factors))}"
+        )
+    if math.lcm(1, *map(int, factors)) > _LARGEST_MULTIPLE:
+        raise ExtremeError(
+            "downsampling_factors must have a common multiple of at most "
+            f"{_LARGEST_MULTIPLE}, which images are padded to a multiple of, got "
+            f"{_shown(list(factors))}"
         )
     return tuple(int(r) for r in factors)
 
@@ -89,6 +104,11 @@ def settled_data_range(data_range):
         raise ValueError(
             "data_range must be None or two finite numbers (low, high) with low < "
             f"high, got {data_range!r}"
+        )
+    if not SMALLEST_SPAN <= high - low <= LARGEST_SPAN:
+        raise ExtremeError(
+            f"data_range must span {SMALLEST_SPAN:g} to {LARGEST_SPAN:g}, got "
+            f"{data_range!r}, which spans {high - low:g}"
         )
     return low, high
 
@@ -165,11 +185,12 @@ class Parameters(BaseModel):
     strength: Annotated[_Float, Field(gt=0)] = Field(
         1.0, description="a number above 0"
     )
+    stripes: Literal["keep", "remove"] = Field("keep", description="keep or remove")
     stack: Literal["independent", "time", "depth"] = Field(
         "independent", description="independent, time or depth"
     )
-    hidden_channels: Annotated[_Int, Field(ge=1)] = Field(
-        48, description="a whole number of 1 or more"
+    hidden_channels: Annotated[_Int, Field(ge=1, le=_MOST_CHANNELS)] = Field(
+        48, description=f"a whole number from 1 to {_MOST_CHANNELS}"
     )
     max_iter: _Auto | Annotated[_Int, Field(ge=1)] = Field(
         "auto", description='"auto" or a whole number of 1 or more'
@@ -182,8 +203,8 @@ class Parameters(BaseModel):
     detail_max_iter: _Auto | Annotated[_Int, Field(ge=0)] = Field(
         "auto", description='"auto" or a whole number of 0 or more'
     )
-    learning_rate: _Auto | Annotated[_Float, Field(gt=0)] = Field(
-        "auto", description='"auto" or a number above 0'
+    learning_rate: _Auto | Annotated[_Float, Field(gt=0, le=1e3)] = Field(
+        "auto", description='"auto" or a number above 0, of at most 1000'
     )
     channel_axis: _Int | None = Field(None, description="null or a whole number")
     data_range: _Range | None = Field(
@@ -229,13 +250,18 @@ def complaint_about(name, value):
         return f"there is no parameter {name}; there are {known}"
     try:
         Parameters.model_validate({name: value})
-    except ValidationError:
+    except ValidationError as error:
+        found = error.errors()[0].get("ctx", {}).get("error")
+        if isinstance(found, ExtremeError):
+            return str(found)
         description = Parameters.model_fields[name].description
         return f"{name} must be {description}, not {_shown(value)}"
     return ""
 
 
 def _shown(value):
+    if isinstance(value, list):
+        value = value[:_LONGEST]
     try:
         text = json.dumps(value)
     except (TypeError, ValueError):

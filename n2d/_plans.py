@@ -1,5 +1,6 @@
 """From the parameters of an estimator to the plan of a fit."""
 
+from n2d._memory import check_room
 from n2d._parameters import settled_factors
 from n2d.core.prior import shipped_weights
 from n2d.fitting.prior_start import PriorPlan
@@ -37,6 +38,7 @@ def plan_of(denoiser):
         return PriorPlan(
             denoiser.hidden_channels,
             strength=denoiser.strength,
+            stripes_go=denoiser.stripes == "remove",
             **_given(
                 n_rounds=denoiser.max_iter,
                 factors=denoiser.downsampling_factors,
@@ -48,6 +50,11 @@ def plan_of(denoiser):
         raise ValueError(
             f"strength={denoiser.strength} is for the network that was trained "
             "beforehand; with solver='paper' or init='random' it must be 1"
+        )
+    if denoiser.stripes != "keep":
+        raise ValueError(
+            "stripes are measured with the network that was trained beforehand; with "
+            "solver='paper' or init='random' it must be 'keep'"
         )
     if denoiser.stack != "independent":
         raise ValueError(
@@ -64,6 +71,13 @@ def plan_of(denoiser):
             "precision='bfloat16' is for the network that was trained beforehand; "
             "networks that are trained on the image are computed in float32"
         )
+    # Weights, their gradients and two moments of each, of two networks.
+    n_bytes = 2 * 4 * 4 * 9 * int(denoiser.hidden_channels) ** 2
+    check_room(
+        n_bytes,
+        f"networks of hidden_channels={denoiser.hidden_channels}",
+        "use fewer",
+    )
     plan = PaperPlan if denoiser.solver == "paper" else CropPlan
     return plan(
         denoiser.hidden_channels,

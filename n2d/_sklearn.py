@@ -93,10 +93,16 @@ def constraints_of(hint):
         number = Integral if kind is int else Real
         # Bounds are bare, or within what pydantic calls a field.
         bounds = [b for note in notes for b in getattr(note, "metadata", [note])]
-        for bound in bounds:
-            if hasattr(bound, "ge"):
-                return [Interval(number, bound.ge, None, closed="left")]
-            if hasattr(bound, "gt"):
-                return [Interval(number, bound.gt, None, closed="neither")]
-        return [number]
+        found = {
+            name: getattr(bound, name)
+            for bound in bounds
+            for name in ("ge", "gt", "le")
+            if hasattr(bound, name)
+        }
+        if not found:
+            return [number]
+        closed = {(True, True): "both", (True, False): "left", (False, True): "right"}
+        closed = closed.get(("ge" in found, "le" in found), "neither")
+        low = found.get("ge", found.get("gt"))
+        return [Interval(number, low, found.get("le"), closed=closed)]
     return [kind]

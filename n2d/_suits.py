@@ -44,7 +44,7 @@ def detail_of(windows, noise):
     >>> from n2d.noise import NoiseModel
     >>> noisy = np.random.default_rng(0).normal(50, 4, (1, 128, 128))
     >>> np.round(detail_of([noisy], NoiseModel(level=4.0)), 1).tolist()
-    [0.9, 1.1]
+    [1.0, 1.1]
     """
     models = (noise,) if isinstance(noise, NoiseModel) else noise
     if not isinstance(models, tuple):

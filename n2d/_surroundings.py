@@ -40,7 +40,14 @@ def undisturbed(function):
             for kind in ("cpu", "cuda"):
                 if torch.is_autocast_enabled(kind):
                     stack.enter_context(torch.autocast(kind, enabled=False))
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except OverflowError as error:
+                raise ValueError(
+                    f"numbers became too large to compute with ({error.args[-1]}): "
+                    "scale X, and what is told of it (noise, data_range), to less "
+                    "extreme values"
+                ) from error
 
     return wrapped
 

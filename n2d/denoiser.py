@@ -68,6 +68,9 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         How much is smoothed: the level of the noise times this is what the network
         is told. Above 1 the result is smoother, below 1 it keeps more. For synthetic
         weights; anything but 1 is an error with others.
+    stripes : {"keep", "remove"}, default="keep"
+        ``"remove"`` takes random offsets of rows or columns, and hum, out of one image
+        of up to 512 x 512 pixels; ``"keep"`` tells of strong ones in `trust_`.
     stack : {"independent", "time", "depth"}, default="independent"
         What the images of a stack, or of a list, are to each other. ``"independent"``:
         nothing. ``"time"``: frames one after another; what shows the same in up to 3
@@ -85,24 +88,21 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         with ``solver="paper"``, 400 with random and 3 with synthetic weights.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
-        ``()`` switches it off. With synthetic weights, the factors that the mixture
-        may use. ``"auto"``: (2, 4), and none with synthetic weights, which know
-        correlated noise.
+        ``()`` switches it off. With synthetic weights, those the mixture may use.
+        ``"auto"``: (2, 4); none with synthetic weights, which know correlated noise.
     detail_max_iter : int or "auto", default="auto"
         Optimizer steps of stage 3, at most; 0 switches it off. ``"auto"``: 2,000 with
         ``solver="paper"``, 400 with random and 0 with synthetic weights, which lose
         no detail that this stage could bring back.
     learning_rate : float or "auto", default="auto"
-        Highest learning rate of Adam. ``"auto"``: 1e-3 with ``solver="paper"``,
-        3e-3 with ``"fast"``.
+        Highest of Adam. ``"auto"``: 1e-3 with ``solver="paper"``, else 3e-3.
     channel_axis : int or None, default=None
         Axis of the images' channels in X; None for grey images. Never guessed.
     data_range : tuple of two floats or None, default=None
         The (low, high) values that are mapped to 0 and 1, once for all images. None:
         the smallest and largest value that `fit` sees.
     device : str, default="auto"
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for the fastest
-        there is.
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"``: the fastest.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         What the shipped network is computed in. ``"auto"``: bfloat16 where the
         processor or the GPU is made for it (AVX-512 BF16, AMX, CUDA from Ampere on),
@@ -203,6 +203,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         init="auto",
         noise="auto",
         strength=1.0,
+        stripes="keep",
         stack="independent",
         hidden_channels=48,
         max_iter="auto",
@@ -220,6 +221,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.init = init
         self.noise = noise
         self.strength = strength
+        self.stripes = stripes
         self.stack = stack
         self.hidden_channels = hidden_channels
         self.max_iter = max_iter

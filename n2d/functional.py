@@ -11,6 +11,7 @@ def denoise_noise2detail(
     init="auto",
     noise="auto",
     strength=1.0,
+    stripes="keep",
     stack="independent",
     hidden_channels=48,
     max_iter="auto",
@@ -45,6 +46,8 @@ def denoise_noise2detail(
         `image`, or an `n2d.noise.NoiseModel`; a sequence has one for every channel.
     strength : float, default=1.0
         Above 1 the result is smoother, below 1 it keeps more.
+    stripes : {"keep", "remove"}, default="keep"
+        What becomes of rows and columns whose offsets are a detector's noise.
     stack : {"independent", "time", "depth"}, default="independent"
         What the images of a stack are to each other; neighbours in time or depth are
         used where they show the same.
@@ -108,6 +111,7 @@ def denoise_noise2detail(
         init=init,
         noise=noise,
         strength=strength,
+        stripes=stripes,
         stack=stack,
         hidden_channels=hidden_channels,
         max_iter=max_iter,

@@ -47,7 +47,7 @@ def test_one_image_gives_the_model_that_the_estimator_gives(tmp_path, model):
     assert loaded.get_params() == expected.get_params()
     # What was measured, in units of the image.
     level = f"{expected.noise_.level:.4g}"
-    assert f"noise level   {level}, in units of the image" in result.stdout
+    assert f"noise level   {level}, a standard deviation in units" in result.stdout
     assert "fitted to     1 image, 40 x 36, uint8" in result.stdout
     assert f"{model}: written in" in result.stderr
 
@@ -125,8 +125,8 @@ def test_files_are_read_in_parts_and_not_kept_open(tmp_path, model, monkeypatch)
     n_read, n_open = [], []
     original = n2d.io.open_image
 
-    def counted(path):
-        image = original(path)
+    def counted(path, series=None):
+        image = original(path, series)
         n_open.append(path)
         assert len(n_open) <= 1
 
@@ -172,8 +172,9 @@ def test_the_model_of_an_image_denoises_it_as_without_a_model(tmp_path, model):
     )
     np.testing.assert_array_equal(found, expected)
     result = run(*arguments, tmp_path / "bad.tif", "--model", path)
-    assert result.exit_code == 1
-    assert "is no n2d model file" in result.stderr
+    assert result.exit_code == 2
+    assert "Invalid value for --model" in result.stderr
+    assert "is no n2d model file" in " ".join(result.stderr.split())
     assert not (tmp_path / "bad.tif").exists()
 
 

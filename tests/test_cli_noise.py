@@ -59,7 +59,10 @@ def test_what_is_told_reaches_the_estimator(tmp_path, image, model):
 def test_a_model_is_fitted_with_what_is_told(tmp_path, image, model):
     result = run("fit", image, "-o", tmp_path / "a.n2d", "--noise", model)
     assert result.exit_code == 0, result.output
-    assert "noise level   9, in units of the image, as told" in result.stdout
+    assert (
+        "noise level   9, a standard deviation in units of the image, as told"
+        in result.stdout
+    )
     told = NoiseModel.from_json(model.read_text())
     assert Noise2DetailDenoiser.load(tmp_path / "a.n2d").noise == told
     result = run(

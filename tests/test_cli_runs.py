@@ -132,7 +132,8 @@ def test_a_folder_without_images_says_so(tmp_path):
     (tmp_path / "in").mkdir()
     result = run(tmp_path / "in", "-o", tmp_path / "out")
     assert result.exit_code == 2
-    assert "has no .tif" in " ".join(result.stderr.split())
+    assert "Invalid value for INPUT" in result.stderr
+    assert "has no image file" in " ".join(result.stderr.split())
 
 
 def test_from_one_format_to_another(tmp_path):

@@ -71,6 +71,7 @@ if __name__ == "__main__":
 
 
 @posix
+@pytest.mark.slow
 def test_twenty_races_of_two_runs_to_one_target(tmp_path):
     for number in range(20):
         write_image(tmp_path / f"{number}.zarr", np.full(SHAPE, 9, "u2"), axes="ZYX")

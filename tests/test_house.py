@@ -27,6 +27,9 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
+    "_printable": (set(), set()),
+    # before anything else is imported
+    "_signals": (set(), set()),
     "_progress": (set(), {"rich"}),
     "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
@@ -37,14 +40,14 @@ MAY_IMPORT = {
     "fitting.windows": (set(), {"numpy"}),
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
-        {"_memory", "applying", "core", "images", "noise"},
+        {"_memory", "_surroundings", "applying", "core", "images", "noise"},
         {"dask", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
     "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
-        {"_memory", "io"},
+        {"_memory", "_signals", "io"},
         {"numpy", "PIL", "psutil", "tifffile", "imagecodecs"}
         | {"zarr", "mrcfile", "nibabel", "pydicom"},
     ),
@@ -56,14 +59,14 @@ MAY_IMPORT = {
     "_sklearn": ({"_parameters"}, {"sklearn"}),
     "_trust": ({"noise"}, {"sklearn"}),
     "_suits": ({"noise"}, {"numpy"}),
-    "_base": ({"_sklearn", "images", "model_selection"}, {"sklearn"}),
+    "_base": ({"_sklearn", "_surroundings", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
         {"_parameters", "core", "fitting", "io", "model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "_planes": ({"applying", "fitting", "noise"}, set()),
-    "_plans": ({"_parameters", "core", "fitting", "noise"}, set()),
+    "_plans": ({"_memory", "_parameters", "core", "fitting", "noise"}, set()),
     "denoiser": (
         {"_base", "_parameters", "_planes", "_plans", "_progress", "_sklearn"}
         | {"_suits", "_surroundings", "_trust", "applying", "core", "fitting", "images"}
@@ -86,9 +89,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_plans", "_suits", "_trust", "images", "comparison", "core"}
-        | {"denoiser", "files", "fitting", "io"}
-        | {"noise"},
+        {"_memory", "_plans", "_printable", "_suits", "_trust", "images"}
+        | {"comparison", "core", "denoiser", "files", "fitting", "io", "noise"},
         {"numpy", "torch"},
     ),
     # the command line for its files of settings, and its words for noise and errors
@@ -100,12 +102,14 @@ MAY_IMPORT = {
     "napari.window": ({"core", "napari"}, {"napari", "numpy", "qtpy", "superqt"}),
     # "__init__" names modules in strings and loads them lazily
     "__init__": (set(), set()),
-    "__main__": ({"cli"}, set()),
+    "__main__": ({"_signals", "cli"}, set()),
     # heavy things are imported in functions, so that help answers at once
     "cli": (
         {
             "_parameters",
+            "_printable",
             "_progress",
+            "_signals",
             "baselines",
             "cli",
             "comparison",

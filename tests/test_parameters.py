@@ -16,6 +16,7 @@ VALUES = {
     "init": (["auto", "random", "synthetic"], ["zeros", None]),
     "noise": (["auto", 1, 12.5], [0, -1.0, "none", None, [], {"gain": 1.0}]),
     "strength": ([1, 0.5, 3.0], [0, -1.0, "more", None]),
+    "stripes": (["keep", "remove"], ["gone", None, True]),
     "stack": (["independent", "time", "depth"], ["frames", 0, None]),
     "hidden_channels": ([1, 48], [0, -1, 1.5, "48", None]),
     "max_iter": (["auto", 1, 10**6], [0, 2.0, "all", None]),

@@ -7,6 +7,7 @@ from itertools import accumulate
 import numpy as np
 import torch
 
+from n2d._surroundings import undisturbed
 from n2d.applying.tiled import denoised_tiles
 from n2d.core.device import usable_device
 from n2d.images import Images, settle_axes
@@ -149,6 +150,7 @@ def _merged(chunks, least):
     return tuple(merged)
 
 
+@undisturbed
 def _denoised_block(
     block,
     *,

@@ -2,6 +2,7 @@
 
 from n2d._memory import check_room
 from n2d.applying.neighbours import denoised_images
+from n2d.applying.tiled import NotFiniteError
 
 
 def results_of(
@@ -49,6 +50,9 @@ def results_of(
         outputs = [images.outputs_in(out, region)]
     else:
         outputs = images.pair_of_outputs_in(out, region)
+    if out is not None and region is None:
+        images.check_finite_in_memory()
+    n_written = 0
     found = denoised_images(
         denoiser,
         images,
@@ -58,9 +62,18 @@ def results_of(
         regions=regions,
         callback=callback,
     )
-    for i, tile, estimates in found:
-        top, left, *_ = regions[i]
-        for output, estimate in zip(outputs, estimates, strict=True):
-            output[i].write(estimate, tile.top - top, tile.left - left)
-            output[i].let_go()
+    try:
+        for i, tile, estimates in found:
+            top, left, *_ = regions[i]
+            for output, estimate in zip(outputs, estimates, strict=True):
+                output[i].write(estimate, tile.top - top, tile.left - left)
+                output[i].let_go()
+            n_written += tile.height * tile.width
+    except (ValueError, NotFiniteError) as error:
+        if out is None or not n_written:
+            raise
+        raise type(error)(
+            f"{error}. out is unfinished: only {n_written:,} pixels of it are written, "
+            f"up to image {i}, row {tile.top - top + tile.height - 1}"
+        ) from error
     return [output.result for output in outputs]

@@ -35,11 +35,15 @@ def workers(n_workers, n_threads, device):
     pool = ThreadPoolExecutor(
         n_workers, "n2d", initializer=_begin, initargs=(helpers, device)
     )
+    wait = True
     try:
         yield pool.submit
+    except BaseException as error:
+        # If the program was interrupted, what is under way ends by itself: a second.
+        wait = isinstance(error, Exception)
+        raise
     finally:
-        # If the caller was interrupted, what is under way is waited for: a second.
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=wait, cancel_futures=True)
         helpers.shutdown(cancel_futures=True)
 
 

@@ -3,11 +3,15 @@
 Only typer is imported until a command runs, so that ``n2d --help`` answers at once.
 """
 
+import contextlib
 from typing import Annotated
 
 import typer
+import typer.core
 
 from n2d import __version__
+from n2d._printable import printable
+from n2d._signals import watched
 from n2d.cli.compare import compare
 from n2d.cli.demo import demo
 from n2d.cli.denoise import denoise
@@ -15,8 +19,32 @@ from n2d.cli.fit import fit
 from n2d.cli.info import info
 from n2d.cli.noise import noise
 from n2d.cli.tune import tune
+from n2d.cli.watch import watch
+
+
+class _Commands(typer.core.TyperGroup):
+    """Escapes what messages about arguments repeat of them."""
+
+    def make_context(self, *args, **kwargs):
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx):
+        with _printable_errors():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _printable_errors():
+    try:
+        yield
+    except typer.BadParameter.__mro__[2] as error:  # of click, which typer may bring
+        error.message = printable(error.message)
+        raise
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="n2d",
     help="Denoise images without training data (Noise2Detail).",
     no_args_is_help=True,
@@ -29,6 +57,7 @@ app.command()(compare)
 app.command()(demo)
 app.command()(tune)
 app.command()(noise)
+app.command()(watch)
 app.command()(info)
 
 
@@ -55,4 +84,5 @@ def _main(
 
 def main():
     """Run the command line of this process and exit with its code."""
-    app(prog_name="n2d")
+    with watched():
+        app(prog_name="n2d")

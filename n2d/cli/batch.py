@@ -5,8 +5,9 @@ import time
 
 import typer
 
+from n2d._printable import printable
 from n2d.cli.progress import RunProgress
-from n2d.cli.reporting import complain, one_line, warnings_in_one_line
+from n2d.cli.reporting import complain, one_line, say, warnings_in_one_line
 
 _DONE, _SKIPPED, _FAILED = "done", "skipped", "failed"
 
@@ -58,8 +59,10 @@ class Batch:
                 report |= self._denoise(number, source, target, bar)
         except Exception as error:  # one bad file must not stop the others
             text = one_line(error)
-            if str(source) not in text and str(target) not in text:
+            named = (" ".join(str(path).split()) for path in (source, target))
+            if not any(name in text for name in named):
                 text = f"{source}: {text}"
+            text = printable(text)
             complain(text, debug=self._debug)
             self._failures.append((source, text))
             if self._report is not None:
@@ -99,7 +102,7 @@ class Batch:
             "fits": outcome.n_fits,
             "planes": outcome.n_planes,
             "clipped": outcome.n_clipped,
-            "notes": outcome.notes,
+            "notes": [printable(note) for note in outcome.notes],
             "trust": outcome.trust,
             "seconds": round(outcome.seconds, 3),
         }
@@ -152,7 +155,7 @@ class Batch:
             lines.append(f"        {source}: {why}")
         head = f"{self._counts[_DONE]} of {n_files} images denoised, {seconds:.1f} s"
         for line in (head, *lines):
-            typer.echo(line, err=True)
+            say(line, err=True)
 
 
 def _checked(outcome):

@@ -14,6 +14,8 @@ from n2d.cli.reporting import (
     aligned,
     clean_ending,
     complain,
+    say,
+    say_lines,
     tell,
     warnings_in_one_line,
 )
@@ -152,14 +154,14 @@ def compare(
                         callback=None if quiet else _report,
                         on_case=_drawer(folder, drawing, overwrite) if figure else None,
                     )
-        typer.echo(aligned(_table(rows)))
+        say_lines(aligned(_table(rows)))
         found = filter(None, (describe_ranges(rows), _winner(rows)))
         tell(found, quiet=quiet)
         for error in _errors(rows):
             complain(error)
             failed = True
         if not quiet:
-            typer.echo(f"tables{' and figures' * figure} are in {folder}", err=True)
+            say(f"tables{' and figures' * figure} are in {folder}", err=True)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -203,6 +205,7 @@ def _prepare(folder, files, *, figure, overwrite):
 
     A table that is to be replaced goes: rows of another comparison are none of this.
     """
+    from n2d.files._originals import Originals
     from n2d.io import check_target
 
     targets = [folder / name for name in TABLES]
@@ -210,11 +213,10 @@ def _prepare(folder, files, *, figure, overwrite):
         targets += [_figure_path(folder, name) for name in files]
         # Of channels, which have a figure each.
         targets += [found for name in files for found in folder.glob(f"{name}-c*.png")]
-    sources = {path.resolve() for pair in files.values() for path in pair if path}
+    originals = Originals(path for pair in files.values() for path in pair)
     folder.mkdir(parents=True, exist_ok=True)
     for target in targets:
-        if target.resolve() in sources:
-            raise ValueError(f"--output {folder}: {target} is an input; name another")
+        originals.refuse(target)
         check_target(target, overwrite=overwrite)
     (folder / TABLES[0]).unlink(missing_ok=True)
 
@@ -238,7 +240,7 @@ def _report(row):
         if row[key] is not None and not math.isnan(row[key])
         for text in [text.format(row[key])]
     ]
-    typer.echo(f"{row['case']}, {row['method']}: {', '.join(numbers)}", err=True)
+    say(f"{row['case']}, {row['method']}: {', '.join(numbers)}", err=True)
 
 
 def _table(rows):

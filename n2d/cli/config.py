@@ -90,14 +90,7 @@ def read_noise(path):
     """Read what is told about the noise: what `n2d noise --json` has written."""
     from n2d._parameters import complaint_about
 
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{path} is damaged or no JSON file; `n2d noise --json` writes one"
-        ) from error
+    content = _read_json(path, "`n2d noise --json` writes one")
     found = _noise_of(path, content)
     if complaint := complaint_about("noise", content):
         raise ConfigError(f"{path}: {complaint}")
@@ -128,16 +121,26 @@ def write_config(path, method, parameters, search, *, overwrite=False):
         temporary.write_text(text, encoding="utf-8")
 
 
-def _read_object(path):
+def _read_json(path, advice):
+    """Read a file of settings: no pipe, no gigabytes, no thousands of brackets."""
+    from n2d.io import read_text
+
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path).decode("utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+        reason = error.strerror or str(error).removeprefix(f"{path}: ")
+        raise ConfigError(f"{path}: {reason}") from error
+    except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, json.JSONDecodeError) else "no text"
+        if isinstance(error, RecursionError):
+            reason = "too deep"
         raise ConfigError(
-            f"{path} is damaged or no JSON file ({reason}); `n2d tune` writes one"
+            f"{path} is damaged or no JSON file ({reason}); {advice}"
         ) from error
+
+
+def _read_object(path):
+    content = _read_json(path, "`n2d tune` writes one")
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no JSON object; `n2d tune` writes one")
     return content

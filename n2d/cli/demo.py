@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import clean_ending, warnings_in_one_line
+from n2d.cli.reporting import clean_ending, say, warnings_in_one_line
 
 # A bright pixel of the scene, 1.0, is 50 photons; the camera adds its own noise.
 _GAIN = 0.02
@@ -92,7 +92,7 @@ def _run(folder, parameters, *, seed, overwrite, quiet):
     panels = [(images[name], captions[name]) for name in names]
     write_image(picture, _side_by_side(panels, 0.0, 1.0), overwrite=overwrite)
     if not quiet:
-        typer.echo(f"images and the picture {picture.name} are in {folder}")
+        say(f"images and the picture {picture.name} are in {folder}")
 
 
 def _side_by_side(panels, low, high):

@@ -9,7 +9,7 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.config import Precision
-from n2d.cli.reporting import FAILED, clean_ending, threads
+from n2d.cli.reporting import FAILED, clean_ending, say, threads
 
 
 class DataType(StrEnum):
@@ -64,6 +64,7 @@ def denoise(
     init: options.InitOption = options.Init.auto,
     noise: options.NoiseOption = None,
     strength: options.StrengthOption = None,
+    stripes: options.StripesOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
@@ -154,12 +155,16 @@ def denoise(
         if into_folder and len(found.paths) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
         pairs = plan_outputs(
-            found.paths, output, overwrite=overwrite, below=found.below
+            found.paths,
+            output,
+            overwrite=overwrite,
+            below=found.below,
+            settings=[model, config],
         )
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
     for line in found.lines():
-        typer.echo(f"note: {line}", err=True)
+        say(f"note: {line}", err=True)
 
     from n2d.cli.batch import Batch
     from n2d.cli.progress import is_terminal
@@ -237,7 +242,7 @@ def _says_how(context):
 
 
 _OF_A_FIT = (
-    "solver init noise strength max_iter factors detail_max_iter learning_rate "
+    "solver init noise strength stripes max_iter factors detail_max_iter learning_rate "
     "data_range seed fit_per method"
 ).split()
 

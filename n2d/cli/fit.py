@@ -8,7 +8,14 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.config import Precision
-from n2d.cli.reporting import clean_ending, tell, threads, warnings_in_one_line
+from n2d.cli.reporting import (
+    clean_ending,
+    say,
+    say_lines,
+    tell,
+    threads,
+    warnings_in_one_line,
+)
 
 
 def fit(
@@ -33,6 +40,7 @@ def fit(
     init: options.InitOption = options.Init.auto,
     noise: options.NoiseOption = None,
     strength: options.StrengthOption = None,
+    stripes: options.StripesOption = None,
     max_iter: options.MaxIterOption = None,
     factors: options.FactorsOption = None,
     detail_max_iter: options.DetailMaxIterOption = None,
@@ -68,10 +76,12 @@ def fit(
 
     with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d.cli.info import report
+        from n2d.files._originals import Originals
         from n2d.io import check_target
 
         start = time.perf_counter()
         check_target(output, overwrite=overwrite)
+        Originals([*images, config]).refuse(output)
         how = {"axes": axes, "channels": channels, "channel_axis": channel_axis}
         planes, axis = _planes(images, series, nan, how, quiet=quiet)
 
@@ -84,10 +94,10 @@ def fit(
             tell([f"note: {note}without a model, n2d denoise gives each its own"])
             model = model.for_all_planes()
         model.set_params(verbose=0).save(output, overwrite=overwrite)
-        typer.echo(report(model))
+        say_lines(report(model))
         if not quiet:
             seconds = time.perf_counter() - start
-            typer.echo(f"{output}: written in {seconds:.1f} s", err=True)
+            say(f"{output}: written in {seconds:.1f} s", err=True)
 
 
 def _planes(paths, series, nan, how, *, quiet):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from n2d.cli.reporting import clean_ending
+from n2d.cli.reporting import clean_ending, say, say_lines
 
 _PACKAGES = (
     "noise2detail",
@@ -43,8 +43,8 @@ def _model(path):
     from n2d.model_file.container import read_model, writer
 
     denoiser = Noise2DetailDenoiser.load(path)
-    typer.echo(f"{'model':<14}{path}, written by {writer(read_model(path)[0])}")
-    typer.echo(report(denoiser))
+    say(f"{'model':<14}{path}, written by {writer(read_model(path)[0])}")
+    say_lines(report(denoiser))
 
 
 def _installation():
@@ -76,7 +76,7 @@ def _installation():
         ("precision", settled_precision(usable_device("auto"), "auto")),
     ]
     for name, value in rows:
-        typer.echo(f"{name:<14}{value}")
+        say(f"{name:<14}{value}")
 
 
 def _devices(torch):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import clean_ending, tell, warnings_in_one_line
+from n2d.cli.reporting import clean_ending, say, tell, warnings_in_one_line
 
 # Correlations, and shares of stripes in the level, below this are not worth a word.
 _SMALL = 0.02
@@ -59,10 +59,12 @@ def noise(
         _refuse_other_pictures(picture)
     with clean_ending(debug=debug), warnings_in_one_line():
         from n2d.files._cases import read_cases
+        from n2d.files._originals import Originals
         from n2d.io import check_target
 
         for target in filter(None, (as_json, picture)):
             check_target(target, overwrite=overwrite)
+            Originals([image]).refuse(target)
         cases, _, notes = read_cases(
             image.stem,
             image,
@@ -80,7 +82,7 @@ def noise(
             if len(found) > 1:
                 typer.echo(f"channel {number}")
             for name, text in rows_of(model, values):
-                typer.echo(f"{name:<14}{text}")
+                say(f"{name:<14}{text}")
         _write(found, as_json, picture, overwrite=overwrite)
 
 

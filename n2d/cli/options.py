@@ -32,6 +32,13 @@ class NotANumber(StrEnum):
     mask = "mask"
 
 
+class Stripes(StrEnum):
+    """What `--stripes` may be."""
+
+    keep = "keep"
+    remove = "remove"
+
+
 class FitPer(StrEnum):
     """What `--fit-per` may be."""
 
@@ -70,6 +77,14 @@ StrengthOption = Annotated[
         "--strength",
         metavar="X",
         help="Above 1 the result is smoother, below 1 it keeps more.  [default: 1]",
+    ),
+]
+StripesOption = Annotated[
+    Stripes | None,
+    typer.Option(
+        "--stripes",
+        help="What becomes of rows and columns with offsets of their own.  "
+        "[default: keep]",
     ),
 ]
 MaxIterOption = Annotated[
@@ -335,6 +350,11 @@ def method_and_parameters(context):
     return method, general | chosen
 
 
+def own_parameters(context):
+    """Turn the options of a command into parameters of `n2d.Noise2DetailDenoiser`."""
+    return _own_parameters(context.params)
+
+
 def _own_parameters(found):
     """What the options say, for `n2d.Noise2DetailDenoiser`."""
     rate = found.get("learning_rate")
@@ -346,11 +366,12 @@ def _own_parameters(found):
     if strength is not None and not (strength > 0 and math.isfinite(strength)):
         raise typer.BadParameter(f"{strength} is not above 0.", param_hint="--strength")
     check_data_range(found.get("data_range"))
-    noise = found.get("noise")
+    noise, stripes = found.get("noise"), found.get("stripes")
     factors = found.get("factors")
     chosen = {
         "noise": None if noise is None else _parse_noise(noise),
         "strength": strength,
+        "stripes": stripes and str(stripes),
         "max_iter": found.get("max_iter"),
         "detail_max_iter": found.get("detail_max_iter"),
         "downsampling_factors": None if factors is None else _parse_factors(factors),
@@ -358,8 +379,8 @@ def _own_parameters(found):
         "data_range": found.get("data_range"),
     }
     return {
-        "solver": str(found["solver"]),
-        "init": str(found["init"]),
+        "solver": str(found.get("solver", "fast")),
+        "init": str(found.get("init", "auto")),
         **{name: value for name, value in chosen.items() if value is not None},
         "random_state": found["seed"],
         "device": found["device"],

@@ -5,7 +5,9 @@ import sys
 
 import typer
 
+from n2d._printable import printable
 from n2d._progress import in_words, is_training, progress_bars
+from n2d.cli.reporting import say
 
 
 class RunProgress:
@@ -47,10 +49,14 @@ class RunProgress:
     def write_line(self, text):
         """Print a line to stderr, above the bars if there are any."""
         if self._bars is None:
-            typer.echo(text, err=True)
+            say(text, err=True)
         else:
             self._bars.console.print(
-                text, markup=False, highlight=False, emoji=False, soft_wrap=True
+                printable(text),
+                markup=False,
+                highlight=False,
+                emoji=False,
+                soft_wrap=True,
             )
 
 
@@ -58,7 +64,7 @@ class FileProgress:
     """The bar of one file, in planes."""
 
     def __init__(self, name, bars):
-        self._name, self._bars = name, bars
+        self._name, self._bars = printable(name), bars
         self._task, self._total, self._done, self._at_once = None, 0, 0, 0
 
     def begin(self, n_planes):

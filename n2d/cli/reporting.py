@@ -1,13 +1,13 @@
 """What the command line says when something goes wrong, and how it ends."""
 
 import contextlib
-import signal
 import sys
-import threading
 import traceback
 import warnings
 
 import typer
+
+from n2d._printable import printable
 
 FAILED = 1
 # What comes first is left only for what is ahead by more than so many standard errors.
@@ -15,10 +15,21 @@ SURELY = 2.0
 INTERRUPTED = 130  # as shells report a process that Ctrl-C has ended
 
 
+def say(text, *, err=False):
+    """Print one line, whatever is in it."""
+    typer.echo(printable(text), err=err)
+
+
+def say_lines(text, *, err=False):
+    """Print lines, such as a table."""
+    typer.echo(printable(text, lines=True), err=err)
+
+
 def one_line(error):
     """Return an exception as one line of text."""
     if isinstance(error, MemoryError):
-        return f"out of memory: {error}".rstrip(": ")
+        text = " ".join(str(error).split())
+        return f"out of memory: {text or 'close other programs, or use less at once'}"
     if isinstance(error, FileExistsError) and error.filename:
         return f"{error.filename}: exists already; --overwrite replaces it"
     if isinstance(error, OSError) and error.strerror:
@@ -33,27 +44,26 @@ def one_line(error):
 def complain(message, *, debug=False):
     """Print an error to stderr, with the current traceback if asked to."""
     if debug and sys.exc_info()[0] is not None:
-        typer.echo(traceback.format_exc(), err=True, nl=False)
-    typer.echo(f"error: {message}", err=True)
+        say_lines(traceback.format_exc().rstrip(), err=True)
+    say(f"error: {message}", err=True)
 
 
 def tell(notes, *, quiet=False):
     """Print lines to stderr; of a quiet run only notes and warnings."""
     for note in notes:
         if not quiet or note.startswith(("note: ", "warning: ")):
-            typer.echo(note, err=True)
+            say(note, err=True)
 
 
 @contextlib.contextmanager
 def clean_ending(*, debug=False):
     """End the process with a clear message and exit code, whatever happens.
 
-    An exception becomes one line and exit code 1, Ctrl-C exit code 130. A request to
-    terminate (SIGTERM) unwinds the stack like Ctrl-C, so that temporary files go.
+    An exception becomes one line and exit code 1, Ctrl-C exit code 130. In a process of
+    its own, signals are the business of `n2d._signals`.
     """
     try:
-        with _terminate_by_exception():
-            yield
+        yield
     except KeyboardInterrupt as error:
         typer.echo("interrupted: nothing is left half-written", err=True)
         raise typer.Exit(INTERRUPTED) from error
@@ -81,22 +91,6 @@ def threads(number):
 
 
 @contextlib.contextmanager
-def _terminate_by_exception():
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number, _):
-        raise SystemExit(128 + number)
-
-    previous = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-@contextlib.contextmanager
 def warnings_in_one_line():
     """Print warnings to stderr as one line each, once the block is left."""
     with warnings.catch_warnings(record=True) as caught:
@@ -107,11 +101,12 @@ def warnings_in_one_line():
             yield
         finally:
             for text in dict.fromkeys(" ".join(str(w.message).split()) for w in caught):
-                typer.echo(f"warning: {text}", err=True)
+                say(f"warning: {text}", err=True)
 
 
 def aligned(lines):
     """Lay out lines of cells in columns, the first to the left, numbers right."""
+    lines = [[printable(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

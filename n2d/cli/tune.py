@@ -13,6 +13,8 @@ from n2d.cli.reporting import (
     SURELY,
     aligned,
     clean_ending,
+    say,
+    say_lines,
     tell,
     threads,
     warnings_in_one_line,
@@ -83,9 +85,11 @@ def tune(
     with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d.cli.config import write_config
         from n2d.files._cases import read_cases
+        from n2d.files._originals import Originals
         from n2d.io import check_target
 
         check_target(target, overwrite=overwrite)
+        Originals([image, clean]).refuse(target)
         cases, limits, notes = read_cases(
             image.stem,
             image,
@@ -106,7 +110,7 @@ def tune(
             channel_axis=cases[0].channel_axis,
         )
         results = _search(denoiser, searched, cases, quiet=quiet)
-        typer.echo(aligned(_table(results)))
+        say_lines(aligned(_table(results)))
         chosen, why = _chosen(results)
         if why:
             tell([f"note: {why}"])
@@ -114,7 +118,7 @@ def tune(
         search = {"image": image.name, "grid": searched, "results": _plain(results)}
         write_config(target, name, parameters, search, overwrite=overwrite)
         if not quiet:
-            typer.echo(f"{target}: for n2d denoise --config {target}", err=True)
+            say(f"{target}: for n2d denoise --config {target}", err=True)
 
 
 def _make(text, **settings):

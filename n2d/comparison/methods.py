@@ -149,7 +149,7 @@ def parse_value(text):
     text = text.strip()
     try:
         return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # brackets
         if text.replace("-", "_").replace(":", "_").replace(".", "_").isidentifier():
             return text
         raise ValueError(

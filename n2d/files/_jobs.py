@@ -12,8 +12,9 @@ import numpy as np
 
 from n2d import __version__
 from n2d.files._checks import tell_misfit
+from n2d.files._fits import fitted
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
-from n2d.files._methods import OWN_METHODS, WholePlanes
+from n2d.files._methods import OWN_METHODS
 from n2d.files._plan import Plane, plan_of
 from n2d.files._targets import error_file
 from n2d.files._words import count, describe_file
@@ -59,6 +60,8 @@ class Job:
         A file, or a folder, for the standard errors of the results.
     overwrite, resume : bool
         Whether results may be replaced, and whether to go on with an earlier run.
+    kept : KeptFits or None
+        Fits that go on from file to file.
     """
 
     parameters: dict
@@ -74,15 +77,15 @@ class Job:
     uncertainty: str | None = None
     overwrite: bool = False
     resume: bool = False
+    kept: Any = None
 
     @cached_property
     def description(self):
         """All that a result depends on, except its input, for JSON."""
-        model = None
+        model, left_out = None, {"verbose", "device"}
         if self.model is not None:
             with open(self.model, "rb") as file:
                 model = hashlib.file_digest(file, "sha256").hexdigest()
-        left_out = {"verbose", "device"}
         told = {}
         if "noise" in self.parameters:
             told["noise"] = noise_to_json(self.parameters["noise"])
@@ -102,7 +105,7 @@ class Job:
             "channel_axis": self.channel_axis,
             "nan": str(self.nan),
             "version": __version__,
-        }
+        } | ({} if self.kept is None else {"kept": True})
 
     @property
     def is_own(self):
@@ -247,7 +250,7 @@ def carry_out(job, source, target, *, listed, say, progress):
         ):
             return DenoisedFile(skipped=True)
         difference = format_of(target).difference(target, run_key)
-        if difference:
+        if difference and not job.overwrite:
             raise FileExistsError(
                 f"{target}: is the result of another run; what differs: {difference}; "
                 "repeat the command of that run, or replace it with --overwrite"
@@ -357,14 +360,14 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
     progress.begin(plan.n_planes)
     trusts = []
     for number, planes in enumerate(plan.fits):
-        # There is nothing to learn from planes without a value, nor to denoise in them.
         learned = planes_to_learn_from(planes, gaps)
+        numbers = {id(plane): i for i, plane in enumerate(learned)}
         pieces = [
             piece
             for plane in planes
             for piece in _pieces(
                 plane,
-                learned.index(plane) if plane in learned else 0,
+                numbers.get(id(plane), 0),
                 data.shape,
                 plan.channel_axis,
                 results,
@@ -382,13 +385,18 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
         if not todo:
             continue
         parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
-        denoiser = _fitted(
-            data, gaps, learned, plan.channel_axis, job, parameters, progress
-        )
+        sources = [plane_of(data, gaps, plane.key) for plane in learned]
+        axis = plan.channel_axis
+        if job.kept is None:
+            denoiser = fitted(job, sources, axis, parameters, progress.fitting)
+        else:
+            denoiser, is_new = job.kept.fitted(
+                number, job, sources, axis, parameters, progress.fitting
+            )
+            outcome.n_fits += int(is_new) - 1
         if job.model is not None:
-            sources = [plane_of(data, gaps, plane.key) for plane in learned]
             outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
-        if job.model is None and job.is_own:
+        elif job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
             outcome.noise.append(_levels(denoiser))
@@ -471,18 +479,3 @@ def _denoise_some(data, gaps, pieces, results, denoiser, job, progress, outcome)
             sources, region=region, callback=progress.transforming, **how
         )
         outcome.n_clipped += sum(target.n_clipped for target in targets)
-
-
-def _fitted(data, gaps, planes, channel_axis, job, parameters, progress):
-    """Return the denoiser for some planes: fitted to them, or loaded."""
-    # The heaviest import, and not needed for files that cannot be read.
-    from n2d import Noise2DetailDenoiser
-
-    if job.model is not None:
-        return job.loaded.set_params(channel_axis=channel_axis, verbose=0)
-    if job.is_own:
-        denoiser = Noise2DetailDenoiser(**parameters, channel_axis=channel_axis)
-    else:
-        denoiser = WholePlanes(job.method, parameters, channel_axis)
-    sources = [plane_of(data, gaps, plane.key) for plane in planes]
-    return denoiser.fit(sources, callback=progress.fitting)

@@ -1,5 +1,7 @@
 """Which planes of a file are denoised, which share a fit, and how to say so."""
 
+import itertools
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +14,8 @@ class AxesError(ValueError):
 
 
 _KNOWN = "TCZYXSIQ"
+# So many take about a third of a gigabyte.
+MOST_PLANES = 2**20
 # The last axis of an image looks like channels, and the two before like its sides.
 _MOST_CHANNELS, _LEAST_SIDE = 10, 32
 _NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
@@ -104,7 +108,7 @@ def _cautions(axes, shape):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plane:
     """One image for the denoiser.
 
@@ -211,8 +215,16 @@ for each channel: 122 planes'
     opaque = alpha and together is not None and axes[together] == "S"
     single = opaque and n_samples == 2
 
+    n_planes = math.prod(shape[i] for i in own + series)
+    if n_planes > MOST_PLANES:
+        raise AxesError(
+            f"the file has {n_planes:,} planes, and at most {MOST_PLANES:,} are taken; "
+            "split it, or say by --axes which axes are Y and X"
+        )
+    whole = [slice(0, n) for n in shape]  # shared by all planes
+
     def plane(channel, place):
-        key = [slice(0, n) for n in shape]
+        key = list(whole)
         for axis, i in (
             *zip(own, channel, strict=True),
             *zip(series, place, strict=False),
@@ -226,8 +238,8 @@ for each channel: 122 planes'
         return Plane(tuple(key), tuple(opacity))
 
     groups = [
-        [plane(channel, place) for place in np.ndindex(*(shape[i] for i in series))]
-        for channel in np.ndindex(*(shape[i] for i in own))
+        [plane(channel, place) for place in _indices(shape, series)]
+        for channel in _indices(shape, own)
     ]
     if fit_per == "file" or model is not None:
         groups = [[one for group in groups for one in group]]
@@ -239,6 +251,11 @@ for each channel: 122 planes'
         axes, shape, together, own, series, plan, fit_per, channel_axis, alpha, model
     )
     return Plan(plan.fits, axis, text, axes, bool(series))
+
+
+def _indices(shape, axes):
+    """Yield all places along some axes."""
+    return itertools.product(*(range(shape[i]) for i in axes))
 
 
 def _together(axes, shape, channels, channel_axis):

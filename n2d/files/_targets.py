@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from n2d.files._originals import Originals, OriginalsError
 from n2d.io import SUFFIXES, files_of, format_of, is_image, name_in, suffix_of
 
 _OTHER = "no image file of a kind that is read"
@@ -28,7 +29,7 @@ class PlanError(ValueError):
         self.option = option
 
 
-def plan_outputs(inputs, output, *, overwrite=False, below=None):
+def plan_outputs(inputs, output, *, overwrite=False, below=None, settings=()):
     """Pair every input with the file that is written for it.
 
     `output` is a folder if there are several inputs, if it ends in a slash or if it
@@ -46,6 +47,8 @@ def plan_outputs(inputs, output, *, overwrite=False, below=None):
         Whether an input may be its own output.
     below : dict of Path to Path, optional
         In which folder of the output the results of some inputs go.
+    settings : sequence of path-like or None, optional
+        Other files that are read, such as a model.
 
     Returns
     -------
@@ -55,7 +58,8 @@ def plan_outputs(inputs, output, *, overwrite=False, below=None):
     Raises
     ------
     PlanError
-        If the output is one of the inputs and `overwrite` is not set, if two inputs
+        If the output is one of the inputs and `overwrite` is not set, or is one by
+        another name, a part of one or around one, if two inputs
         would be written to one file, if several would be written to something called
         like one image file, or if the folder is a file or cannot be made.
     """
@@ -79,7 +83,7 @@ def plan_outputs(inputs, output, *, overwrite=False, below=None):
     else:
         pairs = [(inputs[0], Path(output))]
 
-    sources = {}
+    sources, originals = {}, Originals([*inputs, *settings])
     for source, target in pairs:
         key = os.path.realpath(target)
         if key in sources:
@@ -93,6 +97,10 @@ def plan_outputs(inputs, output, *, overwrite=False, below=None):
                 f"{target} is the input itself; choose another output, or replace the "
                 "input with --overwrite"
             )
+        try:
+            originals.refuse(target, source=source)
+        except OriginalsError as error:
+            raise PlanError(str(error)) from error
     folders = dict.fromkeys(target.parent for _, target in pairs)
     for folder in [Path(output), *folders] if is_folder else folders:
         _make_folder(folder, is_folder)

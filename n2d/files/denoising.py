@@ -7,6 +7,7 @@ from pathlib import Path
 from n2d.files._checks import check_knows_error
 from n2d.files._jobs import Callback, Job, carry_out
 from n2d.files._methods import OWN_METHODS, settled_method
+from n2d.files._originals import Originals
 
 _CHOICES = {
     "channels": ("independent", "together"),
@@ -106,7 +107,8 @@ def denoise_file(
     OSError
         If the target cannot be written, for example because the disk is full.
     ValueError
-        If axes or parameters make no sense.
+        If axes or parameters make no sense, or `target` is a link to what is read, a
+        part of it or around it.
 
     See Also
     --------
@@ -147,6 +149,7 @@ def denoise_file(
     if model is not None and (parameters or method not in OWN_METHODS):
         about = ", ".join(parameters) or "method"
         raise ValueError(f"a model is fitted already, and {about} is about fitting")
+    Originals([source, model]).refuse(target, source=source)
     job = Job(
         parameters=parameters,
         method=method,

@@ -73,6 +73,8 @@ class PriorPlan:
         The highest learning rate of stage 3.
     strength : float
         Noise level that the network is conditioned on, in units of the measured one.
+    stripes_go : bool
+        Whether offsets of rows and columns that are noise are taken out.
     shape : tuple of two int, optional
         Of the image, where one has been read whole: its places are known.
     one_image : bool
@@ -88,6 +90,7 @@ class PriorPlan:
     detail_steps: int = 0
     detail_learning_rate: float = 3e-3
     strength: float = 1.0
+    stripes_go: bool = False
     shape: tuple | None = None
     one_image: bool = True
     noise: tuple | None = None
@@ -140,6 +143,7 @@ def fit_from_prior(windows, data_range, plan, resources):
     if plan.shape is not None:
         whole = [c[0][: plan.shape[0], : plan.shape[1]] for c in channels]
         places, measured = zip(*map(find_places, whole, measured), strict=True)
+        places = tuple(p if plan.stripes_go else p.with_stripes() for p in places)
         places = places if any(places) else None
     sure = [is_sure(m, list(c)) for m, c in zip(measured, channels, strict=True)]
     noise = tuple(
@@ -205,6 +209,7 @@ def _told(prior, windows, scaled, data_range, plan, resources):
     if plan.shape is not None:
         whole = [w[: plan.shape[0], : plan.shape[1]] for w in scaled[0]]
         places = tuple(map(_told_places, whole, noise))
+        places = tuple(p if plan.stripes_go else p.with_stripes() for p in places)
         places = places if any(places) else None
     return _finished(
         prior, windows, scaled, data_range, noise, places, plan, resources, so_far

@@ -15,6 +15,9 @@ from n2d.images.inputs import as_array, is_array, is_dask
 from n2d.images.rounding import convert
 from n2d.images.writable import are_one, check_writable
 
+_LARGEST_EXACT = 2**53
+_AT_ONCE = 2**21  # pixels that are looked at
+
 
 class Image:
     """One image of a user's array, read window by window.
@@ -67,6 +70,7 @@ class Image:
         columns = slice(left, min(left + width, right))
         values = np.asarray(self._array[self._window(rows, columns)])
         values = self._channels_first(values)
+        self._refuse_rounding(values, rows, columns)
         values = np.array(values, dtype=np.float64, order="C")
         if not np.isfinite(values).all():
             kind = "NaN" if np.isnan(values).any() else "infinity"
@@ -82,6 +86,22 @@ class Image:
                 values, ((0, 0), (0, missing[0]), (0, missing[1])), "reflect"
             )
         return values
+
+    def _refuse_rounding(self, values, rows, columns):
+        """Raise where integers are so large that floating point has not all of them."""
+        if (
+            values.dtype.kind not in "iu"
+            or values.dtype.itemsize < 8
+            or not values.size
+        ):
+            return
+        if values.max() > _LARGEST_EXACT or values.min() < -_LARGEST_EXACT:
+            raise ValueError(
+                f"Input {self._name} has integers beyond 2**53, which floating point "
+                f"cannot tell apart, in rows {rows.start} to {rows.stop - 1} and "
+                f"columns {columns.start} to {columns.stop - 1}{self._where()}. "
+                "Subtract an offset, or convert it to floating point yourself"
+            )
 
     def write(self, values, top, left):
         """Put a window (C, h, w) into the array, converted to its dtype.
@@ -292,6 +312,28 @@ class Images:
         for array, source, shape in zip(arrays, self.arrays, shapes, strict=True):
             check_writable(array, source, shape)
         return Images(out, self._channel_axis)
+
+    def check_finite_in_memory(self):
+        """Raise where a NumPy array, or a memory map, is not finite anywhere.
+
+        So that nothing is written where something is refused in the end. What else
+        reads lazily is not read twice.
+
+        Raises
+        ------
+        ValueError
+            As `Image.read` does.
+        """
+        for image, array in zip(self._images, self._arrays_of_images(), strict=True):
+            if isinstance(array, np.ndarray):
+                _, height, width = image.shape
+                rows = max(1, _AT_ONCE // width)
+                for top in range(0, height, rows):
+                    image.read(top, 0, min(rows, height - top), width)
+                image.let_go()
+
+    def _arrays_of_images(self):
+        return self.arrays if self.is_list else self.arrays * len(self._images)
 
     def pair_of_outputs_in(self, out, region=None):
         """Return the images of a pair of what `outputs_in` takes.

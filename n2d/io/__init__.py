@@ -11,8 +11,15 @@ from n2d.io._formats import SUFFIXES, format_of, name_in, suffix_of
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import View
 from n2d.io._ledger import fingerprint
+from n2d.io._limits import read_text
 from n2d.io._reading import files_of, is_image, open_image, read_image
-from n2d.io._writing import check_output, create_image, is_result_of, write_image
+from n2d.io._writing import (
+    check_output,
+    create_image,
+    is_own_result,
+    is_result_of,
+    write_image,
+)
 
 __all__ = [
     "SUFFIXES",
@@ -27,10 +34,12 @@ __all__ = [
     "fingerprint",
     "format_of",
     "is_image",
+    "is_own_result",
     "is_result_of",
     "name_in",
     "open_image",
     "read_image",
+    "read_text",
     "remove_leftovers",
     "suffix_of",
     "write_image",

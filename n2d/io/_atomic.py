@@ -9,6 +9,8 @@ import secrets
 import shutil
 from pathlib import Path
 
+from n2d._signals import finished, unfinished
+
 # Bytes of a name: file systems take 255, and suffixes of ours are added to it.
 _LONGEST = 200
 
@@ -54,6 +56,7 @@ def atomic_write(path, *, overwrite=False):
     target = Path(os.path.realpath(path))
     check_target(target, overwrite=overwrite)
     temporary = name_beside(target)
+    unfinished(temporary)
     # Not tempfile: its files are private to the user, whatever the umask says.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
@@ -77,6 +80,8 @@ def atomic_write(path, *, overwrite=False):
                 str(path),
             ) from error
         raise
+    finally:
+        finished(temporary)
 
 
 def short_name(name):

@@ -10,7 +10,7 @@ import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import stored_numbers
-from n2d.io._limits import check_size
+from n2d.io._limits import check_inflated, check_size, check_stream
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _NEEDED = (
@@ -33,6 +33,7 @@ def _import_pydicom():
 def read(path):
     """Read a DICOM file; see `n2d.io.open_image`."""
     pydicom = _import_pydicom()
+    _refuse_inflating(path, pydicom)
     # Files of the time before part 10 of the standard lack a head.
     dataset = pydicom.dcmread(path, force=True)
     if "PixelData" not in dataset:
@@ -134,6 +135,8 @@ _CODECS = {
 
 def _pixels(path, dataset):
     """Decode the pixels, or say which package does."""
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        _refuse_other_sizes(path, dataset)
     try:
         return dataset.pixel_array
     except (RuntimeError, NotImplementedError) as error:
@@ -157,6 +160,45 @@ def _pixels(path, dataset):
             f"{path}: its pixels are compressed as {syntax.name}, and nothing that is "
             f"installed decodes them: {advice}"
         ) from error
+
+
+def _refuse_other_sizes(path, dataset):
+    """Raise where a compressed frame says that it is larger than the image."""
+    from pydicom.encaps import generate_fragments
+
+    n_pixels = int(dataset.Rows) * int(dataset.Columns)
+    for fragment in generate_fragments(dataset.PixelData):
+        check_stream(path, fragment, n_pixels)
+
+
+def _refuse_inflating(path, pydicom):
+    """Raise where a deflated file would become absurdly large."""
+    stored = os.path.getsize(path)
+    with open(path, "rb") as file:
+        syntax = _syntax(file)
+        if syntax != pydicom.uid.DeflatedExplicitVRLittleEndian.encode():
+            return
+        check_inflated(path, "deflate", file.read(), stored)
+
+
+def _syntax(file):
+    """Read past the head of a file, and return the transfer syntax it names."""
+    start = file.read(132)
+    if start[128:] != b"DICM":
+        file.seek(0)
+    syntax = b""
+    while True:
+        element = file.read(8)
+        if len(element) < 8 or element[:2] != b"\2\0":
+            file.seek(-len(element), os.SEEK_CUR)
+            return syntax
+        n = int.from_bytes(element[6:], "little")
+        if element[4:6] in (b"OB", b"OW", b"UN", b"SQ", b"UT"):
+            n = int.from_bytes(file.read(4), "little")
+        if element[2:4] == b"\x10\0":
+            syntax = file.read(min(n, 64)).rstrip(b"\0 ")
+        else:
+            file.seek(n, os.SEEK_CUR)
 
 
 def _decoded(path, dataset, decode):

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from n2d._signals import finished, unfinished
 from n2d.io._atomic import atomic_write
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import FinishedFiles
@@ -130,7 +131,7 @@ class WholeFile:
             like = replace(like, metadata=like.metadata | {"n_levels": 1})
         parent = Path(os.path.realpath(path)).parent
         with (
-            tempfile.TemporaryDirectory(prefix=".n2d.", dir=parent) as folder,
+            _passing_folder(parent) as folder,
             warnings.catch_warnings(action="ignore"),
         ):
             try:
@@ -164,7 +165,7 @@ class WholeFile:
     def _prove(self, temporary, path, shape):
         """Open what was written, and read its end, before it gets its name."""
         with (
-            tempfile.TemporaryDirectory(prefix=".n2d.", dir=temporary.parent) as folder,
+            _passing_folder(temporary.parent) as folder,
             warnings.catch_warnings(action="ignore"),
         ):
             link = Path(folder, path.name)  # libraries go by the name
@@ -193,6 +194,17 @@ class WholeFile:
     def difference(self, path, run_key):
         """Say how the run that made a file differs; see `Format`."""
         return FinishedFiles(path).difference(run_key)
+
+
+@contextlib.contextmanager
+def _passing_folder(parent):
+    """Give a folder that is gone afterwards, even if the process is ended."""
+    with tempfile.TemporaryDirectory(prefix=".n2d.", dir=parent) as folder:
+        unfinished(folder)
+        try:
+            yield folder
+        finally:
+            finished(folder)
 
 
 FORMATS = (

@@ -48,8 +48,10 @@ class LazyArray:
         ranges, steps, dropped = expand(key, self.shape)
         try:
             values = self._read(ranges)
-        except (ImageFileError, MemoryError):
+        except ImageFileError:
             raise
+        except MemoryError as error:
+            raise out_of_memory(self.path, error) from error
         # Whatever a library raises on damaged data, users see one type of error.
         except Exception as error:
             raise damaged(self.path, error) from error
@@ -308,6 +310,15 @@ def _with_dropped(values, ranges, dropped):
     ]
     values = np.broadcast_to(values, kept)
     return values.reshape([r.stop - r.start for r in ranges])
+
+
+def out_of_memory(path, error):
+    """Return the error that users see where there was no room for what was read."""
+    text = " ".join(str(error).split())[:300]
+    return MemoryError(
+        f"{path}: there is not enough memory to read it{f' ({text})' if text else ''}; "
+        "close other programs, or save it in smaller tiles or chunks"
+    )
 
 
 def damaged(path, error):

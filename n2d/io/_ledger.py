@@ -10,8 +10,11 @@ import json
 import os
 from pathlib import Path
 
+from n2d.io._limits import check_regular
+
 _NAME = ".n2d-finished.jsonl"
-_ENDS = 2**16
+_ENDS, _PLACES = 2**16, 64
+_LONGEST_LINE = 2**20
 
 
 class Ledger:
@@ -30,11 +33,19 @@ class Ledger:
 
     def read(self):
         """Return the object of every whole line, None for damaged ones."""
+        return list(self._lines())
+
+    def _lines(self):
         try:
-            content = self.path.read_bytes()
+            check_regular(self.path)
+            with open(self.path, "rb") as file:
+                while line := file.readline(_LONGEST_LINE):
+                    if line.endswith(b"\n"):
+                        yield self._parsed(line)
+                    elif len(line) == _LONGEST_LINE:  # the rest of it is damaged, too
+                        yield None
         except OSError:
-            return []
-        return [self._parsed(line) for line in content[: _whole(content)].splitlines()]
+            return
 
     def _parsed(self, line):
         try:
@@ -137,8 +148,8 @@ class FinishedFiles:
     """Which files of a folder are the whole result of which run.
 
     A line is written before its file gets its name, and counts only if the file has the
-    size and the time of change that the line says. So neither a run that is killed nor
-    a file that is changed afterwards is taken for finished.
+    size, the time of change and, in places, the content that the line says. So neither
+    a run that is killed nor a file that is changed afterwards is taken for finished.
 
     Parameters
     ----------
@@ -155,11 +166,13 @@ class FinishedFiles:
         state = _state(self._target)
         digest = run_digest(run_key)
         wanted = {"output": self._target.name, "state": state, "key": digest}
-        return state is not None and any(
-            all(found.get(k) == v for k, v in wanted.items())
+        likely = [
+            found.get("content")
             for found in self._ledger.read()
-            if found is not None
-        )
+            if found is not None and all(found.get(k) == v for k, v in wanted.items())
+        ]
+        # Only then is the file read: times can be set, and disks count in seconds.
+        return state is not None and bool(likely) and _sampled(self._target) in likely
 
     def difference(self, run_key):
         """Say how the run that made the file differs; "" where that is not known."""
@@ -172,12 +185,22 @@ class FinishedFiles:
                 break
         return ""
 
+    def knows(self):
+        """Whether the file is as some run has left it."""
+        state = _state(self._target)
+        wanted = {"output": self._target.name, "state": state}
+        return state is not None and any(
+            found is not None and all(found.get(k) == v for k, v in wanted.items())
+            for found in self._ledger.read()
+        )
+
     def add(self, complete, run_key):
         """Note that the file is complete, by the name that it has now."""
         self._ledger.append(
             {
                 "output": self._target.name,
                 "state": _state(complete),
+                "content": _sampled(complete),
                 "key": run_digest(run_key),
                 "told": told_of(run_key),
                 "source": str(run_key.get("source", "")),
@@ -206,8 +229,9 @@ def fingerprint(path):
     Returns
     -------
     str
-        Of size, time of the last change and both ends of a file; of names, sizes and
-        times of all files of a folder.
+        Of size, time of the last change and content of a file, and of names, sizes and
+        times of all files of a folder, and the content of some. Of what is larger than
+        4 MB, the content of 64 places.
 
     Raises
     ------
@@ -229,17 +253,39 @@ def fingerprint(path):
     path = Path(path)
     digest = hashlib.sha256()
     if path.is_dir():
+        files = []
         for folder, folders, names in os.walk(path):
             folders.sort()
             for name in sorted(names):
                 found = os.stat(os.path.join(folder, name))
                 where = os.path.relpath(os.path.join(folder, name), path)
-                digest.update(f"{where} {found.st_size} {found.st_mtime_ns}\n".encode())
+                line = f"{where} {found.st_size} {found.st_mtime_ns}\n"
+                digest.update(line.encode(errors="surrogateescape"))
+                files.append(os.path.join(folder, name))
+        for number in _spread(len(files)):
+            digest.update(_sampled(files[number]).encode())
     else:
-        with open(path, "rb") as file:
-            found = os.fstat(file.fileno())
-            digest.update(f"{found.st_size} {found.st_mtime_ns}\n".encode())
-            digest.update(file.read(_ENDS))
-            file.seek(max(0, found.st_size - _ENDS))
-            digest.update(file.read(_ENDS))
+        found = os.stat(path)
+        digest.update(f"{found.st_size} {found.st_mtime_ns}\n".encode())
+        digest.update(_sampled(path).encode())
     return digest.hexdigest()
+
+
+def _sampled(path):
+    """Return a digest of a file's content, or of places of a large one; "" if gone."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            blocks = -(-os.fstat(file.fileno()).st_size // _ENDS)
+            for number in _spread(blocks):
+                file.seek(number * _ENDS)
+                digest.update(file.read(_ENDS))
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def _spread(n):
+    """Yield so many of n numbers that are read, the first and the last among them."""
+    last = max(1, min(n, _PLACES) - 1)
+    yield from sorted({i * (n - 1) // last for i in range(min(n, _PLACES))})

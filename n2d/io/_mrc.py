@@ -1,5 +1,6 @@
 """MRC, of electron microscopes, with mrcfile."""
 
+import io
 import math
 import os
 import warnings
@@ -8,7 +9,7 @@ import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import RawFile
-from n2d.io._limits import check_size
+from n2d.io._limits import check_inside, check_size
 from n2d.io._units import convert_unit
 
 _DTYPES = ("int8", "uint8", "int16", "uint16", "float16", "float32")
@@ -21,6 +22,7 @@ _KEPT = (
 
 # IMOD's mark, in what the format leaves free, and the flag beside it: signed bytes.
 _IMOD_STAMP, _IMOD_SIGNED = 1146047817, 1
+_NSYMBT = 92  # where the length of the extended header is
 _IMOD_PLACE = 40  # in extra2, byte 152 of the file
 
 
@@ -37,11 +39,19 @@ def _import_mrcfile():
 def read(path):
     """Read an MRC file; see `n2d.io.open_image`."""
     mrcfile = _import_mrcfile()
+    with open(path, "rb") as file:
+        head = file.read(1024)
+    # mrcfile takes room for the extended header that a file promises: here for none.
+    bare = io.BytesIO(head[:_NSYMBT] + bytes(4) + head[_NSYMBT + 4 :])
     # Wrong marks in the header are common, and what counts is checked below.
     with (
         warnings.catch_warnings(action="ignore", category=RuntimeWarning),
-        mrcfile.open(path, header_only=True, permissive=True) as mrc,
+        mrcfile.mrcinterpreter.MrcInterpreter(
+            bare, permissive=True, header_only=True
+        ) as mrc,
     ):
+        n_extended = head[_NSYMBT : _NSYMBT + 4]
+        mrc.header.nsymbt = np.frombuffer(n_extended, mrc.header.nsymbt.dtype)[0]
         _settle_byte_order(mrc.header, os.path.getsize(path))
         if int(mrc.header.mode) not in _MODES:
             raise ImageFileError(
@@ -51,18 +61,20 @@ def read(path):
         dtype = mrcfile.utils.data_dtype_from_header(mrc.header)
         shape = mrcfile.utils.data_shape_from_header(mrc.header)
         header = mrc.header.copy()
-        extended = np.array(mrc.extended_header)
         lengths = {letter: float(mrc.voxel_size[letter.lower()]) for letter in "ZYX"}
     shape = tuple(int(n) for n in shape)
     if dtype == np.int8 and _has_unsigned_bytes(header):
         dtype = np.dtype(np.uint8)
     if dtype.kind not in "iuf":
         raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
+    check_inside(path, int(header.nsymbt), "extended header")
     offset = 1024 + int(header.nsymbt)
     stored = os.path.getsize(path) - offset
     check_size(path, shape, dtype, stored=max(stored, 0), whole=False)
     if int(np.prod(shape, dtype=object)) * dtype.itemsize > stored:
         raise ImageFileError(f"{path}: is damaged, it ends too early")
+    with open(path, "rb") as file:
+        extended = np.frombuffer(file.read(offset)[1024:], "V1")
     axes = "YX" if len(shape) == 2 else ("ZYX" if int(header.ispg) else "QYX")
     if len(shape) == 4:
         axes = "QZYX"

@@ -1,13 +1,15 @@
 """NIfTI, of brain imaging, with nibabel."""
 
+import gzip
 import os
+import struct
 import warnings
 
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import RawFile, Scaled, stored_numbers
-from n2d.io._limits import check_size
+from n2d.io._limits import check_inside, check_regular, check_size
 from n2d.io._units import convert_unit, unit_name
 
 # The file has columns first; read the other way round, rows and columns come last.
@@ -29,6 +31,7 @@ def _import_nibabel():
 def read(path):
     """Read a NIfTI file; see `n2d.io.open_image`."""
     nibabel = _import_nibabel()
+    _refuse_huge_extensions(path)
     try:
         found = nibabel.load(path)
     except FileNotFoundError as error:
@@ -95,6 +98,56 @@ def read(path):
         data = Scaled(data, *metadata["scale"])
     object.__setattr__(image, "data", data)
     return image
+
+
+def _refuse_huge_extensions(path):
+    """Raise where what lies between the header and the pixels is absurdly large."""
+    for part in _pair(path):
+        _refuse_huge_extensions_in(part)
+
+
+def _pair(path):
+    """Return the files of an image: for .img the .hdr beside it, else only itself."""
+    name = str(path)
+    packed = ".gz" if name.lower().endswith(".gz") else ""
+    bare = name[: len(name) - len(packed)]
+    if not bare.lower().endswith(".img"):
+        return [path]
+    headers = [f"{bare[:-4]}{s}{packed}" for s in (".hdr", ".HDR")]
+    return [name for name in headers if os.path.exists(name)]
+
+
+def _refuse_huge_extensions_in(path):
+    check_regular(path)
+    packed = str(path).lower().endswith(".gz")
+    with (gzip.open if packed else open)(path, "rb") as file:
+        head = file.read(544)
+        order = "<" if head[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"
+        is_second = head[:2] in (b"\x1c\x02", b"\x00\x00") and head[4:7] in (
+            b"n+2",
+            b"ni2",
+        )
+        size = 540 if is_second else 348
+        if len(head) < size + 4:
+            return
+        kind, place = ("q", 168) if is_second else ("f", 108)
+        (offset,) = struct.unpack_from(f"{order}{kind}", head, place)
+        is_pair = (head[4:7] if is_second else head[344:347]) in (b"ni1", b"ni2")
+        if not is_pair:
+            check_inside(path, int(offset) if abs(offset) < 2**62 else -1, "header")
+        if not head[size]:
+            return
+        file.seek(size + 4)
+        # Of a pair, they go on to the end of the file.
+        left = float("inf") if is_pair else offset - file.tell()
+        while left >= 16:
+            found = file.read(8)
+            if len(found) < 8:
+                return
+            (n,) = struct.unpack(f"{order}i", found[:4])
+            check_inside(path, n, "extension")
+            file.seek(max(n - 8, 0), os.SEEK_CUR)
+            left -= max(n, 8)
 
 
 def _single(nibabel, found):
@@ -166,8 +219,6 @@ def write(path, array, axes, like, *, target):
     # nibabel goes by the name, and the temporary file has another one.
     content = image.to_bytes()
     if target.name.lower().endswith(".gz"):
-        import gzip
-
         content = gzip.compress(content, mtime=0)
     with open(path, "wb") as file:
         file.write(content)

@@ -6,13 +6,17 @@ import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import RawFile
-from n2d.io._limits import check_size
+from n2d.io._limits import check_inside, check_size
 
 
 def read(path):
     """Read an NPY file; see `n2d.io.open_image`."""
     with open(path, "rb") as file:
         version = np.lib.format.read_magic(file)
+        place = file.tell()
+        n_bytes = file.read(2 if version == (1, 0) else 4)
+        check_inside(path, int.from_bytes(n_bytes, "little"), "header")
+        file.seek(place)
         if version == (1, 0):
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         elif version == (2, 0):

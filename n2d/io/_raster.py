@@ -1,8 +1,10 @@
 """PNG, JPEG, BMP and WebP, with Pillow."""
 
 import contextlib
+import io
 import os
 import struct
+import threading
 import zlib
 from importlib.util import find_spec
 
@@ -11,6 +13,7 @@ from PIL import BmpImagePlugin, Image, PngImagePlugin, WebPImagePlugin
 
 from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._limits import check_size
+from n2d.io._streams import declared_pixels
 
 _BMP = BmpImagePlugin.BmpImageFile.format
 _WEBP = WebPImagePlugin.WebPImageFile.format
@@ -31,13 +34,14 @@ _ORIENTATION = 274
 _GREY16 = ("I", "I;16", "I;16B")
 _OF_COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 _JPEG_QUALITY = 95
-_MOST_TEXT = 2**28
+_PNG = b"\x89PNG\r\n\x1a\n"
+_LARGEST_PROFILE = 2**25
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def read(path):
     """Read a picture; see `n2d.io.open_image`."""
-    # Programs put their own data into texts of a PNG, which are not kept.
-    with _any_text(), Image.open(path, formats=_READ) as image:
+    with _own_limits(), Image.open(_openable(path), formats=_READ) as image:
         n_pictures = getattr(image, "n_frames", 1)
         if n_pictures > 1 and image.format != "MPO":
             raise ImageFileError(
@@ -86,14 +90,55 @@ def read(path):
 
 
 @contextlib.contextmanager
-def _any_text():
-    """Have Pillow read past texts of a PNG that it takes for an attack."""
-    limits = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
-    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _MOST_TEXT
-    try:
-        yield
-    finally:
-        PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = limits
+def _own_limits():
+    """Have Pillow leave it to `check_size` which images are too large.
+
+    It takes more than 179 million pixels for an attack, whatever memory there is. And
+    profiles of colours may have more than a megabyte.
+    """
+    with _ONE_AT_A_TIME:
+        limits = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = None, _LARGEST_PROFILE
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = limits
+
+
+def _openable(path):
+    """Return what Pillow may open: the file, or what is left of it without texts.
+
+    Programs put their own data into texts of a PNG. They are not kept, so that they
+    need not be inflated either.
+    """
+    with open(path, "rb") as file:
+        head = file.read(64)
+        if head[:4] == b"RIFF":  # Pillow takes room for it at once
+            width, height = declared_pixels(head) or (1, 1)
+            check_size(path, (height, width, 4), "u1", stored=os.path.getsize(path))
+        if head[:8] != _PNG:
+            return path
+        kept, place, has_text = [], 8, False
+        while True:
+            file.seek(place)
+            start = file.read(8)
+            size, kind = int.from_bytes(start[:4], "big"), start[4:]
+            if len(start) < 8:
+                break
+            if kind in (b"tEXt", b"zTXt", b"iTXt"):
+                has_text = True
+            else:
+                kept.append((place, size + 12))
+            place += size + 12
+        if not has_text:
+            return path
+        content = io.BytesIO(_PNG)
+        content.seek(8)
+        for start, size in kept:
+            file.seek(start)
+            content.write(file.read(size))
+    content.seek(0)
+    return content
 
 
 def _is_grey(image):

@@ -7,8 +7,8 @@ import numpy as np
 
 from n2d.io._formats import format_of, suffix_of
 from n2d.io._image import ImageFileError
-from n2d.io._lazy import damaged
-from n2d.io._limits import check_size
+from n2d.io._lazy import damaged, out_of_memory
+from n2d.io._limits import check_regular, check_size
 
 
 def open_image(path, series=None):
@@ -51,13 +51,16 @@ def open_image(path, series=None):
     >>> folder.cleanup()
     """
     kind = format_of(path)
+    check_regular(path)  # one that is missing says so, too
     if not kind.is_folder or not Path(path).is_dir():
         with open(path, "rb"):
             pass  # a file that is missing or forbidden says so in its own words
     try:
         return kind.read(path, series)
-    except (ImageFileError, ImportError, MemoryError):
+    except (ImageFileError, ImportError):
         raise
+    except MemoryError as error:
+        raise out_of_memory(path, error) from error
     # The libraries raise anything from struct.error to IndexError on damaged files.
     except Exception as error:
         raise damaged(path, error) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from n2d._memory import in_words
+from n2d._signals import finished, unfinished
 from n2d.io._atomic import name_beside
 from n2d.io._lazy import RawFile
 
@@ -45,6 +46,7 @@ def scratch_array(beside, shape, dtype):
         yield np.zeros(shape, dtype)
         return
     path = name_beside(Path(beside))
+    unfinished(path)
     try:
         with open(path, "xb") as file:
             _reserve(file, n_bytes, beside)
@@ -56,6 +58,7 @@ def scratch_array(beside, shape, dtype):
     finally:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
+        finished(path)
 
 
 def check_disk(path, n_bytes):

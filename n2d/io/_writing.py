@@ -7,6 +7,7 @@ import numpy as np
 from n2d.io._atomic import check_target
 from n2d.io._formats import format_of, suffix_of
 from n2d.io._image import ImageFileError
+from n2d.io._ledger import FinishedFiles
 
 
 @contextlib.contextmanager
@@ -106,6 +107,22 @@ def is_result_of(path, run_key):
         True if it was made by `create_image` with the same key, and is as it was then.
     """
     return format_of(path).is_result_of(path, run_key)
+
+
+def is_own_result(path):
+    """Whether a file is the whole result of any run, as that run has noted.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file, of any format.
+
+    Returns
+    -------
+    bool
+        True if it was made by `create_image` with a key, and is as it was then.
+    """
+    return FinishedFiles(path).knows()
 
 
 def write_image(path, array, *, like=None, axes=None, overwrite=False):

@@ -15,7 +15,6 @@ _MOST_VERDICTS = 2**18
 _NOISE_ARRAYS = ("diagonals", "place", "shared", "curve")
 _DEFECT_SIZES = ("hot", "rows", "columns")
 _PLACE_ARRAYS = ("rows", "columns", "waves", "level")
-_PAIRS_OF_TRUTHS = [[one, other] for one in (False, True) for other in (False, True)]
 
 
 def floats(values):
@@ -116,7 +115,7 @@ def describe_places(places, tensors):
             tensors[f"intensities.places.{i}.{name}"] = array
     return {
         "shape": [int(n) for n in places[0].shape],
-        "stripes": [[bool(noise) for noise in one.stripes] for one in places],
+        "stripes": [[*map(bool, one.stripes), bool(one.hum)] for one in places],
     }
 
 
@@ -238,16 +237,19 @@ def restore_places(fields, tensors, n_channels):
     """
     shape = fields.integers("shape", 1, 2**31)
     # What was written before stripes could go has all stay.
-    stripes = [[False, False]] * n_channels
+    stripes = [[False] * 3] * n_channels
     if fields.has("stripes"):
         stripes = fields.take("stripes")
     fields.end()
     if not (
         isinstance(stripes, list)
         and len(stripes) == n_channels
-        and all(pair in _PAIRS_OF_TRUTHS for pair in stripes)
+        and all(
+            isinstance(truths, list) and [type(t) for t in truths] == [bool] * 3
+            for truths in stripes
+        )
     ):
-        raise fields.wrong("stripes", "two truths for every channel")
+        raise fields.wrong("stripes", "three truths for every channel")
     if len(shape) != 2:
         raise fields.wrong("shape", "two whole numbers")
     found = []
@@ -264,7 +266,15 @@ def restore_places(fields, tensors, n_channels):
         if not level.size or not (level > 0).all():
             raise fields.wrong(f"{i}.level", "above 0 everywhere")
         found.append(
-            Places(shape, rows, columns, waves, level, stripes=tuple(stripes[i]))
+            Places(
+                shape,
+                rows,
+                columns,
+                waves,
+                level,
+                stripes=tuple(stripes[i][:2]),
+                hum=stripes[i][2],
+            )
         )
     return tuple(found)
 

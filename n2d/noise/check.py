@@ -196,9 +196,9 @@ def _stripes_left(noise, stripes_go):
             yield (
                 "doubtful",
                 f"{name} have offsets of their own, {size / noise.level:.1f} times as "
-                "strong as the noise, that stay: they may be the scene, or there are "
-                "other images; if they are stripes, correct for them first, or denoise "
-                "images of up to 512 x 512 pixels one by one",
+                "strong as the noise, that stay; if they are no scene, try "
+                "stripes='remove' on one image of up to 512 x 512 pixels, or correct "
+                "for them first",
             )
 
 

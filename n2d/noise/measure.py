@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from n2d.noise import reader
 from n2d.noise.blocks import as_windows, sample_blocks, weighted_sum
 from n2d.noise.defects import Defects, without_defects
+from n2d.noise.flat import Fit, fit_power
 from n2d.noise.hot_pixels import (
     hot_pixels,
     share_of_hot_pixels,
     without_hot_pixels,
 )
-from n2d.noise.intensity import fit_variance, group_by_intensity
 from n2d.noise.model import N_LAGS, NoiseModel
 from n2d.noise.painted import painted_over
-from n2d.noise.spectrum import REACH, block_basis, cosine_power, fit_spectrum
+from n2d.noise.spectrum import REACH, block_basis, cosine_power
 from n2d.noise.stabilize import stabilize
 from n2d.noise.variance import fit_curve
-
-# Of the blocks of one intensity, the share that is taken for flat at least, and how
-# much rougher than the flattest twentieth another block may be to count as flat too:
-# on flat images, where nearly all do, precision gains, and a level that varies over
-# the image is averaged instead of being read where it is lowest.
-_FLAT_SHARE = 0.1
-_FLAT_EXCESS = 1.3
 
 # A block with more clipped pixels than this does not show its noise.
 _CLIPPED_SHARE = 0.02
 
-# Mean of the lower 80 % of squared standard normal numbers: what a mean of noise
-# powers without its upper fifth, and with it most edges, is divided by.
-_MEAN_OF_LOWER_80 = 0.43772
 _MEDIAN = 0.45494  # of squared standard normal numbers
 
 # Noise blurred by a Gaussian of one pixel has ten times this share of its variance in
@@ -49,14 +38,18 @@ _DARK_END = 0.05
 # Real photon noise, fitted, vanishes within 0.1 photons of the darkest intensity.
 _DARKEST_PHOTONS = 1.0
 
-_N_ITERATIONS = 4
-
 # The perceptron's word counts where it differs from the fit by more than this, in the
 # logarithm of the level or in the correlation at one or two pixels: closer than that
 # the fit is as good. It is sure of itself where it expects to be off by less than
 # `_SURE_SPREAD`.
 _NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
 _SURE_SPREAD = 0.3
+
+# A second fit is believed where it expects to be off by less than this share of what
+# it expects of the first, and by no more than leaves no doubt: where the scene is dense
+# and not smooth it is off as well, and second thoughts know better what to make of the
+# first.
+_SURER, _NO_DOUBT = 0.85, 0.05
 
 # It is believed less than sure where it sees neighbours as correlated as this, which
 # the fit cannot.
@@ -189,24 +182,6 @@ def _level_of_differences(windows: list[np.ndarray]) -> float:
     return float(np.median(differences) / np.sqrt(2 * _MEDIAN))
 
 
-class _Fit(NamedTuple):
-    """What is known of the noise while it is being measured."""
-
-    slope: float  # variance = slope * mean + intercept
-    intercept: float
-    spectrum: np.ndarray  # (cells,) power of noise of variance 1
-    covariance: np.ndarray  # (lags,) autocovariance of noise of variance 1
-    curve: np.ndarray | None = None  # (2, k) variance by intensity, in place of a line
-    flat: tuple = ()  # means and variances of the blocks it was fitted to
-
-    def variance(self, mean: np.ndarray) -> np.ndarray:
-        """Variance at intensities `mean`, above 0 so that it can be divided by."""
-        if self.curve is not None:
-            return np.interp(mean, *self.curve)
-        middle = self.slope * np.median(mean) + self.intercept
-        return np.maximum(self.slope * mean + self.intercept, max(0.03 * middle, 1e-30))
-
-
 def _measure(blocks: np.ndarray) -> NoiseModel:
     """Measure the noise of blocks (n, size, size) with values from 0 to 1."""
     basis = block_basis(blocks.shape[-1])
@@ -216,8 +191,11 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return NoiseModel(level=0.0)
 
-    fit, weights = _fit(power[visible], mean[visible], basis)
+    fit, weights = fit_power(power[visible], mean[visible], basis)
     shown = power[visible]
+    smooth = _smooth_fit(fit, shown, mean[visible], basis)
+    if smooth is not None:
+        fit, weights = smooth
     fit, reading = _second_reading(fit, shown, mean[visible], basis)
     if reading is not None:
         weights = np.exp(2 * reading.log_factor) * weights
@@ -257,12 +235,32 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
     )
 
 
-def _second_reading(fit, power, mean, basis) -> tuple[_Fit, reader.Reading | None]:
+def _smooth_fit(fit, power, mean, basis) -> tuple[Fit, np.ndarray] | None:
+    """Fit anew where no block is flat, as the perceptron sees; None: the fit stands.
+
+    That it sees less noise than was fitted may be for texture. Here the other fit,
+    in which what smooth images have does not count, agrees, and it is surer of that.
+    """
+    if len(basis.used) != reader.SIZE**2:
+        return None
+    reading = _read(fit, power, mean)
+    if reading.log_factor > -_NO_SURPRISE:
+        return None
+    found = fit_power(power, mean, basis, smooth=True)
+    another = _read(found[0], power, mean)
+    lower = np.log(found[0].variance(mean).mean() / fit.variance(mean).mean()) / 2
+    apart = abs(lower + another.log_factor - reading.log_factor)
+    surer = another.spread < min(_SURER * reading.spread, _NO_DOUBT)
+    agree = lower < -_NO_SURPRISE / 2 and apart < _SURE_SPREAD
+    return found if surer and agree else None
+
+
+def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading | None]:
     """Ask the perceptron, and give up the line where it surely is none.
 
     Returns
     -------
-    fit : _Fit
+    fit : Fit
         Of the level that the perceptron says, where that is surprising.
     reading : Reading or None
         What it says; None of small blocks.
@@ -308,15 +306,6 @@ def _read(fit, power, mean) -> reader.Reading:
     return reader.read(reader.describe(ratio, fit.covariance))
 
 
-def _fit(power, mean, basis) -> tuple[_Fit, np.ndarray]:
-    """Fit the power of blocks (n, cells) of given means; see `_refine`."""
-    strata = group_by_intensity(mean)
-    fit = _first_fit(power, mean, strata, basis)
-    for _ in range(_N_ITERATIONS):
-        fit, weights = _refine(fit, power, mean, strata, basis)
-    return fit, weights
-
-
 def first_reading(image) -> tuple[float, np.ndarray] | None:
     """What the perceptron of `n2d.noise.reader` is trained on.
 
@@ -341,7 +330,7 @@ def first_reading(image) -> tuple[float, np.ndarray] | None:
     visible = _shows_its_noise(blocks, mean, power, basis)
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return None
-    fit, _ = _fit(power[visible], mean[visible], basis)
+    fit, _ = fit_power(power[visible], mean[visible], basis)
     features = reader.describe(
         power[visible] / fit.variance(mean[visible])[:, None], fit.covariance
     )
@@ -349,7 +338,7 @@ def first_reading(image) -> tuple[float, np.ndarray] | None:
 
 
 def _dark_end(
-    fit: _Fit, blocks: np.ndarray, visible: np.ndarray
+    fit: Fit, blocks: np.ndarray, visible: np.ndarray
 ) -> tuple[float, float, float]:
     """Split the affine variance at the darkest intensity of the image.
 
@@ -413,85 +402,3 @@ def _is_a_wall(values: np.ndarray, level: float) -> bool:
     return len(steps) > 0 and (
         steps[0] < 0.3 * level or steps[0] > 3 * np.median(steps[:5])
     )
-
-
-def _flattest(score: np.ndarray, at_least: int) -> np.ndarray:
-    """Return indices of the blocks with the lowest `score` (n,)."""
-    order = np.argsort(score, kind="stable")
-    flat = score[order[int(0.05 * len(order))]]
-    alike = np.searchsorted(score[order], _FLAT_EXCESS * flat)
-    return order[: max(at_least, int(_FLAT_SHARE * len(order)), alike)]
-
-
-def _first_fit(power, mean, strata, basis) -> _Fit:
-    """Assume white noise, seen at high frequencies of the flattest blocks."""
-    roughness = power[:, basis.used].mean(axis=1)
-    flat = np.concatenate(
-        [s[np.argsort(roughness[s])[: max(3, len(s) // 5)]] for s in strata]
-    )
-    fine = power[flat][:, basis.fine].mean(axis=1)
-    slope, intercept = fit_variance(mean[flat], fine, np.ones(len(flat)))
-    covariance = np.where(basis.lag == 0, 1.0, 0.0)
-    return _Fit(slope, intercept, np.ones(len(basis.used)), covariance)
-
-
-def _refine(fit, power, mean, strata, basis) -> tuple[_Fit, np.ndarray]:
-    """Improve the fit once.
-
-    Returns
-    -------
-    fit : _Fit
-        The better fit.
-    weights : ndarray, shape (cells,)
-        The sum of power by these is the variance of the noise of a flat block.
-    """
-    n_cells = len(basis.used)
-    halves = [(basis.used & basis.even, basis.used & ~basis.even)]
-    halves.append(halves[0][::-1])
-
-    # The spectrum in units of the variance, in flat and in rougher blocks.
-    variance = fit.variance(mean)
-    flat_power, rough_power = np.zeros(n_cells), np.zeros(n_cells)
-    for chosen_by, measured in halves:
-        score = weighted_sum(power, _average(chosen_by, fit.spectrum)) / variance
-        order = np.argsort(score, kind="stable")
-        for result, group in (
-            (flat_power, _flattest(score, at_least=20)),
-            (rough_power, order[len(order) // 2 :]),
-        ):
-            group = _thin(group, 600)
-            ratio = power[group][:, measured] / variance[group, None]
-            kept = int(np.ceil(0.8 * len(group)))
-            ratio.partition(kept - 1, axis=0)
-            result[measured] = ratio[:kept].mean(axis=0) / _MEAN_OF_LOWER_80
-    texture = np.maximum(rough_power - flat_power, 0)
-    spectrum, covariance, stain = fit_spectrum(flat_power, texture, basis)
-
-    # The variance by intensity, at frequencies with much noise and little texture.
-    total = flat_power[basis.used].mean()
-    weights = basis.used * spectrum / (spectrum + 0.2)
-    weights /= (1 + 10 * np.maximum(texture / (spectrum * total), stain)) ** 2
-    found = []
-    for chosen_by, measured in halves:
-        score = weighted_sum(power, _average(chosen_by, spectrum)) / variance
-        flat = np.concatenate([s[_flattest(score[s], at_least=3)] for s in strata])
-        by = weights * measured
-        seen = weighted_sum(power[flat], by / spectrum / by.sum())
-        found.append((mean[flat], seen, score[flat]))
-    at, seen, score = (np.concatenate(each) for each in zip(*found, strict=True))
-    # No more than the root: where the line so far is too low at bright intensities,
-    # all blocks there score high, and must stay able to lift it.
-    trust = 1 / np.sqrt(np.maximum(score / max(np.quantile(score, 0.3), 1e-12), 1))
-    slope, intercept = fit_variance(at, seen, trust)
-    refined = _Fit(slope, intercept, spectrum, covariance, flat=(at, seen))
-    return refined, weights / spectrum / weights.sum()
-
-
-def _average(cells: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
-    """Weights (cells,) that average power relative to `spectrum` over `cells`."""
-    return cells / spectrum / cells.sum()
-
-
-def _thin(indices: np.ndarray, most: int) -> np.ndarray:
-    """Take evenly spread indices, so that a median over them costs no more."""
-    return indices[:: -(-len(indices) // most)]

@@ -29,7 +29,10 @@ _FEWEST_CELLS = 5
 # Offsets of rows are noise if they are the same in each of so many parts of the rows,
 # by the correlation between any two of them, and have no period: no frequency with so
 # many times the mean power.
-_PARTS, _SAME_OFFSETS, _PERIODIC = 4, 0.85, 14.0
+_PARTS, _SAME_OFFSETS, _PERIODIC = 4, 0.6, 14.0
+
+# A wave is along rows or columns if it turns no more than so often along them.
+_ALONG = 0.5
 
 _ITERATIONS = 4  # Gauss-Newton steps for the frequencies of patterns
 _MOST_PIXELS = 20000  # that waves are fitted to
@@ -54,6 +57,8 @@ class Places:
         Where in the image that begins whose parts are asked for.
     stripes : (bool, bool), default=(False, False)
         Whether the offsets of rows, and of columns, are noise, and shall go.
+    hum : bool, default=False
+        Whether waves along rows or columns are noise, and shall go.
     """
 
     shape: tuple
@@ -63,6 +68,7 @@ class Places:
     level: np.ndarray
     origin: tuple = (0, 0)
     stripes: tuple = (False, False)
+    hum: bool = False
 
     def __bool__(self):
         return bool(
@@ -85,6 +91,10 @@ class Places:
             )
         ]
 
+    def with_stripes(self):
+        """The same places; all stripes are taken for the scene."""
+        return replace(self, stripes=(False, False), hum=False)
+
     def scene(self, top, left, height, width):
         """What of the pattern (height, width) of a part of the image is no noise."""
         rows, columns = (
@@ -93,7 +103,10 @@ class Places:
                 (self.rows, self.columns), self.stripes, strict=True
             )
         )
-        kept = replace(self, rows=rows, columns=columns)
+        waves = self.waves
+        if self.hum and len(waves):
+            waves = waves[(np.abs(waves[:, :2] * self.shape) > _ALONG).all(axis=1)]
+        kept = replace(self, rows=rows, columns=columns, waves=waves)
         return kept.pattern(top, left, height, width)
 
     def pattern(self, top, left, height, width):
@@ -208,7 +221,8 @@ def find_pattern(image, defects: Defects) -> Places:
             across = np.moveaxis(rest, axis, 0)
             lines[axis] = _offsets(across)
             stripes[axis] = _are_noise(across, lines[axis])
-    return Places((h, w), *lines, waves, np.ones((1, 1)), stripes=tuple(stripes))
+    level = np.ones((1, 1))
+    return Places((h, w), *lines, waves, level, stripes=tuple(stripes), hum=True)
 
 
 def _offsets(lines):

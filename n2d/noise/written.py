@@ -43,7 +43,7 @@ def model_of_fields(kind, value):
             f'a noise model must be an object, such as {{"level": 7}}, not {value!r}'
         )
     _refuse_unknown("noise model", value, [field.name for field in fields(kind)])
-    if "level" not in value:
+    if value.get("level") is None:
         raise ValueError("a noise model needs its level")
     given = {}
     for name, found in value.items():
@@ -66,9 +66,13 @@ def is_number(value):
 
 
 def _number(name, value):
-    if not is_number(value) or not np.isfinite(value):
+    try:
+        found = float(value) if is_number(value) else np.nan
+    except OverflowError:  # a whole number of many digits
+        found = np.inf
+    if not np.isfinite(found):
         raise ValueError(f"{name} must be a finite number, not {value!r}")
-    return float(value)
+    return found
 
 
 def _array(name, value):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import LazyArray
-from n2d.io._limits import check_size, refuse_series
+from n2d.io._limits import check_part, check_size, refuse_series
 from n2d.io._units import unit_name
+from n2d.io.ome_zarr._store import Guard, guarded_store, guarded_zip
 from n2d.io.ome_zarr._write import MARKS, import_zarr
 
 _LETTERS = {"time": "T", "channel": "C"}
@@ -20,12 +22,12 @@ def read(path, series=None):
     """Read an OME-Zarr, a folder or one packed as ZIP; see `n2d.io.open_image`."""
     zarr = import_zarr()
     if Path(path).is_dir():
-        node = zarr.open(store=str(path), mode="r")
+        node = zarr.open(store=guarded_store()(str(path)), mode="r")
         return _read(zarr, path, node, Path(path), series)
     if not zipfile.is_zipfile(path):
         raise ImageFileError(f"{path}: is no folder, as a Zarr is, and no ZIP of one")
     with contextlib.ExitStack() as resources:
-        store = resources.enter_context(zarr.storage.ZipStore(path, mode="r"))
+        store = resources.enter_context(guarded_zip()(path, mode="r"))
         node = zarr.open(store=store, path=_root_in(path), mode="r")
         image = _read(zarr, path, node, None, series)
         image.resources.push(resources.pop_all())
@@ -102,9 +104,12 @@ def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
     enough = np.prod(array.shape, dtype=object)
     stored = _stored_bytes(folder, enough) if folder else os.path.getsize(path)
     check_size(path, array.shape, dtype, stored=stored, whole=False)
-    for part in (array.chunks, array.shards):
-        if part is not None:
-            check_size(path, part, dtype)
+    check_part(
+        path, array.chunks, dtype, whole=array.shape, stored=stored, name="chunk"
+    )
+    if array.shards is not None:
+        check_size(path, array.shards, dtype)
+    array.store_path.store.guard = Guard(array, path)
     metadata |= {
         "chunks": dict(zip(axes, array.chunks, strict=True)),
         "compressors": tuple(array.compressors),
@@ -145,7 +150,8 @@ def _stored_bytes(folder, enough):
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            total += os.path.getsize(os.path.join(place, name))
+            found = os.lstat(os.path.join(place, name))
+            total += found.st_size if stat.S_ISREG(found.st_mode) else 0
         if total > enough:
             break
     return total

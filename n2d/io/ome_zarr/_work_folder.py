@@ -18,6 +18,7 @@ import os
 import shutil
 from pathlib import Path
 
+from n2d._signals import deferred, finished, unfinished
 from n2d.io._atomic import short_name
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import Ledger, differing, told_of
@@ -76,19 +77,33 @@ class WorkFolder:
             If there is such a folder and it may not be used, or it is damaged.
         """
         self._acquire()
+        unfinished(self.path)
         try:
             is_new = not self._begun(resume, overwrite)
             if is_new:
                 self.start_over()
+            else:
+                self._keep_if_worth()
             try:
                 yield self
             except BaseException:
-                if all(block[0] == "made" for block in self._done):
+                if not self._is_worth_keeping:
                     self._remove()
                 raise
-            self._remove()
+            with deferred():
+                self._remove()
         finally:
             self._lock.close()
+            finished(self.path)
+
+    @property
+    def _is_worth_keeping(self):
+        """Whether anything is finished but the empty arrays, and not in use yet."""
+        return any(block[0] != "made" for block in self._done)
+
+    def _keep_if_worth(self):
+        if self._is_worth_keeping:
+            finished(self.path)
 
     def _acquire(self):
         """Make the folder, or take the one that is there, and keep other runs out."""
@@ -241,6 +256,7 @@ class WorkFolder:
         self.check_ours()
         self._ledger.append({"block": block})
         self._done.add(_frozen(block))
+        self._keep_if_worth()
 
     def check_ours(self):
         """Raise where somebody has removed the folder while the result grew in it."""
@@ -281,6 +297,10 @@ class WorkFolder:
             If the name cannot be given.
         """
         self.check_ours()
+        with deferred():
+            self._publish(overwrite)
+
+    def _publish(self, overwrite):
         if os.path.lexists(self.target):
             if not overwrite:
                 raise FileExistsError(errno.EEXIST, "exists already", str(self.target))
@@ -291,6 +311,7 @@ class WorkFolder:
         except BaseException:
             self._restore()
             raise
+        self._done = set()  # nothing is left to go on with
 
     def _restore(self):
         """Put an earlier result back that was on its way out when a run was killed."""
@@ -306,6 +327,7 @@ class WorkFolder:
         if not self._is_ours():
             return
         self._restore()
+        os.truncate(self._ledger.path, 0)  # before what it lists is gone
         _remove_folder(self.image)
         self._ledger.path.unlink(missing_ok=True)
         if os.name == "nt":  # where an open file keeps the folder

@@ -9,6 +9,7 @@ import numpy as np
 
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import run_digest, told_of
+from n2d.io._limits import read_text
 from n2d.io._pyramid import smaller
 from n2d.io.ome_zarr import _layout as layout
 from n2d.io.ome_zarr._bands import BandWriter
@@ -40,7 +41,7 @@ def cannot_hold(dtype, axes, shape, *, suffix):
 def made_by(path):
     """Return what an OME-Zarr says of the run that made it: a dict, perhaps empty."""
     try:
-        content = json.loads(Path(path, "zarr.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(Path(path, "zarr.json")))
         found = content["attributes"]["n2d"]
         return found if isinstance(found, dict) else {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -12,6 +12,7 @@ from n2d.io._units import unit_name
 from n2d.io.tiff import _ome_xml as ome
 from n2d.io.tiff._chain import refuse_circles
 from n2d.io.tiff._colormap import is_ramp
+from n2d.io.tiff._promises import check_pages, refuse_too_many
 from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
 
@@ -51,6 +52,7 @@ def files_of(path):
     names = [path]
     with _logged(), tifffile.TiffFile(path) as tif:
         if tif.is_ome and tif.ome_metadata.count("FileName=") > 1:
+            refuse_too_many(path, tif)
             for series in tif.series:
                 for page in series.pages:
                     if page is not None and page.parent is not tif:
@@ -59,6 +61,7 @@ def files_of(path):
 
 
 def _read(path, tif, messages, resources, number):
+    refuse_too_many(path, tif)
     series = _chosen(path, tif.series, number)
     appended = len(series) > 1
     first, page = series[0], series[0].keyframe
@@ -77,6 +80,8 @@ def _read(path, tif, messages, resources, number):
     data = None if appended else lazy_series(path, tif, first, resources)
     if data is None:
         check_size(path, shape, first.dtype, stored=None)
+        for one in series:
+            check_pages(path, one.pages)
         data = _whole(path, series if appended else [first], page)
     _refuse_damage(path, messages)
     if data.shape != tuple(shape):

@@ -7,6 +7,7 @@ import numpy as np
 
 from n2d.io._image import ImageFileError
 from n2d.io._lazy import LazyArray, RawFile
+from n2d.io.tiff._promises import check_data, check_page
 
 # Decoded strips and tiles that are kept, because windows overlap.
 _MOST_CACHED_BYTES = 2**26
@@ -57,6 +58,7 @@ def lazy_series(path, tif, series, resources):
         or any(page is not None and page.parent is not tif for page in pages)
     ):
         return None
+    check_page(path, key, size)
     for number, page in enumerate(pages):
         # A page without pixels is allowed, and holds zeros: its offsets are 0.
         if page is not None and any(
@@ -150,6 +152,7 @@ class _Segments(LazyArray):
         with self._handle.lock:
             self._handle.seek(page.dataoffsets[segment])
             data = self._handle.read(count)
+        check_data(self.path, self._key, data)
         values, place, shape = self._key.decode(data, segment, jpegtables=self._tables)
         if values is None:
             return None

@@ -1,0 +1,213 @@
+"""`n2d watch`: images denoised as they arrive in a folder."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2d._signals import ending_well
+from n2d.cli import options
+from n2d.cli.config import Precision
+from n2d.cli.reporting import (
+    clean_ending,
+    complain,
+    one_line,
+    threads,
+    warnings_in_one_line,
+)
+
+# Seconds between two looks at the folder.
+_PAUSE = 0.25
+
+
+def watch(
+    context: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Where images arrive. Folders in it are left alone.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where results go; made if need be.",
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="FILE",
+            help="A model from `n2d fit`, instead of a fit to the first image.",
+        ),
+    ] = None,
+    settle: Annotated[
+        float,
+        typer.Option(
+            "--settle",
+            metavar="SECONDS",
+            min=0,
+            help="An image is whole when its size and its time of change have stayed "
+            "the same for so long.",
+        ),
+    ] = 2.0,
+    stop_after: Annotated[
+        float | None,
+        typer.Option(
+            "--stop-after",
+            metavar="SECONDS",
+            min=0,
+            help="End when nothing has arrived for so long.  [default: never]",
+        ),
+    ] = None,
+    axes: options.AxesOption = None,
+    channels: options.ChannelsOption = options.Channels.independent,
+    noise: options.NoiseOption = None,
+    strength: options.StrengthOption = None,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = Precision.auto,
+    jobs: options.JobsOption = None,
+    overwrite: options.OverwriteOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object per image to stdout.")
+    ] = False,
+    quiet: options.QuietOption = False,
+    debug: options.DebugOption = False,
+):
+    """Denoise images as they arrive in a folder, until Ctrl-C.
+
+    One fit, to the first image, goes on from image to image, and is renewed when the
+    noise changes. Stacks that grow, and images that are replaced, are denoised again
+    once they have settled. Started again, it goes on where it was stopped.
+    """
+    parameters = options.own_parameters(context)
+    if model is not None and not model.is_file():
+        raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
+    if output.resolve() == folder.resolve():
+        raise typer.BadParameter(
+            "results would arrive in the folder that is watched; name another one.",
+            param_hint="--output",
+        )
+    from n2d.files._fits import KeptFits
+    from n2d.files._jobs import Job
+    from n2d.files._watching import Arrivals
+
+    def say(text, always=False):
+        if always or not quiet:
+            typer.echo(text, err=True)
+
+    job = Job(
+        parameters=parameters | {"verbose": 0},
+        model=model,
+        axes=axes,
+        channels=channels,
+        overwrite=overwrite,
+        resume=True,
+        kept=KeptFits(say),
+    )
+    watcher = _Watcher(
+        Arrivals(folder, settle), output, job, say, as_json=as_json, debug=debug
+    )
+    with clean_ending(debug=debug), threads(jobs):
+        output.mkdir(parents=True, exist_ok=True)
+        say(f"watching {folder}; Ctrl-C ends")
+        with ending_well():
+            watcher.run(stop_after)
+        watcher.summarise()
+
+
+class _Watcher:
+    """Goes through what has arrived, again and again."""
+
+    def __init__(self, arrivals, output, job, say, *, as_json, debug):
+        self._arrivals, self._output, self._job = arrivals, output, job
+        self._say, self._as_json, self._debug = say, as_json, debug
+        self._n_done, self._failed = 0, {}
+
+    def run(self, stop_after):
+        """Denoise what arrives; return when nothing has for a while."""
+        latest = time.monotonic()
+        while True:
+            ready = self._arrivals.ready()
+            if len(ready) > 1:
+                self._say(f"{len(ready)} images are waiting")
+            for path in ready:
+                self._one(path)
+            if ready or self._arrivals.n_under_way > len(self._failed):
+                latest = time.monotonic()
+            if stop_after is not None and time.monotonic() - latest > stop_after:
+                return
+            time.sleep(_PAUSE)
+
+    def _one(self, path):
+        from n2d.files._jobs import Callback, carry_out
+        from n2d.files._targets import plan_outputs
+        from n2d.io import is_own_result
+
+        state = self._arrivals.begin(path)
+        if state is None:
+            return
+        record = {"event": "file", "source": str(path)}
+        try:
+            ((_, target),) = plan_outputs([path], f"{self._output}/", overwrite=True)
+            record["target"] = str(target)
+            # What an earlier version of the image became may be replaced.
+            replaced = self._job.overwrite or is_own_result(target)
+            with warnings_in_one_line():
+                outcome = carry_out(
+                    replace(self._job, overwrite=replaced),
+                    path,
+                    target,
+                    listed=True,
+                    say=lambda text, always=False: always and self._say(text, True),
+                    progress=Callback(),
+                )
+        except Exception as error:  # one bad image must not stop the others
+            text = one_line(error)
+            if self._arrivals.begin(path) is None:
+                self._say(f"{path}: has gone")
+            elif self._arrivals.end(path, state):  # if not, it was being written
+                complain(f"{path}: {text}", debug=self._debug)
+                self._failed[path] = text
+                self._emit(record | {"state": "failed", "error": text})
+            return
+        self._failed.pop(path, None)
+        if not self._arrivals.end(path, state):
+            self._say(f"{path}: changed while it was read, and will be denoised again")
+        if outcome.skipped:
+            self._say(f"{target}: finished before, skipped")
+            self._emit(record | {"state": "skipped"})
+            return
+        self._n_done += 1
+        lag = time.time() - state[0]
+        self._say(
+            f"{target}: written in {outcome.seconds:.1f} s, {lag:.1f} s after its image"
+        )
+        self._emit(
+            record
+            | {"state": "done", "fits": outcome.n_fits, "planes": outcome.n_planes}
+            | {"seconds": round(outcome.seconds, 3), "lag": round(lag, 3)}
+        )
+
+    def _emit(self, record):
+        if self._as_json:
+            typer.echo(json.dumps(record, allow_nan=False))
+
+    def summarise(self):
+        """Say at the end what was done."""
+        self._say(f"stopped: {self._n_done} images denoised")
+        for path, text in self._failed.items():
+            complain(f"{path}: {text}")
+        failed = {str(path): text for path, text in self._failed.items()}
+        self._emit({"event": "summary", "done": self._n_done, "failed": failed})

@@ -1,0 +1,178 @@
+"""What is fuzzed: files of every reader, model files, settings, journals."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from n2d.io import ImageFileError, open_image, write_image
+
+# Errors that users are told, by the kind of file; anything else is a defect.
+_TOLD = (ImageFileError, ImportError, MemoryError)
+
+
+def corpus():
+    """Make small files of all kinds.
+
+    Returns
+    -------
+    dict of str to (bytes or dict of str to bytes, callable)
+        Content by name, files of a folder by theirs; and what reads it.
+    """
+    found = {}
+    rng = np.random.default_rng(0)
+    stack = rng.integers(0, 255, (2, 2, 32, 32), np.uint8)
+    kinds = {
+        "imagej": {"imagej": True, "metadata": {"axes": "ZCYX", "unit": "um"}},
+        "ome": {"ome": True, "metadata": {"axes": "ZCYX", "PhysicalSizeX": 0.1}},
+        "zlib": {"metadata": {"axes": "ZCYX"}, "compression": "zlib"},
+        "tiles": {"metadata": None, "tile": (16, 16), "bigtiff": True},
+        "lzw": {"metadata": None, "compression": "lzw", "predictor": True},
+    }
+    for name, options in kinds.items():
+        file = io.BytesIO()
+        tifffile.imwrite(file, stack, photometric="minisblack", **options)
+        found[f"{name}.tif"] = file.getvalue(), read
+    return found
+
+
+def more_of_the_corpus(folder):
+    """Make files that only come about in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty.
+
+    Returns
+    -------
+    dict
+        As `corpus` gives it.
+    """
+    found = {}
+    grey = np.random.default_rng(0).integers(0, 255, (32, 24), np.uint8)
+    colour = np.stack([grey] * 3, axis=-1)
+    images = {
+        "a.png": (grey, "YX"),
+        "b.png": (grey.astype(np.uint16), "YX"),
+        "c.png": (colour, "YXS"),
+        "a.jpg": (colour, "YXS"),
+        "a.bmp": (colour, "YXS"),
+        "a.webp": (colour, "YXS"),
+        "a.npy": (grey, "YX"),
+        "a.mrc": (grey.astype(np.int16), "YX"),
+        "a.nii": (grey.astype(np.int16), "YX"),
+        "a.nii.gz": (grey.astype(np.int16), "YX"),
+        "a.zarr": (grey.astype(np.uint16), "YX"),
+    }
+    for name, (pixels, axes) in images.items():
+        write_image(folder / name, pixels, axes=axes)
+        found[name] = content_of(folder / name), read
+    found["model.n2d"] = _model(folder), read_model
+    config = {"method": "n2d", "parameters": {"max_iter": 3, "strength": 1.1}}
+    found["config.json"] = json.dumps(config).encode(), read_config
+    noise = {"level": 3.0, "gain": 0.5, "offset": 10.0, "read_noise": 1.0}
+    found["noise.json"] = json.dumps(noise).encode(), read_noise
+    line = {"output": "a.tif", "state": [1, 2], "key": "0", "content": "1"}
+    found["journal.jsonl"] = (json.dumps(line) + "\n").encode() * 3, read_journal
+    return found
+
+
+def content_of(path):
+    """Return the bytes of a file, or of all files of a folder by their names."""
+    path = Path(path)
+    if path.is_file():
+        return path.read_bytes()
+    return {
+        str(one.relative_to(path)): one.read_bytes()
+        for one in sorted(path.rglob("*"))
+        if one.is_file()
+    }
+
+
+def put(content, path):
+    """Write what `content_of` has returned."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+        return
+    for name, data in content.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+
+
+def read(path):
+    """Read an image; whether it could be read."""
+    try:
+        with open_image(path) as image:
+            shape = image.data.shape
+            assert len(image.axes) == len(shape)
+            assert image.axes.count("Y") == image.axes.count("X") == 1
+            window = tuple(slice(0, 64) if a in "YXS" else 0 for a in image.axes)
+            values = np.asarray(image.data[window])
+            assert values.dtype == image.data.dtype
+    except _TOLD as error:
+        if not str(error).strip():
+            raise
+        return False
+    return True
+
+
+def _model(folder):
+    from n2d import Noise2DetailDenoiser
+
+    small = {"init": "random", "max_iter": 1, "hidden_channels": 1, "random_state": 0}
+    noisy = np.random.default_rng(0).normal(100, 8, (16, 16))
+    path = folder / "model.n2d"
+    Noise2DetailDenoiser(**small, detail_max_iter=1).fit(noisy).save(path)
+    return path.read_bytes()
+
+
+def read_model(path):
+    """Load a model file."""
+    from n2d import Noise2DetailDenoiser
+    from n2d.model_file import ModelFileError
+
+    try:
+        Noise2DetailDenoiser.load(path)
+    except ModelFileError:
+        return False
+    return True
+
+
+def read_config(path):
+    """Read a file of settings."""
+    from n2d.cli.config import ConfigError
+    from n2d.cli.config import read_config as of_config
+
+    try:
+        of_config(path)
+    except ConfigError:
+        return False
+    return True
+
+
+def read_noise(path):
+    """Read what is told of the noise."""
+    from n2d.cli.config import ConfigError
+    from n2d.cli.config import read_noise as of_noise
+
+    try:
+        of_noise(path)
+    except ConfigError:
+        return False
+    return True
+
+
+def read_journal(path):
+    """Read a list of what is finished; it is never taken for more than it says."""
+    from n2d.io._ledger import Ledger
+
+    assert not any(Ledger(path, with_sums=True).read())
+    found = Ledger(path).read()
+    assert all(one is None or isinstance(one, dict) for one in found)
+    return None not in found
