@@ -95,6 +95,25 @@ def test_files_that_fail_are_on_the_page_too(tmp_path):
     assert "r.html: exists already" in again.stderr
 
 
+def test_compared_methods_are_on_one_page(tmp_path):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", noisy((2, 64, 64)))
+    (tmp_path / "in" / "b.tif").write_bytes(b"no image")
+    arguments = ["compare", tmp_path / "in", "-o", tmp_path / "out", "--no-figure"]
+    methods = ["--methods", "n2d:noise=9.0,gaussian:blur=1", "--plane", "1"]
+    assert run(*arguments, *methods).exit_code == 1
+    found = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert [attrs for tag, attrs in found.elements if tag == "option"] == [{}, {}]
+    (error,) = found.images("expected error")  # of the one that knows it
+    assert error.shape == (64, 64)
+    assert len(found.images("removed")) == 2
+    for text in ("gaussian:blur=1", "n2d:noise=9.0", "outcome", "n2d compare"):
+        assert text in found.text
+    again = run(*arguments, *methods)
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
 def test_a_browser_shows_the_page_without_complaint(tmp_path):
     rng = np.random.default_rng(0)
@@ -111,6 +130,7 @@ def test_a_browser_shows_the_page_without_complaint(tmp_path):
       document.querySelector(".after").style.clipPath,
       document.querySelector(".pair").style.width,
       document.querySelectorAll("figure:not([hidden])").length,
+      [...document.images].filter(i => i.getClientRects().length).length,
       document.documentElement.scrollWidth <= innerWidth].join("|");
     </script></body>"""
     text = page("t", sections, "n2d").replace("</body>", script)
@@ -124,4 +144,4 @@ def test_a_browser_shows_the_page_without_complaint(tmp_path):
         check=True,
     )
     title = re.search("<title>(.*?)</title>", done.stdout)[1]
-    assert title == "true|inset(0px 0px 0px 20%)|300%|1|true"
+    assert title == "true|inset(0px 0px 0px 20%)|300%|1|3|true"

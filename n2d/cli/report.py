@@ -19,6 +19,7 @@ _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif }
 body { margin: 0 auto; max-width: 60rem; padding: 1rem }
 h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; overflow-wrap: anywhere }
+[hidden] { display: none !important }
 .frame { overflow: auto; max-height: 80vh; border: 1px solid #8888 }
 .pair { position: relative; width: 100% }
 .pair img, .maps img { display: block; width: 100%; image-rendering: pixelated }

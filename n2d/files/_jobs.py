@@ -399,13 +399,24 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
         elif job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
-            outcome.noise.append(_levels(denoiser))
+            outcome.noise.append(levels_in_words(denoiser))
         for some in _batches(todo, data):
             _denoise_some(data, gaps, some, results, denoiser, job, progress, outcome)
 
 
-def _levels(denoiser):
-    """Levels of the noise of a fit, in words."""
+def levels_in_words(denoiser):
+    """Write down the noise of a fit.
+
+    Parameters
+    ----------
+    denoiser : Noise2DetailDenoiser
+        Fitted.
+
+    Returns
+    -------
+    str
+        The level of every channel, in the units of the image.
+    """
     models = denoiser.for_all_planes().noise_
     if models is None:
         return "not measured"
