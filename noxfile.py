@@ -1,4 +1,4 @@
-"""Sessions: tests, viewer, tests-min, lint, docs, bench, fuzz, package.
+"""Sessions: tests, viewer, lint, docs, bench, fuzz, package and more (``nox -s``).
 
 ``nox`` alone runs the lint and the tests.
 """

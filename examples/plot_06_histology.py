@@ -34,9 +34,9 @@ from n2d.comparison import Case, compare_and_plot, summarize
 
 registry = n2d.denoiser_registry()
 methods = {
+    "n2d": registry["n2d"](random_state=0),
     "vst-nlm": registry["vst-nlm"](),
     "vst-bm3d": registry["vst-bm3d"](denoiser=n2d.BM3DDenoiser(backend="bmnd")),
-    "n2d": registry["n2d"](random_state=0),
 }
 case = Case("IHC", noisy, clean, data_range=1, channel_axis=-1)
 rows, figure = compare_and_plot(methods, case)

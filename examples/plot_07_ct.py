@@ -99,9 +99,9 @@ by_strength = GridSearchCV(
     registry["nlm"](), {"strength": strengths}, cv=SingleImageSplit()
 ).fit(noisy)
 methods = {
+    "n2d": denoiser,
     "nlm, tuned": by_strength.best_estimator_,
     "bm3d, tuned": by_level.best_estimator_,
-    "n2d": denoiser,
 }
 print(by_strength.best_params_, by_level.best_params_, f"measured level {level:.1f}")
 

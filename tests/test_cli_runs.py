@@ -287,7 +287,7 @@ def small_disk(tmp_path):
 def test_a_full_disk(tmp_path, small_disk, name):
     tifffile.imwrite(tmp_path / "in.tif", noisy((400, 400)).astype(np.float32))
     (small_disk / "out.tif").write_bytes(b"precious")
-    (small_disk / "ballast").write_bytes(bytes(600_000))
+    (small_disk / "ballast").write_bytes(bytes(750_000))
     options = ("--overwrite", "--dtype", "float32")
     result = run(tmp_path / "in.tif", "-o", small_disk / name, *options)
     assert result.exit_code == 1

@@ -347,7 +347,7 @@ def test_a_config_by_hand_needs_parameters_only(images, tmp_path):
         ('{"parameters": {"strength": 0}}', "strength must be a number above 0"),
         ('{"parameters": {"data_range": [3, 3]}}', "the lower first"),
         ('{"parameters": {"random_state": -1}}', "from 0 to 4294967295"),
-        ('{"parameters": {"hidden_channels": 4.5}}', "1 or more, not 4.5"),
+        ('{"parameters": {"hidden_channels": 4.5}}', "not 4.5"),
     ],
 )
 def test_a_config_that_will_not_do_is_named(images, tmp_path, content, words):

@@ -89,8 +89,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_plans", "_printable", "_suits", "_trust", "images"}
-        | {"comparison", "core", "denoiser", "files", "fitting", "io", "noise"},
+        {"_memory", "_plans", "_printable", "_suits", "_trust", "images", "fitting"}
+        | {"comparison", "core", "denoiser", "files", "io", "noise"},
         {"numpy", "torch"},
     ),
     # the command line for its files of settings, and its words for noise and errors

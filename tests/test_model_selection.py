@@ -124,7 +124,7 @@ def test_neither_noise_left_in_nor_blur_is_rewarded():
 
 def test_rare_photons_are_no_detail():
     # To Gaussian probes, what keeps single bright pixels seems to remove all noise.
-    clean = 0.6 * fluorescence_cells((128, 128), rng=3)
+    clean = 0.6 * fluorescence_cells((192, 192), rng=3)
     photons = np.random.default_rng(3).poisson(clean / clean.mean() * 0.6)
     noisy = (10.0 * photons).astype(np.float32)
     fitted = [

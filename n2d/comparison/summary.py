@@ -47,6 +47,8 @@ def summarize(rows):
     | group | method | cases | PSNR (dB) | gain (dB) | SSIM |
     | --- | --- | ---: | ---: | ---: | ---: |
     | all | noisy | 1 | 20.00 | +0.00 | 0.0099 |
+    <BLANKLINE>
+    PSNR and SSIM are for a data range of 10.
     """
     header, *lines = tabulate(rows)
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *lines]
