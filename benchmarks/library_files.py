@@ -91,7 +91,7 @@ def judged(path, folder):
         fits.append(1)
         return fitted(*args)
 
-    fitted, _jobs._fitted = _jobs._fitted, counted
+    fitted, _jobs.fitted = _jobs.fitted, counted
     try:
         name, suffix = name_in(path)
         target = folder / f"{name}.result{format_of(path).written_as or suffix}"
@@ -108,7 +108,7 @@ def judged(path, folder):
     except Exception as error:
         return "wrong", f"{type(error).__name__}: {error}"
     finally:
-        _jobs._fitted = fitted
+        _jobs.fitted = fitted
     return compared(path, target, done)
 
 

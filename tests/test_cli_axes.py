@@ -181,8 +181,8 @@ def test_large_planes_are_finished_band_by_band(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "in.tif", array)
     denoise(tmp_path / "in.tif", "-o", tmp_path / "whole.zarr")
     monkeypatch.setattr("n2d.io.ome_zarr._layout._CHUNK", 32)
-    monkeypatch.setattr("n2d.files._jobs._LARGE", 100)
-    monkeypatch.setattr("n2d.files._jobs._BAND", 64)
+    monkeypatch.setattr("n2d.files._pieces._LARGE", 100)
+    monkeypatch.setattr("n2d.files._pieces._BAND", 64)
     bands, finish = [], WorkFolder.finish
 
     def noted(self, block):

@@ -69,7 +69,12 @@ def test_tables_hold_quality_score_and_seconds(images, tmp_path):
     out = tmp_path / "out"
     result = run(source, "--clean", truth, *METHODS, "-o", out)
     assert result.exit_code == 0, result.output
-    assert sorted(os.listdir(out)) == ["cells.png", "results.csv", "summary.md"]
+    assert sorted(os.listdir(out)) == [
+        "cells.png",
+        "report.html",
+        "results.csv",
+        "summary.md",
+    ]
     rows = rows_of(out)
     assert [row["method"] for row in rows] == list(CHEAP)
     for row, denoiser in zip(rows, CHEAP.values(), strict=True):
@@ -337,7 +342,11 @@ def test_without_matplotlib_there_are_tables_and_the_extra_is_named(
     result = run(images[0], *METHODS, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "noise2detail[plot]" in result.stderr
-    assert sorted(os.listdir(tmp_path / "out")) == ["results.csv", "summary.md"]
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "report.html",
+        "results.csv",
+        "summary.md",
+    ]
 
 
 def test_quiet_says_nothing_but_the_table(images, tmp_path):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Free for non-commercial use only.
 UNFREE = {"bm3d", "bm4d"}
 # Not for using n2d, or a window of its own.
-NOT_IN_ALL = {"all", "bench", "docs", "lint", "napari", "test", *UNFREE}
+NOT_IN_ALL = {"all", "bench", "docs", "lint", "napari", "napari-test", "test"} | UNFREE
 
 
 @pytest.fixture

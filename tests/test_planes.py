@@ -229,11 +229,11 @@ def test_trust_is_of_each_plane(loud):
 
 
 def test_a_file_keeps_the_noise_of_its_planes(loud, tmp_path, monkeypatch):
-    from n2d.files import _jobs, denoise_file
+    from n2d.files import _pieces, denoise_file
 
     noisy = loud[1]
     write_image(tmp_path / "noisy.tif", noisy.astype(np.float32), axes="TYX")
-    monkeypatch.setattr(_jobs, "_MOST_PLANES", 3)  # batches of 3 and 1
+    monkeypatch.setattr(_pieces, "_MOST_PLANES", 3)  # batches of 3 and 1
     paths = tmp_path / "noisy.tif", tmp_path / "clean.tif"
     denoise_file(*paths, random_state=0, stack="independent")
     found = read_image(tmp_path / "clean.tif").data

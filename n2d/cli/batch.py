@@ -26,12 +26,14 @@ class Batch:
         as_json,
         debug,
         left_out=(),
+        report=None,
     ):
         self._pairs, self._job = pairs, job
         self._keeps_list = into_folder or job.resume
         self._quiet, self._debug = quiet, debug
         self._progress = RunProgress(len(pairs), show_progress)
         self._as_json, self._left_out = as_json, left_out
+        self._report = report
         self._counts = {_DONE: 0, _SKIPPED: 0, _FAILED: 0}
         self._failures = []
 
@@ -45,6 +47,8 @@ class Batch:
                     self._one(number, source, target)
             interrupted = False
         finally:
+            if self._report is not None:
+                self._report.write()
             self._summarise(time.perf_counter() - start, interrupted)
         return not self._failures
 
@@ -61,6 +65,8 @@ class Batch:
             text = printable(text)
             complain(text, debug=self._debug)
             self._failures.append((source, text))
+            if self._report is not None:
+                self._report.add_line(source, f"failed: {text}")
             report |= {"state": _FAILED, "error": text, "kind": type(error).__name__}
         self._counts[report["state"]] += 1
         self._emit({"event": "file", "number": number, **report})
@@ -68,6 +74,9 @@ class Batch:
     def _denoise(self, number, source, target, bar):
         from n2d.files._jobs import carry_out
 
+        noisy = None
+        if self._report is not None:  # before it may be replaced by its result
+            noisy = self._report.look(source, series=self._job.series)
         outcome = carry_out(
             self._job,
             source,
@@ -79,8 +88,12 @@ class Batch:
         where = f"{self._count(number)}{target}"
         if outcome.skipped:
             self._say(f"{where}: finished before, skipped")
+            if self._report is not None:
+                self._report.add_line(source, "finished before, skipped")
             return {"state": _SKIPPED}
         self._say(f"{where}: {_checked(outcome)}written in {outcome.seconds:.1f} s")
+        if self._report is not None:
+            self._report.add(source, target, outcome, noisy)
         return {
             "state": _DONE,
             "shape": list(outcome.shape),

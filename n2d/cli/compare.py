@@ -24,11 +24,12 @@ from n2d.cli.reporting import (
 # without any extra; BM3D takes a minute in all.
 DEFAULT_METHODS = ("n2d", "vst-nlm", "vst-tv", "gaussian", "median")
 
-TABLES = ("results.csv", "summary.md")
+TABLES = ("results.csv", "summary.md", "report.html")
 _DPI = 200
 
 
 def compare(
+    context: typer.Context,
     image: Annotated[
         Path,
         typer.Argument(
@@ -97,13 +98,16 @@ def compare(
 ):
     """Compare denoisers on images, with or without clean ones.
 
-    Writes results.csv (a line per image and method), summary.md (means) and a figure
+    Writes results.csv (a line per image and method), summary.md (means), report.html
+    (a page to look at, with a map of the expected error where it is known) and a figure
     for each image: all on one grey scale, with a part enlarged and what was removed.
     PSNR and SSIM need clean images; the score and the seconds do not. The score
     estimates which share of the noise is removed, 1 at best; beside it is by how much
     its difference to the first method may be off by chance. It says so where it cannot
     tell.
     """
+    from n2d.cli.compare_report import CompareReport
+    from n2d.cli.report import command_of
     from n2d.comparison import compare as compare_images
     from n2d.comparison.summary import describe_ranges
     from n2d.files._cases import InputError, find_images, read_cases, unread_case
@@ -124,7 +128,7 @@ def compare(
             raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
         folder = Path(output)
         _prepare(folder, files, figure=figure, overwrite=overwrite)
-        rows = []
+        rows, page = [], CompareReport(folder, command_of(context))
         for name, paths in files.items():
             with warnings_in_one_line():
                 settled, notes = None, []
@@ -143,18 +147,27 @@ def compare(
                     drawings = [_Drawing(case, plane, inset) for case in cases]
                 except Exception as error:  # one bad file must not stop the others
                     cases, drawings = [unread_case(name, paths[0], error)], [None]
+                    page.add_line(name, cases[0].error)
                 tell(notes, quiet=quiet)
                 for case, drawing in zip(cases, drawings, strict=True):
+                    denoisers = chosen(settled, case.stack)
                     rows += compare_images(
-                        chosen(settled, case.stack),
+                        denoisers,
                         [case],
                         folder,
                         score=True,
                         isolate=False,
                         fresh=True,
                         callback=None if quiet else _report,
-                        on_case=_drawer(folder, drawing, overwrite) if figure else None,
+                        on_case=_drawer(
+                            folder if figure else None,
+                            drawing,
+                            overwrite,
+                            page,
+                            denoisers,
+                        ),
                     )
+        page.write(overwrite=overwrite)
         say_lines(aligned(_table(rows)))
         found = filter(None, (describe_ranges(rows), _winner(rows)))
         tell(found, quiet=quiet)
@@ -162,7 +175,8 @@ def compare(
             complain(error)
             failed = True
         if not quiet:
-            say(f"tables{' and figures' * figure} are in {folder}", err=True)
+            figures = ", figures" if figure else ""
+            say(f"tables{figures} and a page to look at are in {folder}", err=True)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -299,11 +313,17 @@ def _errors(rows):
                 yield f"{case}, {row['method']}: {row['error']}"
 
 
-def _drawer(folder, drawing, overwrite):
-    """Return what draws a case once all methods are through with it."""
+def _drawer(folder, drawing, overwrite, page, denoisers):
+    """Return what shows a case once all methods are through with it.
+
+    Without a `folder` it goes into the page only.
+    """
     from n2d.io import atomic_write
 
     def draw(case, rows, estimates):
+        page.add(case, drawing.plane, rows, estimates, denoisers)
+        if folder is None:
+            return
         picture = drawing.plot(rows, estimates)
         target = _figure_path(folder, case.name)
         with atomic_write(target, overwrite=overwrite) as path:
@@ -332,6 +352,11 @@ class _Drawing:
                     f"--inset {top} {left} {height} {width}: is no part (top, left, "
                     f"height, width) of {rows} x {columns} pixels"
                 )
+
+    @property
+    def plane(self):
+        """Which image of a stack is drawn; None of an image alone."""
+        return self._plane if self._stacked else None
 
     def plot(self, rows, estimates):
         """Draw the image, what denoisers made of it, and the clean one."""

@@ -89,6 +89,15 @@ def denoise(
             "for several inputs.",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Also write a page to look at: before and after, what was removed, "
+            "noise, trust, settings.",
+        ),
+    ] = None,
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -191,6 +200,7 @@ def denoise(
             pairs,
             job,
             left_out=found.left_out,
+            report=_report(report, context, job, overwrite),
             into_folder=into_folder or pairs[0][1] != Path(output),
             quiet=quiet,
             show_progress=verbose or (is_terminal() and not quiet),
@@ -205,6 +215,18 @@ def _is_folder_of_images(path):
     from n2d.io import is_image
 
     return path.is_dir() and not is_image(path)
+
+
+def _report(path, context, job, overwrite):
+    """What gathers the page of the run, if one is asked for."""
+    if path is None:
+        return None
+    from n2d.cli.report import command_of
+    from n2d.cli.run_report import RunReport
+
+    # With --resume the page of the run that was cut off is replaced by that of both.
+    replaces = overwrite or job.resume
+    return RunReport(path, command_of(context), job, overwrite=replaces)
 
 
 def _errors_into(uncertainty, into_folder):

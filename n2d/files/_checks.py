@@ -54,6 +54,28 @@ def check_job(job):
         raise OptionError(text, option or text.split()[0].partition("=")[0]) from error
 
 
+def knows_error(denoiser):
+    """Tell whether a denoiser can say how far off its result is.
+
+    Parameters
+    ----------
+    denoiser : estimator
+        Unfitted, of any kind.
+
+    Returns
+    -------
+    bool
+    """
+    from n2d import Noise2DetailDenoiser
+    from n2d._plans import plan_of
+    from n2d.fitting.prior_start import PriorPlan
+
+    if not isinstance(denoiser, Noise2DetailDenoiser):
+        return False
+    plan = plan_of(denoiser)
+    return isinstance(plan, PriorPlan) and not plan.detail_steps
+
+
 def check_knows_error(job):
     """Raise where standard errors are asked of a method that does not know them.
 
@@ -70,11 +92,8 @@ def check_knows_error(job):
     if job.uncertainty is None or job.model is not None:
         return  # a model says so itself
     from n2d import Noise2DetailDenoiser
-    from n2d._plans import plan_of
-    from n2d.fitting.prior_start import PriorPlan
 
-    plan = plan_of(Noise2DetailDenoiser(**job.parameters)) if job.is_own else None
-    if not isinstance(plan, PriorPlan) or plan.detail_steps:
+    if not job.is_own or not knows_error(Noise2DetailDenoiser(**job.parameters)):
         raise ValueError(
             "standard errors are known to the network that ships with n2d alone, "
             "without stage 3: leave the method, solver, init and detail_max_iter as "

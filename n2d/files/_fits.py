@@ -99,3 +99,23 @@ def _why_not(denoiser, sources, channel_axis):
     if misfit(denoiser, windows) is not None:
         return "intensities or noise are not those it was made for"
     return None
+
+
+def levels_in_words(denoiser):
+    """Write down the noise of a fit.
+
+    Parameters
+    ----------
+    denoiser : Noise2DetailDenoiser
+        Fitted.
+
+    Returns
+    -------
+    str
+        The level of every channel, in the units of the image.
+    """
+    models = denoiser.for_all_planes().noise_
+    if models is None:
+        return "not measured"
+    models = models if isinstance(models, tuple) else (models,)
+    return ", ".join(f"{model.level:.4g}" for model in models)

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import math
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,16 +11,16 @@ import numpy as np
 
 from n2d import __version__
 from n2d.files._checks import tell_misfit
-from n2d.files._fits import fitted
+from n2d.files._fits import fitted, levels_in_words
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._methods import OWN_METHODS
-from n2d.files._plan import Plane, plan_of
+from n2d.files._pieces import batches_of, pieces_of
+from n2d.files._plan import plan_of
 from n2d.files._results import denoise_run
 from n2d.files._targets import error_file
 from n2d.files._words import count, describe_file
-from n2d.files._written import error_into, result_into, whole_place
+from n2d.files._written import error_into, result_into
 from n2d.io import (
-    View,
     create_image,
     fingerprint,
     format_of,
@@ -30,13 +29,6 @@ from n2d.io import (
     remove_leftovers,
 )
 from n2d.noise import noise_to_json
-
-# So many tiles for each thread are denoised in one go, and so many planes at most.
-_TILES = 4
-_MOST_PLANES = 64
-# Planes of more pixels are finished band by band, of about so many rows.
-_LARGE = 4096**2
-_BAND = 2048
 
 
 @dataclass
@@ -181,6 +173,11 @@ class DenoisedFile:
         How far the result can be trusted, of all fits: the worst ``verdict`` and the
         ``reasons``, see ``trust_`` of `n2d.Noise2DetailDenoiser`. None where nothing
         was fitted.
+    noise : list of str
+        For every fit, the level of the noise that was measured, or told, in the units
+        of the source.
+    uncertainty : Path or None
+        The file of the standard errors.
     """
 
     shape: tuple = ()
@@ -194,6 +191,8 @@ class DenoisedFile:
     seconds: float = 0.0
     skipped: bool = False
     trust: dict | None = None
+    noise: list = field(default_factory=list)
+    uncertainty: Any = None
 
 
 class Callback:
@@ -290,6 +289,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             n_fits=0 if job.model is not None else len(plan.fits),
             n_planes=plan.n_planes,
             notes=[f"{source}: {note}" for note in image.notes],
+            uncertainty=error_target,
         )
         if plan.axes != own_axes and "ome" in image.metadata:
             outcome.notes.append(
@@ -337,31 +337,6 @@ def carry_out(job, source, target, *, listed, say, progress):
     return outcome
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A plane, or a band of rows of a large one: what is finished at once.
-
-    Attributes
-    ----------
-    plane : Plane
-        The plane.
-    number : int
-        Which one it is of those that a denoiser is fitted to.
-    place : tuple of int and slice
-        What is written, with opacity.
-    rows : slice or None
-        The band, where it is one.
-    share : float
-        Which share of the plane it is.
-    """
-
-    plane: Plane
-    number: int
-    place: tuple
-    rows: slice | None = None
-    share: float = 1.0
-
-
 def _denoise(data, gaps, results, plan, job, progress, outcome, say):
     from n2d._trust import worst_of_fits
 
@@ -373,7 +348,7 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
         pieces = [
             piece
             for plane in planes
-            for piece in _pieces(
+            for piece in pieces_of(
                 plane,
                 numbers.get(id(plane), 0),
                 data.shape,
@@ -409,8 +384,9 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
         elif job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
+            outcome.noise.append(levels_in_words(denoiser))
         if plan.stack == "independent":
-            for some in _batches(todo, data):
+            for some in batches_of(todo, data):
                 _denoise_some(
                     data, gaps, some, results, denoiser, job, progress, outcome
                 )
@@ -428,46 +404,6 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
                 progress,
                 outcome,
             )
-
-
-def _pieces(plane, number, shape, channel_axis, results, *, in_bands):
-    """Split a large plane into bands of rows, where those can be finished singly."""
-    place = whole_place(plane, shape)
-    image_axes = [axis for axis, k in enumerate(plane.key) if isinstance(k, slice)]
-    if channel_axis is not None:
-        del image_axes[channel_axis]
-    n_rows, n_columns = (shape[axis] for axis in image_axes)
-    bands = None
-    if in_bands:
-        heights = [r.band_rows(image_axes[0]) for r in results if r is not None]
-        bands = None if None in heights else math.lcm(*heights)
-    if bands is None or plane.opacity is not None or n_rows * n_columns <= _LARGE:
-        return [_Piece(plane, number, place)]
-    height = bands * max(1, _BAND // bands)
-    pieces = []
-    for top in range(0, n_rows, height):
-        rows = slice(top, min(top + height, n_rows))
-        part = list(place)
-        part[image_axes[0]] = rows
-        share = (rows.stop - rows.start) / n_rows
-        pieces.append(_Piece(plane, number, tuple(part), rows, share))
-    return pieces
-
-
-def _batches(pieces, data):
-    """Put so many planes together that all threads have tiles to work on."""
-    import torch
-
-    some = []
-    for piece in pieces:
-        some.append(piece)
-        n_values = int(np.prod(View(data, piece.plane.key).shape, dtype=int))
-        at_once = _TILES * torch.get_num_threads() * 512**2 // n_values
-        if piece.rows is not None or len(some) >= min(at_once, _MOST_PLANES):
-            yield some
-            some = []
-    if some:
-        yield some
 
 
 def _denoise_some(data, gaps, pieces, results, denoiser, job, progress, outcome):

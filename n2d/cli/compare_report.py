@@ -1,0 +1,127 @@
+"""The page of `n2d compare`: all methods on an image under one slider."""
+
+import numpy as np
+
+from n2d.cli.report import page, section, write_page
+
+NAME = "report.html"
+_NUMBERS = (
+    ("score", "{:.4f}"),
+    ("psnr", "{:.2f} dB"),
+    ("ssim", "{:.3f}"),
+    ("seconds", "{:.1f}"),
+)
+
+
+class CompareReport:
+    """Gathers what was compared, and writes the page.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tables are.
+    command : str
+        What repeats the comparison.
+    """
+
+    def __init__(self, folder, command):
+        self._path, self._command = folder / NAME, command
+        self._sections = []
+
+    def add(self, case, plane, rows, estimates, methods):
+        """Add an image.
+
+        Parameters
+        ----------
+        case : n2d.comparison.Case
+            The image.
+        plane : int or None
+            Which one of a stack is shown.
+        rows : list of dict
+            Of its runs.
+        estimates : dict of str to ndarray
+            What came out, by method.
+        methods : dict of str to denoiser
+            What was run.
+        """
+        axis = case.channel_axis
+        if axis is not None and plane is not None:
+            axis -= 1
+
+        def shown(array):
+            return _colours_last(array if plane is None else array[plane], axis)
+
+        said, errors, verdicts = [], {}, []
+        for name in estimates:
+            found = _error_of(methods[name], case, plane)
+            if found is not None:
+                std, trust, levels = found
+                errors[name] = _colours_last(std, axis)
+                verdicts.append(trust.verdict)
+                text = ": ".join(
+                    filter(None, (trust.verdict, "; ".join(trust.reasons)))
+                )
+                said += [("trust", text), ("noise measured", levels)]
+        for row in rows:
+            numbers = [
+                f"{key} {text.format(row[key])}"
+                for key, text in _NUMBERS
+                if row[key] is not None and row[key] == row[key]
+            ]
+            said.append((row["method"], row["error"] or ", ".join(numbers)))
+            said.append(("", row["parameters"]))
+        pictures = {name: shown(image) for name, image in estimates.items()}
+        verdict = verdicts[0] if len(verdicts) == 1 else None
+        self._sections.append(
+            section(
+                case.name,
+                shown(case.noisy),
+                pictures,
+                said,
+                errors=errors,
+                verdict=verdict,
+            )
+        )
+
+    def add_line(self, name, text):
+        """Add an image that cannot be read."""
+        self._sections.append(section(name, None, {}, [("outcome", text)]))
+
+    def write(self, *, overwrite):
+        """Write the page, whole or not at all."""
+        text = page("Denoisers compared by n2d", self._sections, self._command)
+        write_page(self._path, text, overwrite=overwrite)
+
+
+def _error_of(denoiser, case, plane):
+    """Fit once more, for what a comparison does not keep: errors, trust and levels.
+
+    None for methods that do not know their error.
+    """
+    from sklearn.base import clone
+
+    from n2d.files._checks import knows_error
+    from n2d.files._fits import levels_in_words
+
+    if not knows_error(denoiser):
+        return None
+    denoiser = clone(denoiser).set_params(channel_axis=case.channel_axis)
+    try:
+        denoiser.fit(case.noisy)
+        levels, trust = levels_in_words(denoiser), denoiser.trust_
+        if plane is None:
+            return denoiser.transform(case.noisy, return_std=True)[1], trust, levels
+        if case.channel_axis is not None:  # of an image alone
+            denoiser.set_params(channel_axis=case.channel_axis - 1)
+        one = denoiser.for_planes([plane])
+        return one.transform([case.noisy[plane]], return_std=True)[1][0], trust, levels
+    except ValueError:
+        return None  # such as gaps, which comparisons leave out in their own way
+
+
+def _colours_last(image, axis):
+    image = np.asarray(image, float)
+    if axis is None:
+        return image
+    image = np.moveaxis(image, axis, -1)
+    return image if image.shape[-1] == 3 else image.mean(axis=-1)
