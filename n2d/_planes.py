@@ -199,6 +199,11 @@ class PlaneByPlane:
         planes, stack = self._planes, self.stack
         if not self._all_stages:  # there is no noise
             stack = "independent"
+        if stack != "independent" and any(s.why_no_error for s in self._all_stages):
+            raise ValueError(
+                f"stack={stack!r} is for the network that was trained beforehand, "
+                "without stage 3; set stack='independent'"
+            )
         if planes is not None and stack != "independent":
             planes = with_like_ones(planes)
         return TileDenoiser(

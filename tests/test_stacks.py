@@ -161,6 +161,14 @@ def test_networks_that_are_trained_on_the_image_take_no_neighbours(parameters, m
         denoiser.fit(np.zeros((2, 16, 16)))
 
 
+def test_networks_that_were_trained_on_an_image_take_no_neighbours_later():
+    data = noisy(scene(2, (32, 32)))
+    denoiser = Noise2DetailDenoiser(init="random", max_iter=1, detail_max_iter=1)
+    denoiser.fit(data).set_params(stack="time")
+    with pytest.raises(ValueError, match="trained beforehand"):
+        denoiser.transform(data)
+
+
 def test_a_model_file_remembers(tmp_path):
     data = noisy(scene(3, (48, 48)))
     denoiser = Noise2DetailDenoiser(random_state=0, stack="time").fit(data)

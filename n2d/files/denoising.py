@@ -87,7 +87,8 @@ def denoise_file(
         `n2d.Noise2DetailDenoiser.fit`; returning True cancels.
     **parameters : object
         Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``, or of
-        another `method`, such as ``blur=2``. Of
+        another `method`, such as ``blur=2``. ``stack`` is what the axes say by default:
+        neighbours in time (T), else in depth (Z), see :doc:`/guide/stacks`. Of
         ``noise`` for every channel, channels that are fitted each on its own get each
         its own.
 
@@ -146,8 +147,9 @@ def denoise_file(
         )
     if method != "n2d":
         method, parameters = _settled(method, parameters)
-    if model is not None and (parameters or method not in OWN_METHODS):
-        about = ", ".join(parameters) or "method"
+    unfit = [name for name in parameters if name != "stack"]
+    if model is not None and (unfit or method not in OWN_METHODS):
+        about = ", ".join(unfit) or "method"
         raise ValueError(f"a model is fitted already, and {about} is about fitting")
     Originals([source, model]).refuse(target, source=source)
     job = Job(
