@@ -203,7 +203,7 @@ class Parameters(BaseModel):
     detail_max_iter: _Auto | Annotated[_Int, Field(ge=0)] = Field(
         "auto", description='"auto" or a whole number of 0 or more'
     )
-    learning_rate: _Auto | Annotated[_Float, Field(gt=0, le=1e3)] = Field(
+    learning_rate: _Auto | Annotated[_Float, Field(gt=0, le=1e30)] = Field(
         "auto", description='"auto" or a number above 0, of at most 1000'
     )
     channel_axis: _Int | None = Field(None, description="null or a whole number")

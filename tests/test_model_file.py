@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -326,10 +327,13 @@ NOISES = {
 
 @pytest.fixture(scope="module")
 def fitted_to_noise():
-    return {
-        kind: Noise2DetailDenoiser(random_state=0, **parameters).fit(X)
-        for kind, (X, parameters, _) in NOISES.items()
-    }
+    with warnings.catch_warnings():
+        # Some of it is told where it stays.
+        warnings.simplefilter("ignore", n2d.NoiseWarning)
+        return {
+            kind: Noise2DetailDenoiser(random_state=0, **parameters).fit(X)
+            for kind, (X, parameters, _) in NOISES.items()
+        }
 
 
 @pytest.mark.parametrize("kind", NOISES)

@@ -80,6 +80,7 @@ def test_strength_is_the_level_that_the_network_is_told(prior, neighbours, loude
     )
 
 
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")  # nothing but noise
 def test_noise_that_is_told_is_taken_at_its_word(prior):
     noisy = random_images(1, 1, 32, 32)
     told = correlation(0.5, 0.5)

@@ -377,8 +377,7 @@ def _stages(fields, tensors, state):
             torch.from_numpy(correlation).clone(),
             weights,
             strength=fields.number("strength", 0.0, 1e3),
-            # What was written before there was the difference, was all raised.
-            told=fields.has("told") and fields.choice("told", (False, True)),
+            told=fields.choice("told", (False, True)),
         )
     if factors != state["downsampling_factors_"]:
         raise fields.wrong("", "stages of the factors that are mixed")

@@ -180,6 +180,9 @@ def as_command(source, settings, model=None):
         words += ["--axes", source.axes]
     if settings.channels != "independent":
         words += ["--channels", settings.channels]
+    # In files neighbours are used where there are some; here planes stand alone.
+    if settings.method == N2D and set("TZ") & set(source.axes):
+        words += ["--stack", "independent"]
     if model is not None:
         return shlex.join([*words, "--model", str(model)])
     if settings.fit_per != "channel":
