@@ -368,7 +368,7 @@ def test_copied_python_computes_the_same(opened, qtbot):
     run(qtbot, tab)
     np.testing.assert_array_equal(viewer.layers["s (denoised)"].data, found["denoised"])
     tab.more.copy_command()
-    command = "n2d denoise s.tif -o s_denoised.tif --strength 0.8"
+    command = "n2d denoise s.tif -o s_denoised.tif --stack independent --strength 0.8"
     assert QApplication.clipboard().text() == command
     assert "save the layer as s.tif first" in tab.status.text()
 
