@@ -462,6 +462,7 @@ def main():
         return only is None or part in only
 
     rows = []
+    arguments.output.mkdir(parents=True, exist_ok=True)
     with open(arguments.output / f"{name}.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS)
         writer.writeheader()
