@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 # Of a range of intensities: squares of it are numbers, too.
-SMALLEST_SPAN, LARGEST_SPAN = 1e-150, 1e150
+_SMALLEST_SPAN, _LARGEST_SPAN = 1e-150, 1e150
 # Networks beyond have billions of weights; images are padded to a multiple of what all
 # factors divide.
 _MOST_CHANNELS, _LARGEST_MULTIPLE = 2**14, 2**10
@@ -105,9 +105,9 @@ def settled_data_range(data_range):
             "data_range must be None or two finite numbers (low, high) with low < "
             f"high, got {data_range!r}"
         )
-    if not SMALLEST_SPAN <= high - low <= LARGEST_SPAN:
+    if not _SMALLEST_SPAN <= high - low <= _LARGEST_SPAN:
         raise ExtremeError(
-            f"data_range must span {SMALLEST_SPAN:g} to {LARGEST_SPAN:g}, got "
+            f"data_range must span {_SMALLEST_SPAN:g} to {_LARGEST_SPAN:g}, got "
             f"{data_range!r}, which spans {high - low:g}"
         )
     return low, high
@@ -204,7 +204,7 @@ class Parameters(BaseModel):
         "auto", description='"auto" or a whole number of 0 or more'
     )
     learning_rate: _Auto | Annotated[_Float, Field(gt=0, le=1e30)] = Field(
-        "auto", description='"auto" or a number above 0, of at most 1000'
+        "auto", description='"auto" or a number above 0, of at most 1e30'
     )
     channel_axis: _Int | None = Field(None, description="null or a whole number")
     data_range: _Range | None = Field(

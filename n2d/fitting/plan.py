@@ -77,16 +77,16 @@ class Fitted:
 
 
 # Squares of intensities are numbers, too.
-LARGEST_SPAN = 1e150
+_LARGEST_SPAN = 1e150
 
 
 def range_of(windows):
     """The smallest and the largest value of all windows."""
     low, high = min(w.min() for w in windows), max(w.max() for w in windows)
-    if not high / 2 - low / 2 <= LARGEST_SPAN / 2:
+    if not high / 2 - low / 2 <= _LARGEST_SPAN / 2:
         raise ValueError(
             f"X has values from {low:g} to {high:g}, which is too much to compute "
-            f"with; scale it to less than {LARGEST_SPAN:g}"
+            f"with; scale it to less than {_LARGEST_SPAN:g}"
         )
     return float(low), float(high)
 
