@@ -256,7 +256,7 @@ def spread(action, n_times, n_threads):
         action()
 
     start = time.perf_counter()
-    with ThreadPoolExecutor(n_threads, initializer=limited_threads, initargs=(1,)) as p:
+    with ThreadPoolExecutor(n_threads, initializer=limited_threads) as p:
         list(p.map(one, range(n_times)))
     return time.perf_counter() - start
 

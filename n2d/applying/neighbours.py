@@ -159,22 +159,14 @@ class _Stack:
         self._n_threads, self._callback = n_threads, callback
         self._around = N_NEIGHBOURS[denoiser.stack]
         self._moving = denoiser.stack == "time"
-        if parts is None:
-            as_many = denoiser.planes is not None and len(denoiser.planes) == len(
-                images
-            )
-            numbers = range(len(images)) if as_many else [None] * len(images)
-            parts = [
-                (n, image.shape[1:]) for n, image in zip(numbers, images, strict=True)
-            ]
-        self._parts = parts
+        self._parts = parts or denoiser.parts_of(images)
         self._regions = regions or [(0, 0, *image.shape[1:]) for image in images]
         self._wanted = range(len(images)) if wanted is None else sorted(wanted)
         self._denoiser = denoiser
         self._first = _First(**vars(denoiser))
         self._second = _Second(**vars(denoiser))
         # Planes can be averaged whose pixels mean the same to the network.
-        self._planes = [denoiser.plane_of(*part) for part in parts]
+        self._planes = [denoiser.plane_of(*part) for part in self._parts]
         self._n_done = 0
         self._n_pixels = sum(
             self._regions[i][2] * self._regions[i][3] for i in self._wanted

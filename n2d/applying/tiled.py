@@ -131,6 +131,24 @@ class TileDenoiser:
         plane = None if i is None else self.planes[i]
         return None if plane is None or plane.shape != tuple(shape) else plane
 
+    def parts_of(self, images):
+        """Say of every image what `of_image` takes: its number for `fit`, its shape.
+
+        Parameters
+        ----------
+        images : Images
+            What is to be denoised.
+
+        Returns
+        -------
+        list of tuple
+            The number is None unless there are as many images as `fit` saw.
+        """
+        as_many = self.planes is not None and len(self.planes) == len(images)
+        return [
+            (i if as_many else None, image.shape[1:]) for i, image in enumerate(images)
+        ]
+
     def estimates(self, values, tile, device, names=("stage3",), dtype=np.float64):
         """Denoise a tile.
 
@@ -317,8 +335,7 @@ def denoised_tiles(
         # One tile is copied while another is computed.
         n_workers = 2
         memory = _SHARE * torch.cuda.mem_get_info(device)[0] / n_workers
-    sizes = images.n_channels, memory, n_estimates
-    side = denoiser.tile_side(*sizes)
+    side = denoiser.tile_side(images.n_channels, memory, n_estimates)
     jobs = [
         (i, tile)
         for i, image in enumerate(images)
@@ -332,12 +349,9 @@ def denoised_tiles(
     n_pixels = sum(tile.height * tile.width for _, tile in jobs)
     if device.type == "cpu" and len(jobs) >= _TILES_EACH * n_threads:
         largest = max(tile.window[2] * tile.window[3] for _, tile in jobs)
-        at_once = memory // (largest * denoiser.bytes_per_pixel(*sizes[::2]))
-        n_workers = n_threads if at_once >= n_threads else 1
-    if parts is None:
-        as_many = denoiser.planes is not None and len(denoiser.planes) == len(images)
-        numbers = range(len(images)) if as_many else [None] * len(images)
-        parts = [(n, image.shape[1:]) for n, image in zip(numbers, images, strict=True)]
+        needed = largest * denoiser.bytes_per_pixel(images.n_channels, n_estimates)
+        n_workers = n_threads if memory >= n_threads * needed else 1
+    parts = parts or denoiser.parts_of(images)
     run = _Run(denoiser, images, device, names, side, parts)
     n_done = 0
     with workers(n_workers, n_threads, device) as submit:

@@ -97,7 +97,7 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
         if moving:
             motion, finer = _motion(guides[here], there, off)
             if motion.any():
-                motion = _of_pixels(motion)
+                motion = torch.stack([_spread(x, BLOCK) for x in motion])
                 there, y = (_moved(x, motion, 2) for x in (finer, _finer(y)))
                 variance = sum(h * h for h in _HALF) ** (motion % 2).sum(0)
         differences.append(there - guides[here])
@@ -309,11 +309,6 @@ def _block_means(x):
     """Means (H / BLOCK, W / BLOCK) of blocks of (H, W) and what is around them."""
     side = BLOCK + 2 * _AROUND
     return F.avg_pool2d(x[None], side, BLOCK, _AROUND, count_include_pad=False)[0]
-
-
-def _of_pixels(motion, side=BLOCK):
-    """The motion of every pixel, from that of blocks (2, h, w)."""
-    return torch.stack([_spread(x, side) for x in motion])
 
 
 def _moved(x, motion, finer):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from n2d.core.team import compute_dtype, over_strips
+from n2d.core.team import over_strips
 
 #: The noise's autocorrelation is told at distances 1 to N_LAGS along N_DIRECTIONS:
 #: y, x, the main diagonal and the other one.
@@ -230,15 +230,17 @@ class PriorNetwork(nn.Module):
         folded = F.pixel_unshuffle(F.pad(noisy, (2, 2, 2, 2), mode="reflect"), 2)
         weight = self.first.weight
         weight = weight - weight.mean((1, 2, 3), keepdim=True)
-        half = compute_dtype(noisy)
+        kind, dtype = noisy.device.type, noisy.dtype
+        if torch.is_autocast_enabled(kind):
+            dtype = torch.get_autocast_dtype(kind)
 
         def layer(above, below, bias, level):
             around = torch.cat([above, below[..., -2:, :]], dim=-2)
             # In full precision: where the contrast is a hundred times the noise, half
             # precision would round the noise away before the network has seen it.
-            with torch.autocast(noisy.device.type, enabled=False):
+            with torch.autocast(kind, enabled=False):
                 hidden = F.conv2d(around.float(), weight) + bias * level
-            return F.relu(hidden.to(half))
+            return F.relu(hidden.to(dtype))
 
         # Rows from one above, and to one below, those of the result.
         return over_strips(layer, folded[..., :-2, :], folded[..., 2:, :], bias, level)

@@ -72,13 +72,8 @@ def team(n_threads):
             helpers.shutdown(cancel_futures=True)
 
 
-def limited_threads(n_threads=1):
-    """Let PyTorch compute with few threads in the calling thread, and only there.
-
-    Parameters
-    ----------
-    n_threads : int, default=1
-        How many, at most.
+def limited_threads():
+    """Let PyTorch compute with one thread in the calling thread, and only there.
 
     Returns
     -------
@@ -87,9 +82,9 @@ def limited_threads(n_threads=1):
     """
     # PyTorch settles a thread's number when it is first asked for, and would forget
     # what was set before.
-    if torch.get_num_threads() <= n_threads:
+    if torch.get_num_threads() == 1:
         return contextlib.nullcontext()
-    return threadpool_limits(n_threads, user_api="openmp")
+    return threadpool_limits(1, user_api="openmp")
 
 
 def share(function, items):
@@ -207,24 +202,6 @@ def over_strips(layer, *maps, reach=0, scale=1):
 
     share(apply, [(i, *strip) for i in range(n_images) for strip in strips])
     return result[0]
-
-
-def compute_dtype(values):
-    """Which dtype layers compute in, given values of a dtype.
-
-    Parameters
-    ----------
-    values : Tensor
-        The values.
-
-    Returns
-    -------
-    torch.dtype
-    """
-    kind = values.device.type
-    if torch.is_autocast_enabled(kind):
-        return torch.get_autocast_dtype(kind)
-    return values.dtype
 
 
 def _strips(height, width):
