@@ -38,8 +38,7 @@ _SMALLEST_SIDE = 96
 # Row offsets are stripes if their deviation is so many times what noise explains.
 _STRIPES = 3.0
 _RUN = 16  # pixels
-#: Pixels; what changes more slowly from line to line is the scene.
-STRIPE_BLUR = 3.0
+_STRIPE_BLUR = 3.0  # pixels; what changes more slowly from line to line is the scene
 
 
 @dataclass(frozen=True)
@@ -180,12 +179,30 @@ def _without_patterns(image):
     return left_over[inside] / window[inside] + mean, waves
 
 
+def line_offsets(lines):
+    """Find what lines differ by as a whole.
+
+    Parameters
+    ----------
+    lines : ndarray, shape (n, m)
+        Rows or columns of an image.
+
+    Returns
+    -------
+    steps : ndarray, shape (n - 1,)
+        From each line to the next.
+    offsets : ndarray, shape (n,)
+        Their sums, without what changes slowly.
+    """
+    steps = np.median(np.diff(lines, axis=0), axis=1)
+    offsets = np.append(0, np.cumsum(steps))
+    return steps, offsets - ndimage.gaussian_filter1d(offsets, _STRIPE_BLUR)
+
+
 def _without_stripes(image, axis):
     """Subtract what whole rows (`axis` 0) or columns have in common, if they do."""
     lines = np.moveaxis(np.asarray(image, np.float64), axis, 0)
-    steps = np.median(np.diff(lines, axis=0), axis=1)
-    offsets = np.concatenate([[0], np.cumsum(steps)])
-    offsets = offsets - ndimage.gaussian_filter1d(offsets, STRIPE_BLUR)
+    steps, offsets = line_offsets(lines)
     # The same with every second run of columns negative, runs longer than noise is
     # correlated: stripes cancel, and what is left is what noise alone does.
     signs = 1 - 2 * (np.arange(lines.shape[1]) // _RUN % 2)

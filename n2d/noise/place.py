@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import fft, ndimage
 
-from n2d.noise.defects import STRIPE_BLUR, Defects
+from n2d.noise.defects import Defects, line_offsets
 from n2d.noise.measure import estimate_noise
 from n2d.noise.stabilize import stabilize
 
@@ -219,22 +219,16 @@ def find_pattern(image, defects: Defects) -> Places:
     for axis, found in ((0, defects.rows), (1, defects.columns)):
         if found:
             across = np.moveaxis(rest, axis, 0)
-            lines[axis] = _offsets(across)
+            _, lines[axis] = line_offsets(across)
             stripes[axis] = _are_noise(across, lines[axis])
     level = np.ones((1, 1))
     return Places((h, w), *lines, waves, level, stripes=tuple(stripes), hum=True)
 
 
-def _offsets(lines):
-    """Offsets (n,) of lines (n, m), without what changes slowly."""
-    offsets = np.append(0, np.cumsum(np.median(np.diff(lines, axis=0), axis=1)))
-    return offsets - ndimage.gaussian_filter1d(offsets, STRIPE_BLUR)
-
-
 def _are_noise(lines, offsets):
     """Whether offsets are those of a detector: all along the lines, and at random."""
     parts = np.array_split(lines, _PARTS, axis=1)
-    alike = np.corrcoef([_offsets(part) for part in parts])
+    alike = np.corrcoef([line_offsets(part)[1] for part in parts])
     power = np.abs(np.fft.rfft(offsets * np.hanning(len(offsets)))) ** 2
     # What was taken out as slow has no power, and would make the rest look strong.
     power = power[len(power) // 4 :]
