@@ -236,10 +236,7 @@ def restore_places(fields, tensors, n_channels):
     tuple of Places
     """
     shape = fields.integers("shape", 1, 2**31)
-    # What was written before stripes could go has all stay.
-    stripes = [[False] * 3] * n_channels
-    if fields.has("stripes"):
-        stripes = fields.take("stripes")
+    stripes = fields.take("stripes")
     fields.end()
     if not (
         isinstance(stripes, list)
