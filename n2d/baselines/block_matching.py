@@ -118,9 +118,11 @@ class BM3DDenoiser(WhiteNoiseDenoiser):
         values = mirrored(values, _SMALLEST)
         denoised = []
         for channel, model in zip(values, self._coloured, strict=True):
-            # Both packages take the square of what the transform of the noise has.
-            power = model and channel.size * model.spectrum(channel.shape)
-            denoised.append(run(channel, 1.0 if model is None else power))
+            noise = 1.0
+            if model is not None:
+                # Both packages take the square of what the transform of the noise has.
+                noise = channel.size * model.spectrum(channel.shape)
+            denoised.append(run(channel, noise))
         return np.stack(denoised)[:, :height, :width]
 
 

@@ -229,10 +229,9 @@ def judge(denoiser, X, *, channel_axis="auto"):
         return _cannot_tell(f"the image cannot be judged by: {noise.doubt}", noise)
     denoised = _planes(Images(denoiser.transform(X), channel_axis))
     if noise.variance == 0:
-        power = sum(float(np.sum((y - y.mean()) ** 2)) for y in noisy)
-        change = [-((d - y) ** 2) for d, y in zip(denoised, noisy, strict=True)]
-        parts = _squares(change) / (power / _size(noisy) or 1.0)
-        return Judgement(_mean(change) / (power / _size(noisy) or 1.0), parts, 1.0, 0.0)
+        unit = _mean([(y - y.mean()) ** 2 for y in noisy]) or 1.0
+        change = [-((d - y) ** 2) / unit for d, y in zip(denoised, noisy, strict=True)]
+        return Judgement(_mean(change), _squares(change), 1.0, 0.0)
 
     n_pixels = sum(plane[0].size for plane in noisy)
     n_probes = min(_MOST_PROBES, -(-_PROBED_PIXELS // n_pixels))
