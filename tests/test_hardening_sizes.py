@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from bombs import BOMBS, HARMLESS, zeros
+from bombs import BOMBS, HARMLESS, page, tiff, zeros
 from typer.testing import CliRunner
 
 from n2d.cli import app
@@ -36,11 +36,12 @@ def measured(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs(measured, name):
-    error, megabytes, _ = measured[name]
+    error, megabytes, seconds = measured[name]
     assert bool(error) != (name in HARMLESS)
     assert not error.startswith("!!"), error
     assert "Error: " in error or not error
     assert megabytes < 400
+    assert seconds < 10
 
 
 def test_without_imagecodecs_too(tmp_path, monkeypatch):
@@ -81,6 +82,14 @@ def test_pages_of_zeros_and_large_tiles_are_read(tmp_path):
     np.testing.assert_array_equal(
         read_image(tmp_path / "b.tif").data, stack[0, :100, :90]
     )
+
+
+def test_packbits_that_begins_as_a_jpeg_does_is_read(tmp_path):
+    values = [0xD8, 0xC0, *range(0xE0, 0xE6)] * 256  # each twice
+    data = b"".join(bytes([0xFF, value]) for value in values)
+    tiff(tmp_path / "a.tif", page(64, 64, 32773, len(data)), data)
+    pixels = np.repeat(np.array(values, np.uint8), 2).reshape(64, 64)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, pixels)
 
 
 @pytest.mark.parametrize(
