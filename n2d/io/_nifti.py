@@ -37,7 +37,8 @@ def read(path):
         found = nibabel.load(path)
     except FileNotFoundError as error:
         raise ImageFileError(
-            f"{path}: is one of a pair, and the other, .hdr or .img, is not beside it"
+            f"{path}: is one of a pair, and the other, .hdr or .img, is not beside it; "
+            "put it there"
         ) from error
     except nibabel.filebasedimages.ImageFileError as error:
         raise ImageFileError(
@@ -52,7 +53,10 @@ def read(path):
     proxy = found.dataobj
     pixels = found.file_map["image"].filename
     if not os.path.isfile(pixels):
-        raise ImageFileError(f"{path}: has its pixels in {pixels}, which is not there")
+        raise ImageFileError(
+            f"{path}: has its pixels in {pixels}, which is not there; "
+            "put the two side by side"
+        )
     dtype, shape = np.dtype(proxy.dtype), tuple(int(n) for n in proxy.shape[::-1])
     n_samples = len(dtype) if dtype.names in (_RGB.names, _RGBA.names) else 0
     if dtype.kind not in "iuf" and not n_samples:
