@@ -9,7 +9,8 @@ itself reads, smoothed by SciPy, with the shape and data type of the file, read 
 by the library. A file is
 
 - right: all that holds;
-- refused: an error of ours that says what to do, before anything is computed;
+- refused: an error of ours that says what to do, or that the file is damaged, before
+  anything is computed;
 - wrong: anything else; no file is.
 
 Writes a table to benchmarks/results/library_files.md.
@@ -32,6 +33,7 @@ from n2d.io import ImageFileError, format_of, name_in, read_image, suffix_of
 
 RESULTS = Path(__file__).parent / "results" / "library_files.md"
 BLUR = 1.0
+_ADVICE = ("; ", ": pip install", "damaged", "--nan mask")
 # Folders of a library with test files, and what there is no file format of images.
 PLACES = {
     "pydicom": ["data/test_files"],
@@ -101,7 +103,7 @@ def judged(path, folder):
         text = str(error).replace(f"{path}: ", "")
         for place in (folder, path.parent):
             text = text.replace(f"{place}/", "")
-        advice = any(word in text for word in (";", ":", "pip install", "(", ", "))
+        advice = any(word in text for word in _ADVICE)
         if fits and "NaN" not in text:
             return "wrong", f"computed in vain: {text}"
         return ("refused" if advice else "wrong"), text

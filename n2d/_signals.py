@@ -66,8 +66,9 @@ def deferred():
         yield
     finally:
         _state["deferred"] -= 1
-        if _state["number"] is not None and not _state["deferred"]:
-            _raise_pending()
+        if _state["pending"] and not _state["deferred"]:
+            _state["pending"] = False
+            raise Stopped(128 + _state["number"])
 
 
 @contextlib.contextmanager
@@ -81,12 +82,6 @@ def ending_well():
     except BaseException:
         _state["code"] = None
         raise
-
-
-def _raise_pending():
-    if _state["pending"]:
-        _state["pending"] = False
-        raise Stopped(128 + _state["number"])
 
 
 @contextlib.contextmanager

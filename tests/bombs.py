@@ -110,15 +110,21 @@ def shaped_many(path):
     tifffile.imwrite(path, np.zeros((8, 8), np.uint8), description=text, metadata=None)
 
 
-def jpeg_in_tiff(path):
-    file = io.BytesIO()
+def huge_jpeg():
+    """A JPEG of 64 x 64 pixels that says that it has 65000 x 65000."""
     from PIL import Image
 
+    file = io.BytesIO()
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(file, "jpeg")
     stream = bytearray(file.getvalue())
     place = stream.index(b"\xff\xc0")
     stream[place + 5 : place + 9] = struct.pack(">2H", 65000, 65000)
-    tiff(path, page(64, 64, 7, len(stream)), bytes(stream))
+    return bytes(stream)
+
+
+def jpeg_in_tiff(path):
+    stream = huge_jpeg()
+    tiff(path, page(64, 64, 7, len(stream)), stream)
 
 
 def jpeg_2000_in_tiff(path):
@@ -292,18 +298,8 @@ def zarr_pipe(path):
 
 
 def zarr_many_planes(path):
-    described = {
-        "zarr_format": 2,
-        "shape": (60_000_000, 1, 1),
-        "chunks": (60_000_000, 1, 1),
-        "dtype": "|u1",
-        "compressor": None,
-        "fill_value": 0,
-        "order": "C",
-        "filters": None,
-    }
-    path.mkdir()
-    (path / ".zarray").write_text(json.dumps(described))
+    shape = (60_000_000, 1, 1)
+    zarr_2(path, None, None, chunks=shape, shape=shape)
 
 
 def zarr_large_file(path):
@@ -329,16 +325,10 @@ def deflated_dicom(path):
 
 
 def jpeg_in_dicom(path):
-    from PIL import Image
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate
     from pydicom.uid import JPEGBaseline8Bit
 
-    file = io.BytesIO()
-    Image.fromarray(np.zeros((64, 64), np.uint8)).save(file, "jpeg")
-    stream = bytearray(file.getvalue())
-    place = stream.index(b"\xff\xc0")
-    stream[place + 5 : place + 9] = struct.pack(">2H", 65000, 65000)
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
@@ -347,34 +337,33 @@ def jpeg_in_dicom(path):
     dataset.SamplesPerPixel, dataset.PixelRepresentation = 1, 0
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit, dataset.PhotometricInterpretation = 7, "MONOCHROME2"
-    dataset.PixelData = encapsulate([bytes(stream)])
+    dataset.PixelData = encapsulate([huge_jpeg()])
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
     dataset.save_as(path, enforce_file_format=True)
 
 
-def png_text(path):
-    def chunk(kind, data):
-        sum_ = zlib.crc32(kind + data).to_bytes(4, "big")
-        return len(data).to_bytes(4, "big") + kind + data + sum_
+def png(path, height, width, *chunks):
+    """A PNG of 8 bits in grey, from (name, content) of what follows its head."""
+    head = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
+    content = b"".join(
+        len(data).to_bytes(4, "big")
+        + kind
+        + data
+        + zlib.crc32(kind + data).to_bytes(4, "big")
+        for kind, data in [(b"IHDR", head), *chunks, (b"IEND", b"")]
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
 
-    head = chunk(b"IHDR", struct.pack(">2I5B", 8, 8, 8, 0, 0, 0, 0))
-    text = b"".join(chunk(b"zTXt", b"a\0\0" + zeros(2**28 - 1)) for _ in range(3))
-    pixels = chunk(b"IDAT", zlib.compress(bytes(72)))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + text + pixels + chunk(b"IEND", b""))
+
+def png_text(path):
+    text = b"zTXt", b"a\0\0" + zeros(2**28 - 1)
+    png(path, 8, 8, text, text, text, (b"IDAT", zlib.compress(bytes(72))))
 
 
 def png_profile(path):
-    def chunk(kind, data):
-        sum_ = zlib.crc32(kind + data).to_bytes(4, "big")
-        return len(data).to_bytes(4, "big") + kind + data + sum_
-
-    head = chunk(b"IHDR", struct.pack(">2I5B", 8, 8, 8, 0, 0, 0, 0))
-    profile = chunk(b"iCCP", b"a\0\0" + zeros(GIGABYTES))
-    pixels = chunk(b"IDAT", zlib.compress(bytes(72)))
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + head + profile + pixels + chunk(b"IEND", b"")
-    )
+    profile = b"iCCP", b"a\0\0" + zeros(GIGABYTES)
+    png(path, 8, 8, profile, (b"IDAT", zlib.compress(bytes(72))))
 
 
 def webp_canvas(path):

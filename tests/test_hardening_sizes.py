@@ -2,16 +2,15 @@
 
 import json
 import os
-import struct
 import subprocess
 import sys
-import zlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from bombs import BOMBS, HARMLESS, zeros
+from bombs import BOMBS, HARMLESS, page, png, tiff, zarr_2, zeros
 from typer.testing import CliRunner
 
 from n2d.cli import app
@@ -36,11 +35,12 @@ def measured(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs(measured, name):
-    error, megabytes, _ = measured[name]
+    error, megabytes, seconds = measured[name]
     assert bool(error) != (name in HARMLESS)
     assert not error.startswith("!!"), error
     assert "Error: " in error or not error
     assert megabytes < 400
+    assert seconds < 10
 
 
 def test_without_imagecodecs_too(tmp_path, monkeypatch):
@@ -57,15 +57,9 @@ def test_without_imagecodecs_too(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_pictures_that_are_large_are_no_bombs(tmp_path):
     # 196 million pixels; Pillow takes more than 179 million for an attack.
-    def chunk(kind, data):
-        check = zlib.crc32(kind + data).to_bytes(4, "big")
-        return len(data).to_bytes(4, "big") + kind + data + check
-
-    side, path = 14_000, tmp_path / "a.png"
-    head = struct.pack(">2I5B", side, side, 8, 0, 0, 0, 0)
-    content = chunk(b"IHDR", head) + chunk(b"IDAT", zeros(side * (side + 1)))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content + chunk(b"IEND", b""))
-    with open_image(path) as image:
+    side = 14_000
+    png(tmp_path / "a.png", side, side, (b"IDAT", zeros(side * (side + 1))))
+    with open_image(tmp_path / "a.png") as image:
         assert image.data.shape == (side, side)
 
 
@@ -81,6 +75,14 @@ def test_pages_of_zeros_and_large_tiles_are_read(tmp_path):
     np.testing.assert_array_equal(
         read_image(tmp_path / "b.tif").data, stack[0, :100, :90]
     )
+
+
+def test_packbits_that_begins_as_a_jpeg_does_is_read(tmp_path):
+    values = [0xD8, 0xC0, *range(0xE0, 0xE6)] * 256  # each twice
+    data = b"".join(bytes([0xFF, value]) for value in values)
+    tiff(tmp_path / "a.tif", page(64, 64, 32773, len(data)), data)
+    pixels = np.repeat(np.array(values, np.uint8), 2).reshape(64, 64)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, pixels)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,18 @@ def test_zarr_of_all_codecs_is_read(tmp_path, kind):
     )
     array[...] = pixels
     np.testing.assert_array_equal(read_image(tmp_path / "a.zarr").data, pixels)
+
+
+@pytest.mark.parametrize("compressor", [None, {"id": "zlib", "level": 1}])
+def test_chunks_in_a_zip_have_a_budget_too(tmp_path, compressor):
+    data = bytes(2**26) if compressor is None else zeros(2**26)
+    zarr_2(tmp_path / "a.zarr", data, compressor)
+    path = tmp_path / "a.zarr.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in (".zarray", "0.0"):
+            packed.write(tmp_path / "a.zarr" / name, name)
+    with pytest.raises(ImageFileError, match=r"its .*0\.0 (would )?become"):
+        read_image(path)
 
 
 @posix

@@ -78,7 +78,7 @@ def test_names_of_files(tmp_path):
 
 def test_names_of_channels_and_axes(tmp_path):
     path = tmp_path / "a.tif"
-    escaped = EVIL.replace("\x1b", "&#27;") and "a&#x9b;1m&#10;error: forged&#x202e;"
+    escaped = "a&#x9b;1m&#10;error: forged&#x202e;"  # what XML can say of EVIL
     xml = (
         '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="I">'
         '<Pixels ID="P" DimensionOrder="XYCZT" Type="uint16" SizeX="20" SizeY="24" '

@@ -64,6 +64,7 @@ def test_other_names_of_mrc(tmp_path, suffix):
         (".gif", "save it as TIFF or PNG"),
         (".gz", "unpack it first"),
         (".mgz", "save it as NIfTI"),
+        (".h5", "save one array of it as .npy"),
         (".raw", "save them as .npy"),
     ],
 )

@@ -51,8 +51,9 @@ def test_one_of_several_images_is_chosen_and_written_as_one(two, tmp_path):
 def test_images_that_are_alike_are_a_stack_or_one_of_them(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
         for plane in STACK:
-            tif.write(plane, metadata=None, contiguous=False)
+            tif.write(plane, contiguous=False)
     assert read_image(tmp_path / "a.tif").data.shape == STACK.shape
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", 1).data, STACK[1])
 
 
 def test_files_of_one_image_know_no_series(tmp_path):

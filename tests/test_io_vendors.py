@@ -161,6 +161,20 @@ def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
         read_image(tmp_path / "a.czi")
 
 
+def test_sizes_that_a_file_cannot_have(tmp_path):
+    pytest.importorskip("liffile")
+    write_lif(tmp_path / "a.lif", [("one", ONE, [(1, 7e-6), (2, 5e-6)])])
+    content = (tmp_path / "a.lif").read_bytes()
+    small, huge = 'NumberOfElements="8"', 'NumberOfElements="99999999"'
+    xml = content[13 : 13 + 2 * int.from_bytes(content[9:13], "little")]
+    text = xml.decode("utf-16-le").replace(small, huge)
+    head = struct.pack("<IIBI", 0x70, 2 * len(text) + 5, 0x2A, len(text))
+    damaged = head + text.encode("utf-16-le") + content[13 + len(xml) :]
+    (tmp_path / "a.lif").write_bytes(damaged)
+    with pytest.raises(ImageFileError, match=r"6 x 99999999 pixels .* but holds"):
+        read_image(tmp_path / "a.lif")
+
+
 @pytest.mark.parametrize("suffix", [".czi", ".nd2", ".lif", ".oib", ".oif"])
 def test_damaged_files_are_refused(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"

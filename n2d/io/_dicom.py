@@ -49,7 +49,8 @@ def read(path):
         )
     if int(dataset.BitsAllocated) == 1:
         raise ImageFileError(
-            f"{path}: has one bit a pixel, as segmentations have, and no intensities"
+            f"{path}: has one bit a pixel, as segmentations have, and no intensities; "
+            "leave it out"
         )
     n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
     n_samples = int(dataset.SamplesPerPixel)

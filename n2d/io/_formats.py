@@ -237,18 +237,9 @@ _ADVICE = {
     (".svs", ".ndpi", ".qptiff", ".bif"): (
         "of such slides save the part to denoise as OME-TIFF, for example with QuPath"
     ),
-    (
-        ".gif",
-        ".avif",
-        ".heic",
-        ".jp2",
-        ".tga",
-        ".ppm",
-        ".pgm",
-        ".exr",
-        ".hdf5",
-        ".h5",
-    ): ("save it as TIFF or PNG, for example with Fiji"),
+    (".gif", ".avif", ".heic", ".jp2", ".tga", ".ppm", ".pgm", ".exr"): (
+        "save it as TIFF or PNG, for example with Fiji"
+    ),
     (".par", ".mgz", ".mgh", ".mnc", ".head", ".brik", ".v", ".nrrd", ".mha", ".mhd"): (
         "save it as NIfTI (.nii), for example with 3D Slicer or nibabel"
     ),

@@ -4,6 +4,7 @@ import gzip
 import os
 import struct
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def read(path):
         found = nibabel.load(path)
     except FileNotFoundError as error:
         raise ImageFileError(
-            f"{path}: is one of a pair, and the other, .hdr or .img, is not beside it"
+            f"{path}: is one of a pair, and the other, .hdr or .img, is not beside it; "
+            "put it there"
         ) from error
     except nibabel.filebasedimages.ImageFileError as error:
         raise ImageFileError(
@@ -51,7 +53,10 @@ def read(path):
     proxy = found.dataobj
     pixels = found.file_map["image"].filename
     if not os.path.isfile(pixels):
-        raise ImageFileError(f"{path}: has its pixels in {pixels}, which is not there")
+        raise ImageFileError(
+            f"{path}: has its pixels in {pixels}, which is not there; "
+            "put the two side by side"
+        )
     dtype, shape = np.dtype(proxy.dtype), tuple(int(n) for n in proxy.shape[::-1])
     n_samples = len(dtype) if dtype.names in (_RGB.names, _RGBA.names) else 0
     if dtype.kind not in "iuf" and not n_samples:
@@ -102,19 +107,27 @@ def read(path):
 
 def _refuse_huge_extensions(path):
     """Raise where what lies between the header and the pixels is absurdly large."""
-    for part in _pair(path):
+    is_of_pixels = Path(path).suffix.lower() == ".img"
+    for part in others_of_pair(path) if is_of_pixels else [path]:
         _refuse_huge_extensions_in(part)
 
 
-def _pair(path):
-    """Return the files of an image: for .img the .hdr beside it, else only itself."""
-    name = str(path)
-    packed = ".gz" if name.lower().endswith(".gz") else ""
-    bare = name[: len(name) - len(packed)]
-    if not bare.lower().endswith(".img"):
-        return [path]
-    headers = [f"{bare[:-4]}{s}{packed}" for s in (".hdr", ".HDR")]
-    return [name for name in headers if os.path.exists(name)]
+def others_of_pair(path):
+    """Return what is there of the other file of a pair, .hdr of .img or .img of .hdr.
+
+    Parameters
+    ----------
+    path : path-like
+        One of the two.
+
+    Returns
+    -------
+    list of Path
+        One, by two names where small and large letters are the same; or none.
+    """
+    other = {".hdr": ".img", ".img": ".hdr"}[Path(path).suffix.lower()]
+    others = [Path(path).with_suffix(c) for c in (other, other.upper())]
+    return [p for p in others if p.exists()]
 
 
 def _refuse_huge_extensions_in(path):

@@ -33,6 +33,7 @@ _SAMPLES = {"PNG": (2, 3, 4), "WEBP": (3, 4)}
 _ORIENTATION = 274
 _GREY16 = ("I", "I;16", "I;16B")
 _OF_COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _JPEG_QUALITY = 95
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LARGEST_PROFILE = 2**25
@@ -54,7 +55,7 @@ def read(path):
         check_size(path, (*image.size[::-1], samples), "u1", stored=stored)
         metadata = {key: image.info[key] for key in _KEPT if key in image.info}
         if image.format == "PNG":
-            metadata["chunks"] = _png_chunks(path)
+            metadata["chunks"] = _said_of_colours(path)
         kind, notes = image.format.lower(), ()
         if kind == "mpo":  # of phones: the picture, and what it was computed from
             kind = "jpeg"
@@ -118,27 +119,30 @@ def _openable(path):
             check_size(path, (height, width, 4), "u1", stored=os.path.getsize(path))
         if head[:8] != _PNG:
             return path
-        kept, place, has_text = [], 8, False
-        while True:
-            file.seek(place)
-            start = file.read(8)
-            size, kind = int.from_bytes(start[:4], "big"), start[4:]
-            if len(start) < 8:
-                break
-            if kind in (b"tEXt", b"zTXt", b"iTXt"):
-                has_text = True
-            else:
-                kept.append((place, size + 12))
-            place += size + 12
-        if not has_text:
+        chunks = list(_chunks_of_png(file))
+        kept = [one for one in chunks if one[0] not in _TEXTS]
+        if len(kept) == len(chunks):
             return path
-        content = io.BytesIO(_PNG)
-        content.seek(8)
-        for start, size in kept:
-            file.seek(start)
-            content.write(file.read(size))
+        content = io.BytesIO()
+        content.write(_PNG)
+        for _, place, size in kept:
+            file.seek(place)
+            content.write(file.read(size + 12))
     content.seek(0)
     return content
+
+
+def _chunks_of_png(file):
+    """Yield name, place in the file and length of the content of every chunk."""
+    place = len(_PNG)
+    while True:
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        size, name = struct.unpack(">I4s", head)
+        yield name, place, size
+        place += size + 12
 
 
 def _is_grey(image):
@@ -164,19 +168,16 @@ def _read_16_bits(path):
         return _imagecodecs(path).png_decode(file.read())
 
 
-def _png_chunks(path):
+def _said_of_colours(path):
     """Return what a PNG says of its colours, as (name, content)."""
     found = []
     with open(path, "rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            (length, name) = struct.unpack(">I4s", head)
+        for name, place, size in _chunks_of_png(file):
             if name == b"IDAT":
                 break
-            if name in _OF_COLOURS and length < 1024:
-                found.append((name, file.read(length)))
-                length = 0
-            file.seek(length + 4, os.SEEK_CUR)
+            if name in _OF_COLOURS and size < 1024:
+                file.seek(place + 8)
+                found.append((name, file.read(size)))
     return found
 
 

@@ -155,9 +155,9 @@ def files_of(path):
     """
     suffix = suffix_of(path)
     if suffix in (".hdr", ".img"):  # one is nothing without the other
-        other = {".hdr": ".img", ".img": ".hdr"}[suffix]
-        others = [Path(path).with_suffix(c) for c in (other, other.upper())]
-        return [path, *(p for p in others if p.is_file())]
+        from n2d.io._nifti import others_of_pair
+
+        return [path, *others_of_pair(path)]
     if suffix not in (".tif", ".tiff"):
         return [path]
     from n2d.io.tiff import files_of

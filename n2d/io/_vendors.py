@@ -63,7 +63,7 @@ def read(path, series=None):
         dtype = np.dtype(one.dtype).newbyteorder("=")
         if dtype.kind not in "uif":
             raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
-        check_size(path, one.shape, dtype, stored=None)
+        check_size(path, one.shape, dtype, stored=_stored_bytes(path))
         data = _loaded(path, one)
     kept = [axis for axis, a in enumerate(axes) if a != "_"]
     data = data.reshape([data.shape[axis] for axis in kept]).astype(dtype, copy=False)
@@ -79,6 +79,12 @@ def read(path, series=None):
         pixel_size={k: v for k, v in one.pixel_size.items() if k in axes},
         channel_names=one.channel_names if len(one.channel_names) == n_channels else (),
     )
+
+
+def _stored_bytes(path):
+    """Bytes of a file; of .oif those of the folder beside it, which has the pixels."""
+    folder = Path(f"{path}.files")
+    return sum(p.stat().st_size for p in [Path(path), *folder.glob("*")])
 
 
 def _loaded(path, one):
@@ -122,8 +128,7 @@ def _positive(sizes):
 @contextlib.contextmanager
 def _czi(czifile, path):
     with czifile.CziFile(os.fspath(path)) as file:
-        xml = file.metadata()
-        sizes, names = _described_czi(xml)
+        sizes, names = _described_czi(file.metadata())
         scenes = getattr(file, "scenes", None)
         if scenes is not None:  # of 2026 and later, for Python 3.12 and later
             yield [
@@ -143,19 +148,18 @@ def _czi(czifile, path):
         axes, entries = file.axes, list(file.filtered_subblock_directory)
         scene = axes.find("S")
         numbers = sorted({e.start[scene] for e in entries}) if scene >= 0 else [None]
-        yield [
-            _czi_scene(file, [e for e in entries if s is None or e.start[scene] == s])
-            for s in numbers
+        scenes = [
+            [e for e in entries if s is None or e.start[scene] == s] for s in numbers
         ]
+        yield [_czi_scene(file, found, sizes, names) for found in scenes]
 
 
-def _czi_scene(file, entries):
+def _czi_scene(file, entries, sizes, names):
     """Put the parts of a scene together; what no part covers is 0, as there."""
     axes = file.axes.replace("S", "B").replace("0", "S")
     starts = np.array([e.start for e in entries])
     start = starts.min(0)
     stop = (starts + np.array([e.shape for e in entries])).max(0)
-    sizes, names = _described_czi(file.metadata())
 
     def load():
         values = np.zeros(stop - start, file.dtype)

@@ -115,7 +115,7 @@ def is_own_result(path):
     Parameters
     ----------
     path : str or os.PathLike
-        A file, of any format.
+        A file. Folders, as OME-Zarrs are, can be changed without a trace, and are none.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Files that are damaged: bytes, and the structures that formats have."""
 
+import copy
 import json
 import zlib
 
@@ -94,7 +95,8 @@ def damage_json(content, rng):
         elif rng.random() < 0.1 and isinstance(holder, list):
             holder *= 2
         else:
-            holder[key] = rng.choice(ODD_VALUES)
+            # A copy: what is put in may be changed next, or put into itself.
+            holder[key] = copy.deepcopy(rng.choice(ODD_VALUES))
         if not document:
             break
     return json.dumps(document).encode()

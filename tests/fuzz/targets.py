@@ -3,6 +3,8 @@
 import io
 import json
 import shutil
+import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,16 @@ from n2d.io import ImageFileError, open_image, write_image
 
 # Errors that users are told, by the kind of file; anything else is a defect.
 _TOLD = (ImageFileError, ImportError, MemoryError)
+SCENES = Path(__file__).parents[1] / "data" / "two_scenes.czi"
 
 
-def corpus():
+def corpus(folder):
     """Make small files of all kinds.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty.
 
     Returns
     -------
@@ -36,29 +44,13 @@ def corpus():
         file = io.BytesIO()
         tifffile.imwrite(file, stack, photometric="minisblack", **options)
         found[f"{name}.tif"] = file.getvalue(), read
-    return found
-
-
-def more_of_the_corpus(folder):
-    """Make files that only come about in a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Empty.
-
-    Returns
-    -------
-    dict
-        As `corpus` gives it.
-    """
-    found = {}
     grey = np.random.default_rng(0).integers(0, 255, (32, 24), np.uint8)
     colour = np.stack([grey] * 3, axis=-1)
     images = {
         "a.png": (grey, "YX"),
         "b.png": (grey.astype(np.uint16), "YX"),
         "c.png": (colour, "YXS"),
+        "d.png": (colour.astype(np.uint16), "YXS"),
         "a.jpg": (colour, "YXS"),
         "a.bmp": (colour, "YXS"),
         "a.webp": (colour, "YXS"),
@@ -71,6 +63,7 @@ def more_of_the_corpus(folder):
     for name, (pixels, axes) in images.items():
         write_image(folder / name, pixels, axes=axes)
         found[name] = content_of(folder / name), read
+    found |= _read_only(folder)
     found["model.n2d"] = _model(folder), read_model
     config = {"method": "n2d", "parameters": {"max_iter": 3, "strength": 1.1}}
     found["config.json"] = json.dumps(config).encode(), read_config
@@ -79,6 +72,26 @@ def more_of_the_corpus(folder):
     line = {"output": "a.tif", "state": [1, 2], "key": "0", "content": "1"}
     found["journal.jsonl"] = (json.dumps(line) + "\n").encode() * 3, read_journal
     return found
+
+
+def _read_only(folder):
+    """Make files of the kinds that n2d does not write, or not without one of them."""
+    import nibabel
+    from pydicom.data import get_testdata_file
+
+    volume = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    (folder / "pair").mkdir()
+    nibabel.save(nibabel.Nifti1Pair(volume, np.eye(4)), folder / "pair" / "a.img")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as members:
+        for name, data in content_of(folder / "a.zarr").items():
+            members.writestr(name, data)
+    return {
+        "a.czi": (SCENES.read_bytes(), partial(read, series=0)),
+        "a.dcm": (content_of(get_testdata_file("CT_small.dcm")), read),
+        "a.zarr.zip": (packed.getvalue(), read),
+        "pair": (content_of(folder / "pair"), read_pair),
+    }
 
 
 def content_of(path):
@@ -105,21 +118,26 @@ def put(content, path):
         (path / name).write_bytes(data)
 
 
-def read(path):
+def read(path, series=None):
     """Read an image; whether it could be read."""
     try:
-        with open_image(path) as image:
+        with open_image(path, series) as image:
             shape = image.data.shape
             assert len(image.axes) == len(shape)
             assert image.axes.count("Y") == image.axes.count("X") == 1
-            window = tuple(slice(0, 64) if a in "YXS" else 0 for a in image.axes)
-            values = np.asarray(image.data[window])
+            assert np.prod(shape, dtype=float) < 1e9
+            values = np.asarray(image.data[...])
             assert values.dtype == image.data.dtype
     except _TOLD as error:
         if not str(error).strip():
             raise
         return False
     return True
+
+
+def read_pair(path):
+    """Read the image of two files in a folder."""
+    return read(path / "a.hdr")
 
 
 def _model(folder):

@@ -14,12 +14,9 @@ class OMEZarr:
     marks = _write.MARKS
     is_folder = resumable = True
     written_as = None
+    read = staticmethod(read)
     cannot_hold = staticmethod(_write.cannot_hold)
     create = staticmethod(_write.create)
-
-    def read(self, path, series=None):
-        """Return an `ImageFile`; see `Format`."""
-        return read(path, series)
 
     def write(self, path, array, axes, *, like, overwrite):
         """Write an array that is there already; see `Format`."""

@@ -45,10 +45,11 @@ class Witnessed:
             for (start, stop), c in zip(ranges, self._chunks, strict=True)
         )
         if place not in self._sums:
-            rank = hashlib.sha256(repr(place).encode()).digest()
-            if len(self._ranks) == _WINDOWS and rank >= self._ranks[0][0].undone:
+            digest = hashlib.sha256(repr(place).encode()).digest()
+            rank = -int.from_bytes(digest)  # the first of a heap is to be dropped next
+            if len(self._ranks) == _WINDOWS and rank <= self._ranks[0][0]:
                 return
-            heapq.heappush(self._ranks, (_Backwards(rank), place))
+            heapq.heappush(self._ranks, (rank, place))
             if len(self._ranks) > _WINDOWS:
                 _, dropped = heapq.heappop(self._ranks)
                 del self._sums[dropped]
@@ -63,16 +64,6 @@ class Witnessed:
             if _check_sum(np.asarray(values, self.dtype)) != expected:
                 return place
         return None
-
-
-class _Backwards:
-    """Puts the largest first in a heap."""
-
-    def __init__(self, rank):
-        self.undone = rank
-
-    def __lt__(self, other):
-        return self.undone > other.undone
 
 
 def _check_sum(values):

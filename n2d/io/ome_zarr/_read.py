@@ -28,16 +28,14 @@ def read(path, series=None):
         raise ImageFileError(f"{path}: is no folder, as a Zarr is, and no ZIP of one")
     with contextlib.ExitStack() as resources:
         store = resources.enter_context(guarded_zip()(path, mode="r"))
-        node = zarr.open(store=store, path=_root_in(path), mode="r")
+        node = zarr.open(store=store, path=_root_among(store.sizes), mode="r")
         image = _read(zarr, path, node, None, series)
         image.resources.push(resources.pop_all())
     return image
 
 
-def _root_in(path):
+def _root_among(names):
     """Return the folder of a ZIP that is the Zarr, "" for the ZIP itself."""
-    with zipfile.ZipFile(path) as content:
-        names = content.namelist()
     roots = [name.rpartition("/")[0] for name in names if name.endswith(MARKS)]
     return min(roots, key=len, default="")
 

@@ -21,6 +21,33 @@ _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 # looked at twice.
 _SLACK = 2**24
 _EMPTY = 2**64 - 1
+# Codecs, of zarr 2 and 3, that `is_larger` looks into.
+_KNOWN = {"zlib", "gzip", "bz2", "lzma", "zstd", "blosc", "lz4"}
+
+
+class _Guarding:
+    """Mixed into a store of zarr: has what is read looked at, before and after."""
+
+    guard = None
+
+    async def get(self, key, prototype=None, byte_range=None):
+        whole = byte_range is None
+        self._refuse(key, whole=whole)
+        found = await super().get(key, prototype, byte_range)
+        if found is not None and self.guard is not None:
+            await asyncio.to_thread(self.guard.look, key, found.to_bytes, whole=whole)
+        return found
+
+    async def get_partial_values(self, prototype, key_ranges):
+        return [
+            await self.get(key, prototype, byte_range) for key, byte_range in key_ranges
+        ]
+
+    def _largest(self, key):
+        """Bytes that a file may have: metadata, and all before there is a guard."""
+        if self.guard is None or key.rpartition("/")[2] in _METADATA:
+            return LARGEST_TEXT
+        return self.guard.largest_file
 
 
 @functools.cache
@@ -35,33 +62,20 @@ def guarded_store():
     """
     from zarr.storage import LocalStore
 
-    class GuardedStore(LocalStore):
-        guard = None
-
+    class GuardedStore(_Guarding, LocalStore):
         def __init__(self, root, *, read_only=True):
             super().__init__(root, read_only=read_only)
 
-        async def get(self, key, prototype=None, byte_range=None):
-            _refuse_odd_file(self.root, key, self.guard, whole=byte_range is None)
-            found = await super().get(key, prototype, byte_range)
-            if found is not None and self.guard is not None:
-                await asyncio.to_thread(
-                    self.guard.look, key, found.to_bytes, whole=byte_range is None
-                )
-            return found
-
         def get_sync(self, key, *, prototype=None, byte_range=None):
-            _refuse_odd_file(self.root, key, self.guard, whole=byte_range is None)
+            whole = byte_range is None
+            self._refuse(key, whole=whole)
             found = super().get_sync(key, prototype=prototype, byte_range=byte_range)
             if found is not None and self.guard is not None:
-                self.guard.look(key, found.to_bytes, whole=byte_range is None)
+                self.guard.look(key, found.to_bytes, whole=whole)
             return found
 
-        async def get_partial_values(self, prototype, key_ranges):
-            return [
-                await self.get(key, prototype, byte_range)
-                for key, byte_range in key_ranges
-            ]
+        def _refuse(self, key, *, whole):
+            _refuse_odd_file(self.root, key, self._largest(key) if whole else None)
 
     return GuardedStore
 
@@ -73,51 +87,29 @@ def guarded_zip():
     Returns
     -------
     type
-        Like that of `guarded_store`.
+        Like that of `guarded_store`. Its `sizes` are those of all members by name.
     """
     from zarr.storage import ZipStore
 
-    class GuardedZip(ZipStore):
-        guard = None
-
+    class GuardedZip(_Guarding, ZipStore):
         def __init__(self, path, *, mode="r", **options):
             super().__init__(path, mode=mode, **options)
             with zipfile.ZipFile(path) as content:
                 self.sizes = {one.filename: one.file_size for one in content.infolist()}
 
-        async def get(self, key, prototype=None, byte_range=None):
-            _refuse_large_member(self, key, self.guard)
-            found = await super().get(key, prototype, byte_range)
-            if found is not None and self.guard is not None:
-                whole = byte_range is None
-                await asyncio.to_thread(
-                    self.guard.look, key, found.to_bytes, whole=whole
+        def _refuse(self, key, *, whole):
+            del whole  # a part is not read without what is before it
+            size, largest = self.sizes.get(key, 0), self._largest(key)
+            if size > largest:
+                raise ImageFileError(
+                    f"{self.path}: is damaged, its {key} becomes {size:,} bytes, and "
+                    f"may have {largest:,}"
                 )
-            return found
-
-        async def get_partial_values(self, prototype, key_ranges):
-            return [
-                await self.get(key, prototype, byte_range)
-                for key, byte_range in key_ranges
-            ]
 
     return GuardedZip
 
 
-def _refuse_large_member(store, key, guard):
-    """Raise where a member of a ZIP says that it becomes too much."""
-    size = store.sizes.get(key, 0)
-    largest = LARGEST_TEXT
-    if key.rpartition("/")[2] not in _METADATA and guard is not None:
-        largest = guard.largest_file
-    if size > largest:
-        raise ImageFileError(
-            f"{store.path}: is damaged, its {key} becomes {size:,} bytes, and may have "
-            f"{largest:,}"
-        )
-
-
-def _refuse_odd_file(root, key, guard, *, whole):
+def _refuse_odd_file(root, key, largest):
     """Raise where a name leads out of the folder, to a device, or to too much."""
     path = Path(root, key)
     try:
@@ -135,10 +127,7 @@ def _refuse_odd_file(root, key, guard, *, whole):
         raise ImageFileError(
             f"{path}: is a link that leads out of the Zarr; copy what it leads to"
         )
-    largest = LARGEST_TEXT
-    if path.name not in _METADATA and guard is not None:
-        largest = guard.largest_file
-    if whole and found.st_size > largest:
+    if largest is not None and found.st_size > largest:
         raise ImageFileError(
             f"{path}: is damaged, it has {found.st_size:,} bytes, and may have "
             f"{largest:,}"
@@ -176,13 +165,13 @@ class Guard:
             kinds = self._kinds(
                 [codec.to_dict() for codec in metadata.codecs], array, path
             )
-        known = [kind for kind in kinds if kind in _KINDS]
+        known = [kind for kind in kinds if kind in _KNOWN]
         if len(known) > 1:
             raise ImageFileError(
                 f"{path}: its chunks are compressed several times "
                 f"({', '.join(known)}), which is not read; save it compressed once"
             )
-        self._kind = _KINDS[known[0]] if known else None
+        self._kind = known[0] if known else None
 
     def _kinds(self, codecs, array, path):
         """Return the names of the codecs that make bytes of bytes, of inner chunks."""
@@ -248,15 +237,3 @@ class Guard:
         for offset, length in index.reshape(-1, 2).tolist():
             if offset != _EMPTY:
                 yield view[offset : offset + length]
-
-
-# Names of codecs, of zarr 2 and 3, and what `is_larger` calls them.
-_KINDS = {
-    "zlib": "zlib",
-    "gzip": "gzip",
-    "bz2": "bz2",
-    "lzma": "lzma",
-    "zstd": "zstd",
-    "blosc": "blosc",
-    "lz4": "lz4",
-}

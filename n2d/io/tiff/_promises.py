@@ -1,5 +1,6 @@
 """What a TIFF promises, looked at before room is taken for it."""
 
+import functools
 import importlib.util
 import math
 import os
@@ -16,6 +17,8 @@ from n2d.io._limits import (
 
 # What tifffile decodes without imagecodecs, and without a limit.
 _UNLIMITED = {8: "zlib", 32946: "zlib", 34925: "lzma"}
+# Uncompressed, CCITT, PackBits and EER: may begin as a picture does, and are none.
+_NO_PICTURES = {1, 2, 3, 4, 32773, 65000, 65001, 65002}
 
 
 def refuse_too_many(path, tif):
@@ -134,7 +137,7 @@ def check_data(path, page, data):
     ImageFileError
         If so.
     """
-    if page.compression == 1:
+    if page.compression in _NO_PICTURES:
         return
     tall, wide = page.rowsperstrip, page.imagewidth
     if page.is_tiled:
@@ -144,6 +147,7 @@ def check_data(path, page, data):
         check_inflated(path, _UNLIMITED[page.compression], data, len(data))
 
 
+@functools.cache
 def _has_imagecodecs():
     return importlib.util.find_spec("imagecodecs") is not None
 
@@ -168,7 +172,7 @@ def check_pages(path, pages):
             continue
         handle, key = page.parent.filehandle, page.keyframe
         check_page(path, key, handle.size)
-        if key.compression == 1:
+        if key.compression in _NO_PICTURES:
             continue
         was_closed = handle.closed
         if was_closed:
