@@ -148,7 +148,7 @@ def denoise(
         raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
     if model is not None:
         _refuse_with_model(context, config)
-    from n2d.files._targets import PlanError, expand_inputs, plan_outputs
+    from n2d.files._targets import PlanError, error_files, expand_inputs, plan_outputs
 
     try:
         found = expand_inputs(inputs, recursive=recursive, output=output)
@@ -156,13 +156,13 @@ def denoise(
         into_folder |= any(map(_is_folder_of_images, inputs))
         if into_folder and len(found.paths) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
-        pairs = plan_outputs(
-            found.paths,
-            output,
-            overwrite=overwrite,
-            below=found.below,
-            settings=[model, config],
-        )
+        how = {"below": found.below, "settings": [model, config]}
+        pairs = plan_outputs(found.paths, output, overwrite=overwrite, **how)
+        errors = None
+        if uncertainty is not None:
+            if into_folder:
+                uncertainty = uncertainty.rstrip(f"/{os.sep}") + "/"
+            errors = error_files(uncertainty, pairs, **how)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
     for line in found.lines():
@@ -185,7 +185,7 @@ def denoise(
         fit_per=fit_per,
         channel_axis=channel_axis,
         nan=nan,
-        uncertainty=_errors_into(uncertainty, into_folder),
+        uncertainty=errors,
         overwrite=overwrite,
         resume=resume,
     )
@@ -227,13 +227,6 @@ def _report(path, context, job, overwrite):
     # With --resume the page of the run that was cut off is replaced by that of both.
     replaces = overwrite or job.resume
     return RunReport(path, command_of(context), job, overwrite=replaces)
-
-
-def _errors_into(uncertainty, into_folder):
-    """Where standard errors go: of several files into a folder."""
-    if uncertainty is not None and into_folder:
-        return uncertainty.rstrip(f"/{os.sep}") + "/"
-    return uncertainty
 
 
 def _says_how(context):

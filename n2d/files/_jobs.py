@@ -17,7 +17,6 @@ from n2d.files._methods import OWN_METHODS
 from n2d.files._pieces import batches_of, pieces_of
 from n2d.files._plan import plan_of
 from n2d.files._results import denoise_run
-from n2d.files._targets import error_file
 from n2d.files._words import count, describe_file
 from n2d.files._written import error_into, result_into
 from n2d.io import (
@@ -49,8 +48,8 @@ class Job:
         As for `n2d.denoise_file`.
     nan : str
         What becomes of values that are no finite numbers: "refuse" or "mask".
-    uncertainty : str or None
-        A file, or a folder, for the standard errors of the results.
+    uncertainty : dict of Path to Path, or None
+        The file for the standard errors of every input.
     overwrite, resume : bool
         Whether results may be replaced, and whether to go on with an earlier run.
     kept : KeptFits or None
@@ -67,7 +66,7 @@ class Job:
     fit_per: str = "channel"
     channel_axis: int | None = None
     nan: str = "refuse"
-    uncertainty: str | None = None
+    uncertainty: dict | None = None
     overwrite: bool = False
     resume: bool = False
     kept: Any = None
@@ -248,14 +247,19 @@ def carry_out(job, source, target, *, listed, say, progress):
             "source": source.name,
             "input": fingerprint(source),
         }
-    error_target, error_key = error_file(job.uncertainty, target), None
+    error_target, error_key = (job.uncertainty or {}).get(source), None
     if error_target is not None and run_key is not None:
         error_key = {**run_key, "part": "standard error"}
     if job.resume:
-        if is_result_of(target, run_key) and (
-            error_target is None or is_result_of(error_target, error_key)
-        ):
-            return DenoisedFile(skipped=True)
+        if is_result_of(target, run_key):
+            if error_target is None or is_result_of(error_target, error_key):
+                return DenoisedFile(skipped=True)
+            if not job.overwrite:
+                raise FileExistsError(
+                    f"{target}: is finished; what differs: uncertainty (no "
+                    f"{error_target} then); repeat the command of that run, or write "
+                    "both anew with --overwrite"
+                )
         difference = format_of(target).difference(target, run_key)
         if difference and not job.overwrite:
             raise FileExistsError(

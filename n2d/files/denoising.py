@@ -8,6 +8,7 @@ from n2d.files._checks import check_knows_error
 from n2d.files._jobs import Callback, Job, carry_out
 from n2d.files._methods import OWN_METHODS, settled_method
 from n2d.files._originals import Originals
+from n2d.files._targets import error_files
 
 _CHOICES = {
     "channels": ("independent", "together"),
@@ -152,6 +153,9 @@ def denoise_file(
         about = ", ".join(unfit) or "method"
         raise ValueError(f"a model is fitted already, and {about} is about fitting")
     Originals([source, model]).refuse(target, source=source)
+    errors = None
+    if uncertainty is not None:
+        errors = error_files(uncertainty, [(source, target)], settings=[model])
     job = Job(
         parameters=parameters,
         method=method,
@@ -163,12 +167,11 @@ def denoise_file(
         fit_per=fit_per,
         channel_axis=channel_axis,
         nan=nan,
-        uncertainty=None if uncertainty is None else os.fspath(uncertainty),
+        uncertainty=errors,
         overwrite=overwrite,
         resume=resume,
     )
-    if uncertainty is not None:
-        check_knows_error(job)
+    check_knows_error(job)
     return carry_out(
         job,
         source,
