@@ -89,6 +89,8 @@ def test_an_image_with_channels_last_and_no_names_warns(tmp_path):
         (("--device", "gpu"), "--device"),
         (("--solver", "paper", "--noise", "3"), "--noise"),
         (("--init", "random", "--strength", "2"), "--strength"),
+        ((*SMOOTHED, "--stripes", "remove"), "--stripes"),
+        ((*SMOOTHED, "--precision", "bfloat16"), "--precision"),
     ],
 )
 def test_options_are_blamed_by_their_own_name_before_any_file(folder, options, blamed):

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.config import Precision
 from n2d.cli.reporting import FAILED, clean_ending, say, threads
 
 
@@ -101,7 +100,7 @@ def denoise(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
-    precision: options.PrecisionOption = Precision.auto,
+    precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
@@ -144,10 +143,7 @@ def denoise(
             "one of the two.",
             param_hint="--resume",
         )
-    if model is not None and not model.is_file():
-        raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
-    if model is not None:
-        _refuse_with_model(context, config)
+    options.check_model(context, model)
     from n2d.files._targets import PlanError, error_files, expand_inputs, plan_outputs
 
     try:
@@ -170,7 +166,6 @@ def denoise(
 
     from n2d.cli.batch import Batch
     from n2d.cli.progress import is_terminal
-    from n2d.files._checks import OptionError, check_job
     from n2d.files._jobs import Job
 
     is_own = name in options.N2D_METHODS
@@ -190,12 +185,7 @@ def denoise(
         resume=resume,
     )
     with clean_ending(debug=debug), threads(jobs):
-        try:
-            if _says_how(context):
-                check_job(job)
-        except OptionError as error:
-            hint = options.option_of(error.option)
-            raise typer.BadParameter(f"{error}.", param_hint=hint) from error
+        options.check_job(context, job)
         batch = Batch(
             pairs,
             job,
@@ -227,33 +217,3 @@ def _report(path, context, job, overwrite):
     # With --resume the page of the run that was cut off is replaced by that of both.
     replaces = overwrite or job.resume
     return RunReport(path, command_of(context), job, overwrite=replaces)
-
-
-def _says_how(context):
-    """Whether anything was said of the fit; else nothing can be wrong with it."""
-    names = (*_OF_A_FIT, "config", "model", "device", "uncertainty")
-    sources = (context.get_parameter_source(name).name for name in names)
-    return "COMMANDLINE" in sources
-
-
-_OF_A_FIT = (
-    "solver init noise strength stripes max_iter factors detail_max_iter learning_rate "
-    "data_range seed fit_per method"
-).split()
-
-
-def _refuse_with_model(context, config):
-    """Raise where options say how to fit, and nothing is going to be fitted."""
-    given = [
-        name
-        for name in _OF_A_FIT
-        if context.get_parameter_source(name).name == "COMMANDLINE"
-    ]
-    if config is not None:
-        given.append("config")
-    if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise typer.BadParameter(
-            f"a model is fitted already, and {names} is about fitting.",
-            param_hint="--model",
-        )
