@@ -15,7 +15,10 @@ _CHOICES = {
     "fit_per": ("plane", "channel", "file"),
     "dtype": ("same", "float32"),
     "nan": ("refuse", "mask"),
+    "stack": ("independent", "time", "depth"),
 }
+# Parameters that say how a model is applied, not how it is fitted.
+_OF_A_MODEL_TOO = ("stack", "device", "precision", "verbose")
 
 
 def denoise_file(
@@ -137,10 +140,6 @@ def denoise_file(
     """
     source, target = (Path(os.fspath(path)) for path in (source, target))
     given = {"channels": channels, "fit_per": fit_per, "dtype": dtype, "nan": nan}
-    for name, value in given.items():
-        if value not in _CHOICES[name]:
-            allowed = ", ".join(map(repr, _CHOICES[name]))
-            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
     if resume and overwrite:
         raise ValueError(
             "resume keeps results that are finished, overwrite replaces them; give one "
@@ -148,7 +147,13 @@ def denoise_file(
         )
     if method != "n2d":
         method, parameters = _settled(method, parameters)
-    unfit = [name for name in parameters if name != "stack"]
+    if method in OWN_METHODS and "stack" in parameters:
+        given["stack"] = parameters["stack"]
+    for name, value in given.items():
+        if value not in _CHOICES[name]:
+            allowed = ", ".join(map(repr, _CHOICES[name]))
+            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
+    unfit = [name for name in parameters if name not in _OF_A_MODEL_TOO]
     if model is not None and (unfit or method not in OWN_METHODS):
         about = ", ".join(unfit) or "method"
         raise ValueError(f"a model is fitted already, and {about} is about fitting")
