@@ -89,6 +89,8 @@ def test_an_image_with_channels_last_and_no_names_warns(tmp_path):
         (("--device", "gpu"), "--device"),
         (("--solver", "paper", "--noise", "3"), "--noise"),
         (("--init", "random", "--strength", "2"), "--strength"),
+        ((*SMOOTHED, "--stripes", "remove"), "--stripes"),
+        ((*SMOOTHED, "--precision", "bfloat16"), "--precision"),
     ],
 )
 def test_options_are_blamed_by_their_own_name_before_any_file(folder, options, blamed):
@@ -103,3 +105,13 @@ def test_dicom_from_another_format_is_refused_before_the_fit(folder):
     assert found.exit_code == 1
     assert "written from another DICOM file only" in found.stderr
     assert "12 x 14" not in found.stderr
+
+
+def test_what_does_not_exist_or_is_no_image_fails_in_one_line(folder, tmp_path):
+    (tmp_path / "note.txt").write_text("no image")
+    for name in ("missing", "note.txt"):
+        for others in ((), (folder / "a.tif",)):
+            result = run(tmp_path / name, *others, "-o", f"{tmp_path}/new/")
+            assert result.exit_code == 1
+            assert isinstance(result.exception, SystemExit)
+            assert f"{tmp_path / name}: " in result.stderr

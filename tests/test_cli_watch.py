@@ -11,7 +11,9 @@ import time
 import numpy as np
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
+from n2d.cli import app
 from n2d.files._watching import Arrivals
 from n2d.io import is_own_result
 
@@ -193,3 +195,21 @@ def test_an_image_is_ready_once_for_every_change(tmp_path):
     os.utime(path, (0, 0))  # it has been there for long
     assert Arrivals(tmp_path, settle=1000).ready() == [path]
     assert not is_own_result(path)
+
+
+def test_options_that_cannot_be_are_refused_before_anything_arrives(folders, tmp_path):
+    folder, output = folders
+    model = tmp_path / "some.n2d"
+    for options, blamed in (
+        (("--model", model), "is no file"),
+        (("--model", model), "some.n2d"),
+        (("--model", model, "--noise", "3"), "--noise is about fitting"),
+        (("--device", "cuda:99"), "--device"),
+    ):
+        found = CliRunner().invoke(
+            app, ["watch", *map(str, (folder, "-o", output, *options))]
+        )
+        model.write_bytes(b"no model")
+        assert found.exit_code == 2
+        assert blamed in " ".join(found.stderr.split())
+    assert not output.exists()

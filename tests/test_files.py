@@ -62,7 +62,7 @@ def test_a_model_in_place_of_a_fit(tmp_path):
     del model
     np.save(tmp_path / "a.npy", images.astype(np.float32))
     done = denoise_file(
-        tmp_path / "a.npy", tmp_path / "b.npy", model=tmp_path / "m.n2d"
+        tmp_path / "a.npy", tmp_path / "b.npy", model=tmp_path / "m.n2d", device="cpu"
     )
     assert done.n_fits == 0
     expected = Noise2DetailDenoiser.load(tmp_path / "m.n2d").transform(
@@ -101,6 +101,7 @@ def test_a_callback_sees_all_and_cancels(tmp_path, channels):
         ({"channels": "both"}, "channels must be one of"),
         ({"fit_per": "stack"}, "fit_per must be one of"),
         ({"dtype": "int8"}, "dtype must be one of"),
+        ({"stack": "near"}, "stack must be one of"),
         ({"resume": True, "overwrite": True}, "one of the two"),
         ({"model": "m.n2d", "max_iter": 2}, "max_iter is about fitting"),
         ({"axes": "YX"}, "the file has 3 axes"),

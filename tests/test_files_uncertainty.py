@@ -85,6 +85,7 @@ def test_files_of_a_folder_have_their_errors_in_a_folder(tmp_path):
     (tmp_path / "errors" / "b.tif").unlink()
     again = run(*command, "--resume")
     assert again.exit_code == 1  # the result is there, and not to be replaced
+    assert "what differs: uncertainty" in again.stderr
     again = run(*command, "--overwrite")
     assert again.exit_code == 0
     assert (tmp_path / "errors" / "b.tif").exists()
@@ -110,3 +111,30 @@ def test_what_cannot_be_is_refused_before_anything_is_computed(tmp_path):
         denoise_file(source, target, uncertainty=error, **TOLD)
     assert error.read_bytes() == b"of somebody"
     assert not target.exists()
+
+
+def test_errors_replace_no_input_and_keep_apart_as_results_do(tmp_path):
+    folder = tmp_path / "in"
+    for place in ("", "s1", "s2"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        write_image(folder / place / "a.tif", noisy(), axes="YX")
+    before = (folder / "a.tif").read_bytes()
+    with pytest.raises(ValueError, match="is an input"):
+        denoise_file(
+            folder / "a.tif",
+            tmp_path / "out.tif",
+            uncertainty=folder / "a.tif",
+            overwrite=True,
+            **TOLD,
+        )
+    command = ("denoise", folder, "-r", "-o", tmp_path / "out", "--noise", 9)
+    for errors in (folder, folder / "s1", tmp_path / "out"):
+        result = run(*command, "--overwrite", "--uncertainty", errors)
+        assert result.exit_code == 2
+        assert "--uncertainty" in result.stderr
+    assert (folder / "a.tif").read_bytes() == before
+    result = run(*command, "--uncertainty", tmp_path / "errors")
+    assert result.exit_code == 0, result.stderr
+    found = [p.relative_to(tmp_path / "errors") for p in tmp_path.rglob("errors/**/*")]
+    names = sorted(path.as_posix() for path in found if path.suffix == ".tif")
+    assert names == ["a.tif", "s1/a.tif", "s2/a.tif"]

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.config import Precision
 from n2d.cli.reporting import FAILED, clean_ending, say, threads
 
 
@@ -101,7 +100,7 @@ def denoise(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
-    precision: options.PrecisionOption = Precision.auto,
+    precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
@@ -144,11 +143,8 @@ def denoise(
             "one of the two.",
             param_hint="--resume",
         )
-    if model is not None and not model.is_file():
-        raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
-    if model is not None:
-        _refuse_with_model(context, config)
-    from n2d.files._targets import PlanError, expand_inputs, plan_outputs
+    options.check_model(context, model)
+    from n2d.files._targets import PlanError, error_files, expand_inputs, plan_outputs
 
     try:
         found = expand_inputs(inputs, recursive=recursive, output=output)
@@ -156,13 +152,13 @@ def denoise(
         into_folder |= any(map(_is_folder_of_images, inputs))
         if into_folder and len(found.paths) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
-        pairs = plan_outputs(
-            found.paths,
-            output,
-            overwrite=overwrite,
-            below=found.below,
-            settings=[model, config],
-        )
+        how = {"below": found.below, "settings": [model, config]}
+        pairs = plan_outputs(found.paths, output, overwrite=overwrite, **how)
+        errors = None
+        if uncertainty is not None:
+            if into_folder:
+                uncertainty = uncertainty.rstrip(f"/{os.sep}") + "/"
+            errors = error_files(uncertainty, pairs, **how)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
     for line in found.lines():
@@ -170,7 +166,6 @@ def denoise(
 
     from n2d.cli.batch import Batch
     from n2d.cli.progress import is_terminal
-    from n2d.files._checks import OptionError, check_job
     from n2d.files._jobs import Job
 
     is_own = name in options.N2D_METHODS
@@ -185,17 +180,12 @@ def denoise(
         fit_per=fit_per,
         channel_axis=channel_axis,
         nan=nan,
-        uncertainty=_errors_into(uncertainty, into_folder),
+        uncertainty=errors,
         overwrite=overwrite,
         resume=resume,
     )
     with clean_ending(debug=debug), threads(jobs):
-        try:
-            if _says_how(context):
-                check_job(job)
-        except OptionError as error:
-            hint = options.option_of(error.option)
-            raise typer.BadParameter(f"{error}.", param_hint=hint) from error
+        options.check_job(context, job)
         batch = Batch(
             pairs,
             job,
@@ -227,40 +217,3 @@ def _report(path, context, job, overwrite):
     # With --resume the page of the run that was cut off is replaced by that of both.
     replaces = overwrite or job.resume
     return RunReport(path, command_of(context), job, overwrite=replaces)
-
-
-def _errors_into(uncertainty, into_folder):
-    """Where standard errors go: of several files into a folder."""
-    if uncertainty is not None and into_folder:
-        return uncertainty.rstrip(f"/{os.sep}") + "/"
-    return uncertainty
-
-
-def _says_how(context):
-    """Whether anything was said of the fit; else nothing can be wrong with it."""
-    names = (*_OF_A_FIT, "config", "model", "device", "uncertainty")
-    sources = (context.get_parameter_source(name).name for name in names)
-    return "COMMANDLINE" in sources
-
-
-_OF_A_FIT = (
-    "solver init noise strength stripes max_iter factors detail_max_iter learning_rate "
-    "data_range seed fit_per method"
-).split()
-
-
-def _refuse_with_model(context, config):
-    """Raise where options say how to fit, and nothing is going to be fitted."""
-    given = [
-        name
-        for name in _OF_A_FIT
-        if context.get_parameter_source(name).name == "COMMANDLINE"
-    ]
-    if config is not None:
-        given.append("config")
-    if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise typer.BadParameter(
-            f"a model is fitted already, and {names} is about fitting.",
-            param_hint="--model",
-        )

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.config import Precision
 from n2d.cli.reporting import (
     clean_ending,
     say,
@@ -53,7 +52,7 @@ def fit(
     data_range: options.MappedRangeOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
-    precision: options.PrecisionOption = Precision.auto,
+    precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     quiet: options.QuietOption = False,

@@ -287,17 +287,58 @@ def check_data_range(data_range):
 # Options that are called otherwise than the estimator's parameters.
 _PARAMETERS = {"factors": "downsampling_factors", "seed": "random_state"}
 
-# Of n2d's own method; the others have theirs after the colon of --method.
-_OF_OWN_METHOD = (
-    "solver init noise strength max_iter factors detail_max_iter learning_rate "
-    "data_range stack"
+# Say how n2d's own method is fitted, and make no sense with a model.
+_OF_OWN_FIT = (
+    "solver init noise strength stripes max_iter factors detail_max_iter learning_rate "
+    "data_range"
 ).split()
+OF_A_FIT = (*_OF_OWN_FIT, "seed", "fit_per", "method", "config")
+# Of n2d's own method; the others have theirs after the colon of --method.
+_OF_OWN_METHOD = (*_OF_OWN_FIT, "stack", "precision")
 
 
 def option_of(parameter):
     """Return the option that a parameter of the estimator is given by."""
     names = {parameter: option for option, parameter in _PARAMETERS.items()}
     return f"--{names.get(parameter, parameter).replace('_', '-')}"
+
+
+def were_given(context, names):
+    """Return those options of a command, by their names, that the user gave."""
+    return [
+        name
+        for name in names
+        if name in context.params
+        and context.get_parameter_source(name).name == "COMMANDLINE"
+    ]
+
+
+def check_model(context, model):
+    """Refuse a model that is no file, or options about fitting beside it."""
+    if model is None:
+        return
+    text = ""
+    if not model.is_file():
+        text = f"{model} is no file."
+    elif given := were_given(context, OF_A_FIT):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        text = f"a model is fitted already, and {names} is about fitting."
+    if text:
+        raise typer.BadParameter(text, param_hint="--model")
+
+
+def check_job(context, job):
+    """Refuse now what would fail for every file; by default nothing can be wrong."""
+    if not were_given(context, (*OF_A_FIT, "model", "device", "uncertainty")):
+        return
+    from n2d.files import _checks
+
+    try:
+        _checks.check_job(job)
+    except _checks.OptionError as error:
+        raise typer.BadParameter(
+            f"{error}.", param_hint=option_of(error.option)
+        ) from error
 
 
 def estimator_parameters(context):
@@ -321,11 +362,7 @@ def method_and_parameters(context):
     found = context.params
     own = _own_parameters(found)
     general = {"random_state": found["seed"], "device": found["device"]}
-    given = {
-        name
-        for name in found
-        if context.get_parameter_source(name).name == "COMMANDLINE"
-    }
+    given = were_given(context, found)
     method, chosen = "n2d", {}
     if found.get("config") is not None:
         try:

@@ -10,11 +10,11 @@ import typer
 
 from n2d._signals import ending_well
 from n2d.cli import options
-from n2d.cli.config import Precision
 from n2d.cli.reporting import (
     clean_ending,
     complain,
     one_line,
+    say,
     threads,
     warnings_in_one_line,
 )
@@ -76,7 +76,7 @@ def watch(
     strength: options.StrengthOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
-    precision: options.PrecisionOption = Precision.auto,
+    precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     as_json: Annotated[
@@ -92,8 +92,7 @@ def watch(
     once they have settled. Started again, it goes on where it was stopped.
     """
     parameters = options.own_parameters(context)
-    if model is not None and not model.is_file():
-        raise typer.BadParameter(f"{model} is no file.", param_hint="--model")
+    options.check_model(context, model)
     if output.resolve() == folder.resolve():
         raise typer.BadParameter(
             "results would arrive in the folder that is watched; name another one.",
@@ -103,9 +102,9 @@ def watch(
     from n2d.files._jobs import Job
     from n2d.files._watching import Arrivals
 
-    def say(text, always=False):
+    def tell(text, always=False):
         if always or not quiet:
-            typer.echo(text, err=True)
+            say(text, err=True)
 
     job = Job(
         parameters=parameters | {"verbose": 0},
@@ -114,14 +113,15 @@ def watch(
         channels=channels,
         overwrite=overwrite,
         resume=True,
-        kept=KeptFits(say),
+        kept=KeptFits(tell),
     )
     watcher = _Watcher(
-        Arrivals(folder, settle), output, job, say, as_json=as_json, debug=debug
+        Arrivals(folder, settle), output, job, tell, as_json=as_json, debug=debug
     )
     with clean_ending(debug=debug), threads(jobs):
+        options.check_job(context, job)
         output.mkdir(parents=True, exist_ok=True)
-        say(f"watching {folder}; Ctrl-C ends")
+        tell(f"watching {folder}; Ctrl-C ends")
         with ending_well():
             watcher.run(stop_after)
         watcher.summarise()

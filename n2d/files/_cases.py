@@ -37,7 +37,6 @@ def find_images(image, clean=None, say=None):
         them, and one called ``clean`` if there are clean ones.
     clean : Path, optional
         A file for a file; a folder for a folder, with files of the same names.
-
     say : callable, optional
         Takes a line about files that are left out.
 

@@ -12,14 +12,12 @@ import numpy as np
 from n2d import __version__
 from n2d.files._checks import tell_misfit
 from n2d.files._fits import fitted, levels_in_words
-from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
+from n2d.files._gaps import gaps_of, planes_to_learn_from
 from n2d.files._methods import OWN_METHODS
 from n2d.files._pieces import batches_of, pieces_of
 from n2d.files._plan import plan_of
-from n2d.files._results import denoise_run
-from n2d.files._targets import error_file
+from n2d.files._transforming import Work, denoise_run, denoise_some
 from n2d.files._words import count, describe_file
-from n2d.files._written import error_into, result_into
 from n2d.io import (
     create_image,
     fingerprint,
@@ -49,8 +47,8 @@ class Job:
         As for `n2d.denoise_file`.
     nan : str
         What becomes of values that are no finite numbers: "refuse" or "mask".
-    uncertainty : str or None
-        A file, or a folder, for the standard errors of the results.
+    uncertainty : dict of Path to Path, or None
+        The file for the standard errors of every input.
     overwrite, resume : bool
         Whether results may be replaced, and whether to go on with an earlier run.
     kept : KeptFits or None
@@ -67,7 +65,7 @@ class Job:
     fit_per: str = "channel"
     channel_axis: int | None = None
     nan: str = "refuse"
-    uncertainty: str | None = None
+    uncertainty: dict | None = None
     overwrite: bool = False
     resume: bool = False
     kept: Any = None
@@ -248,14 +246,19 @@ def carry_out(job, source, target, *, listed, say, progress):
             "source": source.name,
             "input": fingerprint(source),
         }
-    error_target, error_key = error_file(job.uncertainty, target), None
+    error_target, error_key = (job.uncertainty or {}).get(source), None
     if error_target is not None and run_key is not None:
         error_key = {**run_key, "part": "standard error"}
     if job.resume:
-        if is_result_of(target, run_key) and (
-            error_target is None or is_result_of(error_target, error_key)
-        ):
-            return DenoisedFile(skipped=True)
+        if is_result_of(target, run_key):
+            if error_target is None or is_result_of(error_target, error_key):
+                return DenoisedFile(skipped=True)
+            if not job.overwrite:
+                raise FileExistsError(
+                    f"{target}: is finished; what differs: uncertainty (no "
+                    f"{error_target} then); repeat the command of that run, or write "
+                    "both anew with --overwrite"
+                )
         difference = format_of(target).difference(target, run_key)
         if difference and not job.overwrite:
             raise FileExistsError(
@@ -323,9 +326,8 @@ def carry_out(job, source, target, *, listed, say, progress):
                 outcome.notes.append(f"{source}: {text}")
                 say(f"warning: {source}: {text}", always=True)
             gaps = gaps_of(image, plan, job.nan)
-            _denoise(
-                image.data, gaps, (result, errors), plan, job, progress, outcome, say
-            )
+            work = Work(image.data, gaps, (result, errors), job, progress, outcome)
+            _denoise(work, plan, say)
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
@@ -337,13 +339,15 @@ def carry_out(job, source, target, *, listed, say, progress):
     return outcome
 
 
-def _denoise(data, gaps, results, plan, job, progress, outcome, say):
+def _denoise(work, plan, say):
     from n2d._trust import worst_of_fits
 
+    job, progress, outcome = work.job, work.progress, work.outcome
+    axis = plan.channel_axis
     progress.begin(plan.n_planes)
     trusts = []
     for number, planes in enumerate(plan.fits):
-        learned = planes_to_learn_from(planes, gaps)
+        learned = planes_to_learn_from(planes, work.gaps)
         numbers = {id(plane): i for i, plane in enumerate(learned)}
         pieces = [
             piece
@@ -351,25 +355,20 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
             for piece in pieces_of(
                 plane,
                 numbers.get(id(plane), 0),
-                data.shape,
-                plan.channel_axis,
-                results,
+                work.data.shape,
+                axis,
+                work.results,
                 in_bands=job.is_own,
             )
         ]
-        todo = [
-            piece
-            for piece in pieces
-            if not all(r is None or r.is_finished(piece.place) for r in results)
-        ]
+        todo = [piece for piece in pieces if not work.is_finished(piece)]
         progress.skip(
             sum(piece.share for piece in pieces) - sum(piece.share for piece in todo)
         )
         if not todo:
             continue
-        parameters = job.parameters_of(number, len(plan.fits), plan.channel_axis)
-        sources = [plane_of(data, gaps, plane.key) for plane in learned]
-        axis = plan.channel_axis
+        parameters = job.parameters_of(number, len(plan.fits), axis)
+        sources = [work.plane(plane) for plane in learned]
         if job.kept is None:
             denoiser = fitted(job, sources, axis, parameters, progress.fitting)
         else:
@@ -380,55 +379,15 @@ def _denoise(data, gaps, results, plan, job, progress, outcome, say):
         if job.is_own:
             denoiser.set_params(stack=plan.stack)
         if job.model is not None:
-            outcome.notes += tell_misfit(denoiser, sources, plan.channel_axis, say)
+            outcome.notes += tell_misfit(denoiser, sources, axis, say)
         elif job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
             outcome.noise.append(levels_in_words(denoiser))
         if plan.stack == "independent":
-            for some in batches_of(todo, data):
-                _denoise_some(
-                    data, gaps, some, results, denoiser, job, progress, outcome
-                )
+            for some in batches_of(todo, work.data):
+                denoise_some(work, some, denoiser)
             continue
         for run in plan.runs[number]:
-            denoise_run(
-                [plane for _, plane in run],
-                [numbers.get(id(p), 0) for _, p in run],
-                todo,
-                data,
-                gaps,
-                results,
-                denoiser,
-                job,
-                progress,
-                outcome,
-            )
-
-
-def _denoise_some(data, gaps, pieces, results, denoiser, job, progress, outcome):
-    """Denoise some planes, or a band of one, which are finished together."""
-    share = sum(piece.share for piece in pieces)
-    with progress.planes(share), contextlib.ExitStack() as stack:
-        sources, targets, error_targets = [], [], []
-        result, errors = results
-        for piece in pieces:
-            part = stack.enter_context(result.writing(piece.place))
-            sources.append(plane_of(data, gaps, piece.plane.key))
-            where = (data, gaps, piece.plane, piece.place)
-            targets.append(result_into(*where, part))
-            if errors is not None:
-                part = stack.enter_context(errors.writing(piece.place))
-                error_targets.append(error_into(*where, part))
-            outcome.n_values += int(np.prod(part.shape, dtype=int))
-        how = {"out": targets}
-        if errors is not None:
-            how = {"out": (targets, error_targets), "return_std": True}
-        rows = pieces[0].rows
-        region = None if rows is None else (rows, slice(None))
-        if job.model is None:  # they belong to what it was fitted to
-            denoiser = denoiser.for_planes([piece.number for piece in pieces])
-        denoiser.transform(
-            sources, region=region, callback=progress.transforming, **how
-        )
-        outcome.n_clipped += sum(target.n_clipped for target in targets)
+            known = [numbers.get(id(plane), 0) for plane in run]
+            denoise_run(work, run, known, todo, denoiser)

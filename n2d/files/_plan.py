@@ -163,12 +163,12 @@ class Plan:
 
     @property
     def runs(self):
-        """The planes of every fit, with their numbers in it, run by run."""
+        """The planes of every fit, run by run."""
         found = []
         for planes in self.fits:
             runs = {}
-            for number, plane in enumerate(planes):
-                runs.setdefault(plane.run, []).append((number, plane))
+            for plane in planes:
+                runs.setdefault(plane.run, []).append(plane)
             found.append(list(runs.values()))
         return found
 

@@ -1,12 +1,21 @@
 """Which file is written for which input: settled before anything is computed."""
 
+import contextlib
 import glob
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from n2d.files._originals import Originals, OriginalsError
-from n2d.io import SUFFIXES, files_of, format_of, is_image, name_in, suffix_of
+from n2d.io import (
+    SUFFIXES,
+    ImageFileError,
+    files_of,
+    format_of,
+    is_image,
+    name_in,
+    suffix_of,
+)
 
 _OTHER = "no image file of a kind that is read"
 # So many names are listed for every reason to leave files out.
@@ -110,7 +119,9 @@ def plan_outputs(inputs, output, *, overwrite=False, below=None, settings=()):
 def _name_of_result(path):
     """Return the name of an input, with the suffix of what is written for it."""
     name, suffix = name_in(path)
-    return name + (format_of(path).written_as or suffix)
+    with contextlib.suppress(ImageFileError):  # said when it is opened
+        suffix = format_of(path).written_as or suffix
+    return name + suffix
 
 
 @dataclass
@@ -235,35 +246,49 @@ def _one_of_each_set(found):
     return kept
 
 
-def error_file(uncertainty, target):
-    """Return the file for the standard errors of a result.
+def error_files(uncertainty, pairs, *, below=None, settings=()):
+    """Settle the file for the standard errors of every result.
 
     Parameters
     ----------
-    uncertainty : str or os.PathLike, or None
+    uncertainty : str or os.PathLike
         A file; or a folder, made if it is missing, for files called like the results.
-    target : Path
-        The result.
+    pairs : list of tuple of two Path
+        (input, output), as from `plan_outputs`.
+    below, settings : object
+        As for `plan_outputs`.
 
     Returns
     -------
-    Path or None
-        None where they are not asked for.
+    dict of Path to Path
+        The file by its input.
 
     Raises
     ------
     PlanError
-        If that is the result itself.
+        If one is a result, or an input by whatever name.
     """
-    if uncertainty is None:
-        return None
-    path = Path(uncertainty)
-    if is_meant_as_folder(str(uncertainty)) and not is_image(path):
-        path.mkdir(parents=True, exist_ok=True)
-        path = path / target.name
-    if os.path.realpath(path) == os.path.realpath(target):
-        raise PlanError(f"{path} is the result itself; name another for the errors")
-    return path
+    uncertainty, found = os.fspath(uncertainty), {}
+    is_folder = is_meant_as_folder(uncertainty) and not is_image(Path(uncertainty))
+    results = {os.path.realpath(target) for _, target in pairs}
+    originals = Originals([*(source for source, _ in pairs), *settings])
+    for source, target in pairs:
+        path = Path(uncertainty)
+        if is_folder:
+            path = path / (below or {}).get(source, "") / target.name
+        if os.path.realpath(path) in results:
+            raise PlanError(
+                f"{path} is the result itself; name another for the errors",
+                "--uncertainty",
+            )
+        try:
+            originals.refuse(path)
+        except OriginalsError as error:
+            raise PlanError(str(error), "--uncertainty") from error
+        found[source] = path
+    for folder in {path.parent for path in found.values()} if is_folder else ():
+        _make_folder(folder, is_folder)
+    return found
 
 
 def is_meant_as_folder(output):

@@ -8,13 +8,17 @@ from n2d.files._checks import check_knows_error
 from n2d.files._jobs import Callback, Job, carry_out
 from n2d.files._methods import OWN_METHODS, settled_method
 from n2d.files._originals import Originals
+from n2d.files._targets import error_files
 
 _CHOICES = {
     "channels": ("independent", "together"),
     "fit_per": ("plane", "channel", "file"),
     "dtype": ("same", "float32"),
     "nan": ("refuse", "mask"),
+    "stack": ("independent", "time", "depth"),
 }
+# Parameters that say how a model is applied, not how it is fitted.
+_OF_A_MODEL_TOO = ("stack", "device", "precision", "verbose")
 
 
 def denoise_file(
@@ -136,10 +140,6 @@ def denoise_file(
     """
     source, target = (Path(os.fspath(path)) for path in (source, target))
     given = {"channels": channels, "fit_per": fit_per, "dtype": dtype, "nan": nan}
-    for name, value in given.items():
-        if value not in _CHOICES[name]:
-            allowed = ", ".join(map(repr, _CHOICES[name]))
-            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
     if resume and overwrite:
         raise ValueError(
             "resume keeps results that are finished, overwrite replaces them; give one "
@@ -147,11 +147,20 @@ def denoise_file(
         )
     if method != "n2d":
         method, parameters = _settled(method, parameters)
-    unfit = [name for name in parameters if name != "stack"]
+    if method in OWN_METHODS and "stack" in parameters:
+        given["stack"] = parameters["stack"]
+    for name, value in given.items():
+        if value not in _CHOICES[name]:
+            allowed = ", ".join(map(repr, _CHOICES[name]))
+            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
+    unfit = [name for name in parameters if name not in _OF_A_MODEL_TOO]
     if model is not None and (unfit or method not in OWN_METHODS):
         about = ", ".join(unfit) or "method"
         raise ValueError(f"a model is fitted already, and {about} is about fitting")
     Originals([source, model]).refuse(target, source=source)
+    errors = None
+    if uncertainty is not None:
+        errors = error_files(uncertainty, [(source, target)], settings=[model])
     job = Job(
         parameters=parameters,
         method=method,
@@ -163,12 +172,11 @@ def denoise_file(
         fit_per=fit_per,
         channel_axis=channel_axis,
         nan=nan,
-        uncertainty=None if uncertainty is None else os.fspath(uncertainty),
+        uncertainty=errors,
         overwrite=overwrite,
         resume=resume,
     )
-    if uncertainty is not None:
-        check_knows_error(job)
+    check_knows_error(job)
     return carry_out(
         job,
         source,
