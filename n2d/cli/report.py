@@ -27,12 +27,12 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; overflow-wrap: anywhere }
 label { display: flex; gap: .6rem; align-items: center; margin: .5rem 0 }
 label input, label select { flex: 1; min-height: 2.2rem; min-width: 0 }
 .maps { display: flex; flex-wrap: wrap; gap: .8rem }
-.maps figure { flex: 1 1 14rem; max-width: 29rem }
+.maps figure { flex: 1 1 14rem; max-width: 29.6rem }
 figure { margin: 0 } figcaption { font-size: .85rem }
 table { border-collapse: collapse; width: 100%; table-layout: fixed; margin-top: .6rem }
 th, td { text-align: left; padding: .2rem .6rem .2rem 0; vertical-align: top;
   overflow-wrap: anywhere }
-th { width: min(9rem, 30%) }
+th { width: 8.5rem }
 .good { color: #2e9e5b } .doubtful { color: #b07a00 } .bad { color: #d64545 }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #8882;
   padding: .6rem }

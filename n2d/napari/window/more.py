@@ -66,7 +66,7 @@ class More(QToolButton):
         """Put Python that does the same into the clipboard."""
         choices = self._tab.choices
         source, settings = choices.source(), choices.settings
-        plan = source.plan(settings.channels, settings.fit_per)
+        plan = source.plan(settings, choices.model)
         text = as_python(source, plan, settings, choices.model_path)
         self._copied(text, "Python for napari's console")
 
