@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from n2d import Noise2DetailDenoiser
+from n2d.applying.neighbours import N_NEIGHBOURS
 from n2d.cli import app
 from n2d.core.progress import Cancelled
 from n2d.files import denoise_file
@@ -24,7 +25,7 @@ from n2d.napari.settings import (
     write_settings,
 )
 from n2d.napari.words import error_in_words, noise_in_words, verdict_in_words
-from n2d.napari.work import ERROR, NOISE, Fits, Watch, removed_noise
+from n2d.napari.work import ERROR, NEARBY, NOISE, Fits, Watch, removed_noise
 
 # The window shows what `fit` warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
@@ -257,6 +258,7 @@ def test_of_a_long_series_of_neighbours_only_those_are_read():
     data.n_read = 0
     fits.part((20_000,), slice(0, 32), slice(0, 32), Watch())
     assert data.n_read < 8 * 512**2  # itself, and three to either side
+    assert NEARBY >= max(N_NEIGHBOURS.values())
 
 
 def test_of_a_long_series_on_disk_little_is_read():

@@ -22,6 +22,8 @@ _AROUND = 32
 # Of more planes than so many that are read when asked for, a few are learned from:
 # a user waits for the first look.
 _MANY, _LEARNED = 64, 16
+# No planes farther away are neighbours, in time or in depth.
+NEARBY = 3
 # Values at a time in which missing values are looked for.
 _VALUES = 2**24
 
@@ -291,10 +293,8 @@ class Fits:
         run = [j for j, plane in enumerate(planes) if plane.run == planes[i].run]
         if len(run) <= _MANY:  # which noise is the same is settled among all of them
             return run
-        from n2d.applying.neighbours import N_NEIGHBOURS
-
-        at, reach = run.index(i), N_NEIGHBOURS[self.plan.stack]
-        return run[max(0, at - reach) : at + reach + 1]
+        at = run.index(i)
+        return run[max(0, at - NEARBY) : at + NEARBY + 1]
 
     def _shape_of(self, view, rows, columns):
         """The shape of a part of a plane."""

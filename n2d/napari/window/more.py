@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QPushButton
 
 from n2d.napari.settings import as_command, as_python, read_settings, write_settings
 
@@ -10,7 +10,7 @@ _MODELS = "n2d model (*.n2d)"
 _SETTINGS = "n2d settings (*.json)"
 
 
-class More(QToolButton):
+class More(QPushButton):
     """A button with a menu.
 
     Parameters
@@ -23,7 +23,6 @@ class More(QToolButton):
         super().__init__(tab)
         self._tab = tab
         self.setText("More")
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
         for text, action in (
             ("Copy as Python", self.copy_python),
