@@ -40,7 +40,6 @@ def main():
     _, widget = viewer.window.add_plugin_dock_widget("noise2detail")
     tab = widget.image_tab
     QApplication.processEvents()
-    take(viewer, "window")
     start = time.perf_counter()
     tab.preview_button.click()
     while tab._preview is None:

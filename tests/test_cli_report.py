@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import tifffile
 from PIL import Image
 from typer.testing import CliRunner
 
+from n2d import Noise2DetailDenoiser
 from n2d.cli import app
+from n2d.cli.compare_report import _error_of
 from n2d.cli.report import page, section
 
 
@@ -103,7 +106,9 @@ def test_compared_methods_are_on_one_page(tmp_path):
     methods = ["--methods", "n2d:noise=9.0,gaussian:blur=1", "--plane", "1"]
     assert run(*arguments, *methods).exit_code == 1
     found = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
-    assert [attrs for tag, attrs in found.elements if tag == "option"] == [{}, {}]
+    assert [attrs for tag, attrs in found.elements if tag == "option"] == [
+        {"value": name} for name in ("n2d:noise=9.0", "gaussian:blur=1")
+    ]
     (error,) = found.images("expected error")  # of the one that knows it
     assert error.shape == (64, 64)
     assert len(found.images("removed")) == 2
@@ -114,16 +119,30 @@ def test_compared_methods_are_on_one_page(tmp_path):
     assert "exists already" in again.stderr
 
 
+@pytest.mark.parametrize("shape", [(5, 64, 64), (5, 64, 64, 3)])
+def test_errors_of_a_plane_are_those_of_the_result_with_neighbours(tmp_path, shape):
+    stack = noisy(shape[:3]).astype(np.float32)
+    if len(shape) == 4:
+        stack = np.stack([noisy(shape[:3], i) for i in range(3)], axis=-1)
+    axis = 3 if len(shape) == 4 else None
+    denoiser = Noise2DetailDenoiser(stack="time", random_state=0)
+    case = SimpleNamespace(name="a", noisy=stack, channel_axis=axis)
+    std, _, _ = _error_of(denoiser, case, 2)
+    denoiser.set_params(channel_axis=axis).fit(stack)
+    expected = denoiser.transform(stack, return_std=True)[1][2]
+    np.testing.assert_allclose(std, expected, rtol=1e-4)
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
 def test_a_browser_shows_the_page_without_complaint(tmp_path):
     rng = np.random.default_rng(0)
-    images = {name: rng.normal(0, 1, (40, 50)) for name in ("n2d", "tv")}
+    images = {name: rng.normal(0, 1, (40, 50)) for name in ("n2d", 'tv:"<b>')}
     sections = [section("x", images["n2d"] + 1, images, [("trust", "good")])]
     path = tmp_path / "p.html"
     script = """<script>
     const choice = document.querySelector("select"), old =
       document.querySelector(".after").src;
-    choice.value = "tv"; choice.onchange();
+    choice.selectedIndex = 1; choice.onchange();
     const [slide, zoom] = document.querySelectorAll("input");
     slide.value = 20; slide.oninput(); zoom.value = 300; zoom.oninput();
     document.title = [old !== document.querySelector(".after").src,

@@ -139,7 +139,8 @@ def test_axes_are_read_and_kept(opened, qtbot):
     run(qtbot, tab)
     layer = viewer.layers["s (denoised)"]
     for channel in range(2):
-        expected = Noise2DetailDenoiser(random_state=0).fit_transform(stack[:, channel])
+        denoiser = Noise2DetailDenoiser(stack="time", random_state=0)
+        expected = denoiser.fit_transform(stack[:, channel])
         np.testing.assert_array_equal(layer.data[:, channel], expected)
     assert layer.axis_labels == ("t", "c", "y", "x")
     assert layer.scale.tolist() == [3, 1, 0.5, 0.5]
@@ -248,6 +249,9 @@ def test_a_zarr_of_four_axes_is_denoised_as_one_looks(opened, qtbot, tmp_path):
     store[:] = array
     viewer, tab = opened(store, name="z", axis_labels=("t", "z", "y", "x"))
     tab.error_check.setChecked(True)
+    assert "neighbours in time" in tab.choices.described.text()
+    tab.choices.stack_check.setChecked(False)
+    assert "plane by plane" in tab.choices.described.text()
     run(qtbot, tab)
     lazy = viewer.layers["z (denoised)"].data
     assert not isinstance(lazy, np.ndarray)
@@ -368,8 +372,11 @@ def test_copied_python_computes_the_same(opened, qtbot):
     run(qtbot, tab)
     np.testing.assert_array_equal(viewer.layers["s (denoised)"].data, found["denoised"])
     tab.more.copy_command()
-    command = "n2d denoise s.tif -o s_denoised.tif --stack independent --strength 0.8"
+    command = "n2d denoise s.tif -o s_denoised.tif --strength 0.8"
     assert QApplication.clipboard().text() == command
+    tab.choices.stack_check.setChecked(False)
+    tab.more.copy_command()
+    assert QApplication.clipboard().text() == f"{command} --stack independent"
     assert "save the layer as s.tif first" in tab.status.text()
 
 

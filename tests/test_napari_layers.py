@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from n2d import Noise2DetailDenoiser
+from n2d.applying.neighbours import N_NEIGHBOURS
 from n2d.cli import app
 from n2d.core.progress import Cancelled
+from n2d.files import denoise_file
 from n2d.io import write_image
 from n2d.napari.folders import denoise_folder, pairs_of
 from n2d.napari.layers import LayerError, axes_of, results_like, source_of
@@ -23,7 +25,7 @@ from n2d.napari.settings import (
     write_settings,
 )
 from n2d.napari.words import error_in_words, noise_in_words, verdict_in_words
-from n2d.napari.work import ERROR, NOISE, Fits, Watch, removed_noise
+from n2d.napari.work import ERROR, NEARBY, NOISE, Fits, Watch, removed_noise
 
 # The window shows what `fit` warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
@@ -52,8 +54,7 @@ def layer(data, labels=(), rgb=False, name="a layer", path=None):
 def fits_of(data, labels=(), rgb=False, model=None, axes=None, **settings):
     source = source_of(layer(data, labels, rgb), axes)
     settings = Settings(**settings)
-    plan = source.plan(settings.channels, settings.fit_per)
-    return Fits(source, plan, settings, model)
+    return Fits(source, source.plan(settings, model), settings, model)
 
 
 class OnDisk:
@@ -123,7 +124,8 @@ def test_a_run_is_what_the_estimator_gives(dtype):
 @pytest.mark.parametrize(("axes", "n_fits"), [("CTYX", 2), ("QQYX", 1)])
 def test_planes_that_share_a_fit_do(axes, n_fits):
     stack = noisy((2, 2, 48, 48))
-    fits = fits_of(stack, axes=None if axes == "QQYX" else axes)
+    axes = None if axes == "QQYX" else axes
+    fits = fits_of(stack, axes=axes, stack="independent")
     assert len(fits.plan.fits) == n_fits
     denoised, _, _ = fits.run(Watch())
     groups = stack if n_fits == 2 else [stack.reshape(4, 48, 48)]
@@ -209,7 +211,7 @@ def test_what_stops_stops_at_once_and_progress_ends_at_one():
 def test_results_of_planes_on_disk_are_computed_when_read():
     array = noisy((3, 2, 48, 48), np.uint16)
     data = OnDisk(array)
-    fits = fits_of(data, axes="TZYX")
+    fits = fits_of(data, axes="TZYX", stack="independent")
     assert is_for_lazy(fits.source, fits.plan)
     fits.fit_all(Watch())
     results = lazy_results(fits.kept(), ["denoised", NOISE, ERROR])
@@ -231,6 +233,34 @@ def test_results_of_planes_on_disk_are_computed_when_read():
     )
 
 
+@pytest.mark.parametrize("level", [10.0, np.array([10.0, 5.0, 10.0])[:, None, None]])
+def test_neighbours_are_used_as_in_files(tmp_path, level):
+    stack = np.stack([noisy((3, 48, 48), seed=i, level=level) for i in range(2)], 1)
+    fits = fits_of(OnDisk(stack), axes="TZYX")
+    assert fits.plan.stack == "time"
+    denoised, std, _ = fits.run(Watch(), return_std=True)
+    write_image(tmp_path / "a.npy", stack, axes="TZYX")
+    how = {"axes": "TZYX", "random_state": 0}
+    denoise_file(tmp_path / "a.npy", tmp_path / "b.npy", **how)
+    np.testing.assert_array_equal(denoised, np.load(tmp_path / "b.npy"))
+    alone, _, _ = fits_of(stack, axes="TZYX", stack="independent").run(Watch())
+    assert abs(denoised - alone).max() > 0.1
+    results = lazy_results(fits.kept(), ["denoised", ERROR])
+    np.testing.assert_allclose(results["denoised"][1], denoised[1], atol=1e-3)
+    np.testing.assert_allclose(results[ERROR][2, 1], std[2, 1], atol=1e-3)
+    assert fits.single_model().stack == "independent"
+
+
+def test_of_a_long_series_of_neighbours_only_those_are_read():
+    data = OnDisk(noisy((512, 512), np.uint16), shape=(40_000, 512, 512))
+    fits = fits_of(data, axes="TYX")
+    fits.fit_all(Watch())
+    data.n_read = 0
+    fits.part((20_000,), slice(0, 32), slice(0, 32), Watch())
+    assert data.n_read < 8 * 512**2  # itself, and three to either side
+    assert NEARBY >= max(N_NEIGHBOURS.values())
+
+
 def test_of_a_long_series_on_disk_little_is_read():
     data = OnDisk(noisy((512, 512), np.uint16), shape=(40_000, 512, 512))
     fits = fits_of(data)
@@ -242,7 +272,7 @@ def test_large_planes_are_not_computed_while_one_looks():
     data = OnDisk(noisy((8, 8)), shape=(5, 8, 8))
     data.shape = (5, 30_000, 30_000)
     source = source_of(layer(data))
-    assert not is_for_lazy(source, source.plan())
+    assert not is_for_lazy(source, source.plan(Settings()))
 
 
 # -- a part for the screen -----------------------------------------------------------
@@ -297,6 +327,8 @@ def test_results_lie_where_their_source_lies():
         ((1, 2, 2, 32, 32), "TCZYX", False, {"fit_per": "plane", "noise": 9.0}),
         ((2, 3, 32, 32), "TCYX", False, {"channels": "together"}),
         ((2, 2, 32, 32), "TCYX", False, {"fit_per": "file", "noise": 9.0}),
+        ((3, 2, 2, 32, 32), "TCZYX", False, {"noise": 9.0}),
+        ((3, 32, 32), "TYX", False, {"stack": "independent"}),
         ((48, 40, 3), None, True, {}),
         ((48, 40), None, False, {"method": "vst-tv"}),
     ],
@@ -322,7 +354,7 @@ def test_copied_commands_run_and_give_the_same(tmp_path):
     words = shlex.split(as_command(source, settings))
     assert words[:2] == ["n2d", "denoise"]
     assert CliRunner().invoke(app, words[1:]).exit_code == 0
-    fits = Fits(source, source.plan(), settings)
+    fits = Fits(source, source.plan(settings), settings)
     from n2d.io import read_image
 
     written = read_image(tmp_path / "my cells_denoised.tif").data
@@ -349,6 +381,7 @@ def test_settings_come_back_and_foreign_ones_are_refused(tmp_path):
         Settings(),
         Settings("n2d", 1.7, 3.0, "together", "plane"),
         Settings("median", fit_per="file"),
+        Settings(stack="independent"),
     ):
         write_settings(path, settings)
         assert read_settings(path, Settings()) == settings

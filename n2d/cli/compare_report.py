@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2d.cli.report import page, section, write_page
+from n2d.cli.report import colours_last, page, section, write_page
 
 NAME = "report.html"
 _NUMBERS = (
@@ -49,14 +49,14 @@ class CompareReport:
             axis -= 1
 
         def shown(array):
-            return _colours_last(array if plane is None else array[plane], axis)
+            return colours_last(array if plane is None else array[plane], axis)
 
         said, errors, verdicts = [], {}, []
         for name in estimates:
             found = _error_of(methods[name], case, plane)
             if found is not None:
                 std, trust, levels = found
-                errors[name] = _colours_last(std, axis)
+                errors[name] = colours_last(std, axis)
                 verdicts.append(trust.verdict)
                 text = ": ".join(
                     filter(None, (trust.verdict, "; ".join(trust.reasons)))
@@ -111,17 +111,8 @@ def _error_of(denoiser, case, plane):
         levels, trust = levels_in_words(denoiser), denoiser.trust_
         if plane is None:
             return denoiser.transform(case.noisy, return_std=True)[1], trust, levels
-        if case.channel_axis is not None:  # of an image alone
-            denoiser.set_params(channel_axis=case.channel_axis - 1)
-        one = denoiser.for_planes([plane])
-        return one.transform([case.noisy[plane]], return_std=True)[1][0], trust, levels
+        std = np.empty(case.noisy.shape[1:])
+        denoiser.transform_some(case.noisy, ({plane: np.empty_like(std)}, {plane: std}))
+        return std, trust, levels
     except ValueError:
         return None  # such as gaps, which comparisons leave out in their own way
-
-
-def _colours_last(image, axis):
-    image = np.asarray(image, float)
-    if axis is None:
-        return image
-    image = np.moveaxis(image, axis, -1)
-    return image if image.shape[-1] == 3 else image.mean(axis=-1)

@@ -10,7 +10,7 @@ import io
 import shlex
 
 # Of a picture's sides, in pixels: what is larger is cut to the middle.
-_LARGEST_SIDE = 768
+LARGEST_SIDE = 768
 # Leaves single hot or dead pixels out of the grey limits.
 _PERCENTILES = (0.1, 99.9)
 _RESIDUAL_PERCENTILE = 99
@@ -26,11 +26,13 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; overflow-wrap: anywhere }
 .pair .after { position: absolute; inset: 0; clip-path: inset(0 0 0 50%) }
 label { display: flex; gap: .6rem; align-items: center; margin: .5rem 0 }
 label input, label select { flex: 1; min-height: 2.2rem; min-width: 0 }
-.maps { display: flex; flex-wrap: wrap; gap: .8rem } .maps figure { flex: 1 1 14rem }
+.maps { display: flex; flex-wrap: wrap; gap: .8rem }
+.maps figure { flex: 1 1 14rem; max-width: 29.6rem }
 figure { margin: 0 } figcaption { font-size: .85rem }
-table { border-collapse: collapse; width: 100% } .wide { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; margin-top: .6rem }
 th, td { text-align: left; padding: .2rem .6rem .2rem 0; vertical-align: top;
   overflow-wrap: anywhere }
+th { width: 8.5rem }
 .good { color: #2e9e5b } .doubtful { color: #b07a00 } .bad { color: #d64545 }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #8882;
   padding: .6rem }
@@ -48,8 +50,8 @@ for (const one of document.querySelectorAll("section")) {
   const show = () => {
     for (const map of one.querySelectorAll("[data-of]"))
       map.hidden = choice && map.dataset.of !== choice.value;
-    if (choice) after.src = one.querySelector(
-      `img[data-after="${choice.value}"]`).src;
+    if (choice) after.src = [...one.querySelectorAll("[data-after]")].find(
+      (image) => image.dataset.after === choice.value).src;
   };
   if (choice) { choice.onchange = show; }
   show();
@@ -118,11 +120,11 @@ def section(name, noisy, results, rows, *, errors=None, verdict=None):
     parts = [f"<section><h2>{_text(name)}</h2>"]
     if noisy is not None and results:
         parts += _pictures(noisy, results, errors or {})
-    parts.append('<div class="wide"><table>')
+    parts.append("<table>")
     for key, text in rows:
         colour = f' class="{_text(verdict)}"' if key == "trust" and verdict else ""
         parts.append(f"<tr><th>{_text(key)}</th><td{colour}>{_text(text)}</td></tr>")
-    parts.append("</table></div></section>")
+    parts.append("</table></section>")
     return "\n".join(parts)
 
 
@@ -147,7 +149,7 @@ def _pictures(noisy, results, errors):
         'aria-label="zoom in percent"></label>',
     ]
     if len(results) > 1:
-        options = (f"<option>{_text(name)}</option>" for name in results)
+        options = (f'<option value="{of}">{of}</option>' for of in map(_text, results))
         shown.append(
             f'<label>method<select aria-label="method">{"".join(options)}</select>'
             "</label>"
@@ -183,9 +185,33 @@ def _middle(image):
     image = np.asarray(image, float)
     cuts = []
     for n in image.shape[:2]:
-        start = max(0, (n - _LARGEST_SIDE) // 2)
-        cuts.append(slice(start, start + _LARGEST_SIDE))
+        start = max(0, (n - LARGEST_SIDE) // 2)
+        cuts.append(slice(start, start + LARGEST_SIDE))
     return image[tuple(cuts)]
+
+
+def colours_last(image, axis):
+    """Return an image as a page shows it.
+
+    Parameters
+    ----------
+    image : array-like
+        A plane.
+    axis : int or None
+        The axis of its channels.
+
+    Returns
+    -------
+    ndarray of shape (h, w) or (h, w, 3)
+        Floating point; of channels that are no three the mean.
+    """
+    import numpy as np
+
+    image = np.asarray(image, float)
+    if axis is None:
+        return image
+    image = np.moveaxis(image, axis, -1)
+    return image if image.shape[-1] == 3 else image.mean(axis=-1)
 
 
 def _grey(image):

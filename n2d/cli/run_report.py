@@ -1,6 +1,6 @@
 """`n2d denoise --report`: what a run did to each file, gathered for one page."""
 
-from n2d.cli.report import page, section, write_page
+from n2d.cli.report import LARGEST_SIDE, colours_last, page, section, write_page
 
 # More files than so many have no pictures: a page has to be opened.
 _MOST_PICTURES = 40
@@ -31,12 +31,10 @@ class RunReport:
 
     def look(self, path, *, series=None):
         """Read the middle of the middle plane of a file; None where that fails."""
-        from n2d.cli.report import _LARGEST_SIDE
-
         if self._n_pictures >= _MOST_PICTURES:
             return None
         try:
-            return _middle_plane(path, series, self._job, _LARGEST_SIDE)
+            return _middle_plane(path, series, self._job)
         except (OSError, ValueError):
             return None  # said where it is denoised
 
@@ -88,10 +86,8 @@ class RunReport:
         write_page(self._path, text, overwrite=self._overwrite)
 
 
-def _middle_plane(path, series, job, side):
+def _middle_plane(path, series, job):
     """The middle of a plane of a file, colours last."""
-    import numpy as np
-
     from n2d.files._plan import plan_of
     from n2d.io import View, open_image
 
@@ -106,10 +102,7 @@ def _middle_plane(path, series, job, side):
         view = View(image.data, planes[len(planes) // 2].key)
         key = []
         for axis, n in enumerate(view.shape):
-            start = 0 if axis == plan.channel_axis else max(0, (n - side) // 2)
-            key.append(slice(start, n if axis == plan.channel_axis else start + side))
-        part = np.asarray(view[tuple(key)], float)
-    if plan.channel_axis is None:
-        return part
-    part = np.moveaxis(part, plan.channel_axis, -1)
-    return part if part.shape[-1] == 3 else part.mean(axis=-1)
+            start = max(0, (n - LARGEST_SIDE) // 2)
+            whole = axis == plan.channel_axis
+            key.append(slice(None) if whole else slice(start, start + LARGEST_SIDE))
+        return colours_last(view[tuple(key)], plan.channel_axis)

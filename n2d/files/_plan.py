@@ -22,7 +22,7 @@ _NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
 
 # What planes along an axis are to each other. Of a file with both, time: frames differ
 # less than planes at another depth, and more of them can be averaged.
-_NEIGHBOURS = {"time": "T", "depth": "Z"}
+NEIGHBOURS = {"time": "T", "depth": "Z"}
 
 
 def named_axes(axes, shape, asked=None):
@@ -287,13 +287,13 @@ def _settle_stack(stack, axes, shape, series, fit_per):
     """What planes are to each other, and the axis along which they are; or None."""
     found = {axes[i]: i for i in series if shape[i] > 1}
     if stack == "auto":
-        known = [name for name, letter in _NEIGHBOURS.items() if letter in found]
+        known = [name for name, letter in NEIGHBOURS.items() if letter in found]
         stack = known[0] if known and fit_per != "plane" else "independent"
     if stack == "independent":
         return stack, None
     if not found:
         return "independent", None
-    letter = _NEIGHBOURS[stack]
+    letter = NEIGHBOURS[stack]
     if letter not in found:
         raise AxesError(
             f"--stack {stack}: the file has the axes {axes}, of shape "
@@ -373,9 +373,7 @@ def _describe(
         each = " each" if n_channels > 1 else ""
         how = "plane by plane"
         if plan.stack != "independent":
-            others = [
-                n for n, a in _NEIGHBOURS.items() if n != plan.stack and a in axes
-            ]
+            others = [n for n, a in NEIGHBOURS.items() if n != plan.stack and a in axes]
             but = f", not in {others[0]}" if others else ""
             how = f"each with its neighbours in {plan.stack} where they agree{but}"
         text = f"{' x '.join(sizes)}{each}, {how}, "

@@ -74,23 +74,29 @@ class Source:
         data = self.data
         return not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
 
-    def plan(self, channels="independent", fit_per="channel"):
-        """Settle which planes there are, and which share a fit.
+    def plan(self, settings, model=None):
+        """Settle which planes there are, which share a fit, and what neighbours are.
 
         Parameters
         ----------
-        channels, fit_per : str
-            As for `n2d.denoise_file`.
+        settings : n2d.napari.settings.Settings
+            How they are denoised.
+        model : Noise2DetailDenoiser, optional
+            A fitted denoiser that is used instead of fitting.
 
         Returns
         -------
         n2d.files._plan.Plan
         """
-        shape = tuple(self.data.shape)
-        plan = plan_planes(
-            self.axes, shape, alpha=self.alpha, channels=channels, fit_per=fit_per
+        knows = settings.takes_neighbours if model is None else model.takes_neighbours
+        return plan_planes(
+            self.axes,
+            tuple(self.data.shape),
+            alpha=self.alpha,
+            channels=settings.channels,
+            fit_per=settings.fit_per,
+            stack=settings.stack if knows else "independent",
         )
-        return plan
 
 
 def source_of(layer, axes=None):

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from n2d.files._plan import NEIGHBOURS
 from n2d.napari.layers import file_name
 
 # The method that takes `strength` and `noise`.
@@ -29,6 +30,9 @@ class Settings:
         The standard deviation of white noise, as told; None: it is measured.
     channels, fit_per : str
         As for `n2d.denoise_file`.
+    stack : {"auto", "independent"}
+        Whether planes that follow each other in time, or in depth, are denoised with
+        their neighbours, or each alone.
     """
 
     method: str = N2D
@@ -36,6 +40,12 @@ class Settings:
     noise: float | None = None
     channels: str = "independent"
     fit_per: str = "channel"
+    stack: str = "auto"
+
+    @property
+    def takes_neighbours(self):
+        """Whether the method can use the neighbours of a plane."""
+        return self.method == N2D
 
     @property
     def parameters(self):
@@ -46,15 +56,19 @@ class Settings:
                 found["strength"] = self.strength
             if self.noise is not None:
                 found["noise"] = self.noise
+            if self.stack != "auto":
+                found["stack"] = self.stack
         return found
 
-    def denoiser(self, channel_axis=None):
+    def denoiser(self, channel_axis=None, stack="independent"):
         """Make the denoiser, unfitted.
 
         Parameters
         ----------
         channel_axis : int, optional
             The axis of a plane that holds channels.
+        stack : str, default="independent"
+            What planes are to each other, as the plan says.
 
         Returns
         -------
@@ -70,6 +84,8 @@ class Settings:
         given = {k: None for k in known if k.rpartition("__")[2] == "channel_axis"}
         given = dict.fromkeys(given, channel_axis)
         given |= {k: 0 for k in known if k.rpartition("__")[2] == "random_state"}
+        if self.takes_neighbours:
+            given["stack"] = stack
         return denoiser.set_params(**given)
 
 
@@ -130,6 +146,9 @@ def read_settings(path, settings):
         noise = parameters.pop("noise", None)
         noise = None if isinstance(noise, str) else noise
     parameters.pop("random_state", None)
+    stack = "auto"
+    if method == N2D and parameters.get("stack") == "independent":
+        stack = parameters.pop("stack")
     if parameters or not isinstance(noise, (int, float, type(None))):
         names = ", ".join(parameters) or "noise (as a model)"
         raise SettingsError(
@@ -147,6 +166,7 @@ def read_settings(path, settings):
         method=method,
         strength=strength,
         noise=noise,
+        stack=stack,
         **{"channels": settings.channels, "fit_per": settings.fit_per, **kept},
     )
 
@@ -180,15 +200,15 @@ def as_command(source, settings, model=None):
         words += ["--axes", source.axes]
     if settings.channels != "independent":
         words += ["--channels", settings.channels]
-    # In files neighbours are used where there are some; here planes stand alone.
-    if settings.method == N2D and set("TZ") & set(source.axes):
-        words += ["--stack", "independent"]
     if model is not None:
+        if settings.stack != "auto":
+            words += ["--stack", settings.stack]
         return shlex.join([*words, "--model", str(model)])
     if settings.fit_per != "channel":
         words += ["--fit-per", settings.fit_per]
     for name, value in settings.parameters.items():
-        words += [f"--{name}", f"{value:.12g}"]
+        text = value if isinstance(value, str) else f"{value:.12g}"
+        words += [f"--{name}", text]
     return shlex.join(words)
 
 
@@ -231,21 +251,22 @@ def as_python(source, plan, settings, model=None):
     in_order = order == list(range(len(axes)))
     axis = None if plan.channel_axis is None else -1
     data = f"viewer.layers[{source.name!r}].data"
-    lines = ["import numpy as np", *_making(settings, axis, model), ""]
+    lines = ["import numpy as np", *_making(settings, axis, plan.stack, model), ""]
     lines.append(f"data = np.asarray({data})  # axes {axes}")
     if not in_order:
         lines.append(f"data = data.transpose({order})")
     if source.alpha:
         part = "0" if axis is None else ":-1"
         lines.append(f"data = data[..., {part}]  # without opacity")
-    n_series, n_image = len(series), 2 if axis is None else 3
+    along = None if plan.stack == "independent" else NEIGHBOURS[plan.stack]
+    n_image = 2 if axis is None else 3
     if first and per_channel:
         lines += ["denoised = []", "for channel in data:"]
-        body = _of_one_fit(n_series - 1, n_image, "channel", settings, model)
+        body = _of_one_fit(series[1:], n_image, "channel", along, settings, model)
         lines += [f"    {line}" for line in body]
         lines += ["    denoised.append(clean)", "denoised = np.stack(denoised)"]
     else:
-        lines += _of_one_fit(n_series, n_image, "data", settings, model)
+        lines += _of_one_fit(series, n_image, "data", along, settings, model)
         lines.append("denoised = clean")
     if not in_order:
         back = [order.index(i) for i in range(len(axes))]
@@ -253,16 +274,16 @@ def as_python(source, plan, settings, model=None):
     return "\n".join(lines) + "\n"
 
 
-def _making(settings, axis, model):
+def _making(settings, axis, stack, model):
     """Lines that import what is needed and make the denoiser."""
     if model is not None:
         return [
             "from n2d import Noise2DetailDenoiser",
             "",
             f"denoiser = Noise2DetailDenoiser.load({str(model)!r})",
-            f"denoiser.set_params(channel_axis={axis})",
+            f"denoiser.set_params(channel_axis={axis}, stack={stack!r})",
         ]
-    denoiser = settings.denoiser(axis)
+    denoiser = settings.denoiser(axis, stack)
     from n2d.comparison.runner import describe
 
     names = sorted({type(denoiser).__name__, *_inner_names(denoiser)})
@@ -278,8 +299,9 @@ def _inner_names(denoiser):
     return {type(v).__name__ for v in values if hasattr(v, "get_params")}
 
 
-def _of_one_fit(n_series, n_image, values, settings, model):
+def _of_one_fit(series, n_image, values, along, settings, model):
     """Lines that denoise what shares a fit: ``clean``."""
+    n_series = len(series)
     call = "transform" if model is not None else "fit_transform"
     if n_series == 0:
         return [f"clean = denoiser.{call}({values})"]
@@ -287,6 +309,18 @@ def _of_one_fit(n_series, n_image, values, settings, model):
     if n_series > 1:
         lines = [f"planes = {values}.reshape(-1, *{values}.shape[-{n_image}:])"]
         planes, back = "planes", f".reshape({values}.shape)"
+    if n_series > 1 and along is not None:  # there are several runs of neighbours
+        if model is None:
+            lines.append("denoiser.fit(planes)")
+        return [
+            *lines,
+            "clean = np.empty(planes.shape, np.result_type(planes, np.float32))",
+            f"numbers = np.arange(len(planes)).reshape({values}.shape[:{n_series}])",
+            f"numbers = np.moveaxis(numbers, {series.index(along)}, -1)",
+            "for run in numbers.reshape(-1, numbers.shape[-1]):",
+            "    clean[run] = denoiser.for_planes(run).transform(planes[run])",
+            f"clean = clean{back}",
+        ]
     if settings.fit_per == "plane" and model is None:
         each = f"[denoiser.{call}(plane) for plane in {planes}]"
         return [*lines, f"clean = np.stack({each}){back}"]

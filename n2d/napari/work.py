@@ -15,8 +15,6 @@ from n2d.core.progress import Cancelled
 from n2d.files._gaps import Gaps, NotANumber
 from n2d.io import View
 
-# Planes that are denoised in one go, so that all threads have tiles to work on.
-_AT_ONCE = 16
 # What a fit costs, in pixels denoised: it reads so many, and denoises them a few times.
 _FIT_PIXELS, _FIT_ROUNDS = 512**2, 3
 # So many of the pixels around a part are read along by methods that know no regions.
@@ -24,6 +22,8 @@ _AROUND = 32
 # Of more planes than so many that are read when asked for, a few are learned from:
 # a user waits for the first look.
 _MANY, _LEARNED = 64, 16
+# No planes farther away are neighbours, in time or in depth.
+NEARBY = 3
 # Values at a time in which missing values are looked for.
 _VALUES = 2**24
 
@@ -207,9 +207,11 @@ class Fits:
         -------
         estimator
         """
-        strength, axis = self.settings.strength, self.plan.channel_axis
+        strength, plan = self.settings.strength, self.plan
         if self.model is not None:
-            return self.model.set_params(channel_axis=axis, verbose=0)
+            return self.model.set_params(
+                channel_axis=plan.channel_axis, stack=plan.stack, verbose=0
+            )
         known = self._fits.get(number)
         if known is not None and known[0] == strength:
             return known[1]
@@ -223,7 +225,7 @@ class Fits:
             learned = [planes[i] for i in some]
         elif self._gaps is not None and not self.source.is_lazy:
             learned = [p for p in planes if self._gaps.has_values(p.key)] or planes[:1]
-        denoiser = self.settings.denoiser(axis)
+        denoiser = self.settings.denoiser(plan.channel_axis, plan.stack)
         how = {"callback": watch} if _takes(denoiser.fit, "callback") else {}
         denoiser.fit([self._view(plane) for plane in learned], **how)
         watch.end()
@@ -262,25 +264,44 @@ class Fits:
         """
         number, i = self.fit_of(place)
         denoiser = self.fitted(number, watch, exactly=False)
-        plane = self._planes_of(number)[i]
-        view = self._view(plane)
         watch.begin((rows.stop - rows.start) * (columns.stop - columns.start), "")
-        std = None
+        clean = std = None
         if _takes(denoiser.transform, "region"):
+            numbers = self._around(number, i)
+            views = [self._view(self._planes_of(number)[j]) for j in numbers]
+            at = numbers.index(i)
+            shape = self._shape_of(views[at], rows, columns)
+            clean = np.empty(shape, np.result_type(self.source.dtype, np.float32))
+            out = {at: clean}
+            if return_std:
+                std = np.empty(shape, clean.dtype)
+                out = out, {at: std}
             if self.model is None and len(self._planes_of(number)) > 1:
-                denoiser = denoiser.for_planes([i])
-            found = denoiser.transform(
-                [view],
-                region=(rows, columns),
-                callback=watch,
-                **({"return_std": True} if return_std else {}),
-            )
-            (clean,), std = found if return_std else (found, None)
-            std = None if std is None else std[0]
+                denoiser = denoiser.for_planes(numbers)
+            denoiser.transform_some(views, out, region=(rows, columns), callback=watch)
         else:
+            view = self._view(self._planes_of(number)[i])
             clean = self._cut_out(denoiser, view, rows, columns)
         watch.end()
         return clean, std
+
+    def _around(self, number, i):
+        """Numbers of the planes that are read for one: with its neighbours."""
+        if self.plan.stack == "independent":
+            return [i]
+        planes = self._planes_of(number)
+        run = [j for j, plane in enumerate(planes) if plane.run == planes[i].run]
+        if len(run) <= _MANY:  # which noise is the same is settled among all of them
+            return run
+        at = run.index(i)
+        return run[max(0, at - NEARBY) : at + NEARBY + 1]
+
+    def _shape_of(self, view, rows, columns):
+        """The shape of a part of a plane."""
+        shape = [rows.stop - rows.start, columns.stop - columns.start]
+        if (axis := self.plan.channel_axis) is not None:
+            shape.insert(axis, view.shape[axis])
+        return tuple(shape)
 
     def _cut_out(self, denoiser, view, rows, columns):
         """A part of a plane by a method that takes images as a whole."""
@@ -330,39 +351,40 @@ class Fits:
         std = np.zeros(data.shape, np.float32) if return_std else None
         if self.source.alpha:
             denoised[..., -1] = np.asarray(data[..., -1])
-        for number, planes in enumerate(plan.fits):
+        for number, runs in enumerate(plan.runs):
             denoiser = self.fitted(number, watch)
-            for first in range(0, len(planes), _AT_ONCE):
-                some = range(first, min(first + _AT_ONCE, len(planes)))
-                self._run_some(denoiser, number, some, denoised, std, watch)
+            for run in runs:
+                numbers, planes = zip(*run, strict=True)
+                self._run_some(denoiser, numbers, planes, denoised, std, watch)
         return denoised, std, self.trust()
 
-    def _run_some(self, denoiser, number, some, denoised, std, watch):
-        planes = [self._planes_of(number)[i] for i in some]
+    def _run_some(self, denoiser, numbers, planes, denoised, std, watch):
         views = [self._view(plane) for plane in planes]
         outs = [View(denoised, plane.key) for plane in planes]
-        watch.begin(sum(float(np.prod(v.shape)) for v in views), "denoising")
+        sizes = [float(np.prod(view.shape)) for view in views]
         if _takes(denoiser.transform, "out"):
-            if self.model is None and len(self._planes_of(number)) > 1:
-                denoiser = denoiser.for_planes(list(some))
+            if self.model is None:
+                denoiser = denoiser.for_planes(numbers)
             how = {"out": outs}
             if std is not None:
                 how["out"] = outs, [View(std, plane.key) for plane in planes]
                 how["return_std"] = True
+            watch.begin(sum(sizes), "denoising")
             denoiser.transform(views, callback=watch, **how)
+            watch.end()
         else:
             from n2d.images import convert
 
-            for view, out in zip(views, outs, strict=True):
-                watch.check()
+            for view, out, size in zip(views, outs, sizes, strict=True):
+                watch.begin(size, "denoising")
                 clean = denoiser.transform(np.asarray(view[...]))
                 out[...] = convert(clean, denoised.dtype)[0]
+                watch.end()
         if self._gaps is not None:
             for plane, out in zip(planes, outs, strict=True):
                 values = np.array(out[...])
                 self._gaps.put_back(values, plane.key, ...)
                 out[...] = values
-        watch.end()
 
     # -- what came of it -------------------------------------------------------------
 
@@ -395,7 +417,8 @@ class Fits:
         ((_, denoiser),) = self._fits.values()
         if not hasattr(denoiser, "save"):
             raise ValueError(f"{self.settings.method} has no model to be saved")
-        return denoiser.for_all_planes()
+        found = copy.copy(denoiser.for_all_planes())
+        return found.set_params(stack="independent")  # other images are no neighbours
 
     def sample_of(self, place):
         """Pixels of a plane, (C, h, w) or (h, w), to see its contrast by."""

@@ -1,6 +1,7 @@
 """The upper half of the window: which layer, and how it is denoised."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
@@ -66,6 +67,12 @@ class Choices(QWidget):
         self.channels_box.setToolTip("Whether the channels (C) share one result")
         self.fit_box = _combo(_FITS)
         self.fit_box.setToolTip("Which planes have the same noise, measured once")
+        self.stack_check = QCheckBox("in time, or in depth")
+        self.stack_check.setChecked(True)
+        self.stack_check.setToolTip(
+            "Denoise each plane with its neighbours, where they agree: better, and "
+            "several times as long. Of a series with both, those in time"
+        )
         self.method_box = QComboBox()
         self.method_box.setToolTip("n2d, or a classical method to compare it with")
         self.strength = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
@@ -98,6 +105,7 @@ class Choices(QWidget):
         form.addRow("", self.described)
         form.addRow("Channels", self.channels_box)
         form.addRow("Share a fit", self.fit_box)
+        form.addRow("Neighbours", self.stack_check)
         form.addRow("Method", self.method_box)
         form.addRow("Strength", self.strength)
         form.addRow("Noise", noise_row)
@@ -109,7 +117,8 @@ class Choices(QWidget):
         self.axes_edit.editingFinished.connect(self._other_axes)
         self.channels_box.currentIndexChanged.connect(self._other_axes)
         self.fit_box.currentIndexChanged.connect(self._other_axes)
-        self.method_box.currentIndexChanged.connect(self._other_settings)
+        self.stack_check.toggled.connect(self._other_axes)
+        self.method_box.currentIndexChanged.connect(self._other_axes)
         self.strength.valueChanged.connect(self._other_settings)
         self.measured.toggled.connect(self._other_settings)
         self.noise.valueChanged.connect(self._other_noise)
@@ -136,6 +145,7 @@ class Choices(QWidget):
             noise=self._told,
             channels=_CHANNELS[self.channels_box.currentText()],
             fit_per=_FITS[self.fit_box.currentText()],
+            stack="auto" if self.stack_check.isChecked() else "independent",
         )
 
     @property
@@ -171,12 +181,13 @@ class Choices(QWidget):
                 self.noise.setValue(settings.noise)
             self.channels_box.setCurrentText(_key(_CHANNELS, settings.channels))
             self.fit_box.setCurrentText(_key(_FITS, settings.fit_per))
+            self.stack_check.setChecked(settings.stack == "auto")
         self._other_axes()
 
     def use_model(self, model, path):
         """Take a fitted model in the place of fits, or None for none again."""
         self.model, self.model_path = model, path
-        self._other_settings()
+        self._other_axes()
 
     def show_noise(self, level, text):
         """Show what was measured."""
@@ -222,7 +233,7 @@ class Choices(QWidget):
     def _other_axes(self):
         try:
             source = self.source()
-            plan = source.plan(self.settings.channels, self.settings.fit_per)
+            plan = source.plan(self.settings, self.model)
         except ValueError as error:
             text = "" if self.layer is None else str(error)
             source = plan = None
@@ -234,6 +245,8 @@ class Choices(QWidget):
         self.described.setText(text)
         self._show_row(self.channels_box, source is not None and "C" in source.axes)
         self._show_row(self.fit_box, plan is not None and plan.n_planes > 1)
+        could = plan and source.plan(replace(self.settings, stack="auto"), self.model)
+        self._show_row(self.stack_check, bool(could) and could.stack != "independent")
         self._other_settings()
         self.layer_changed.emit()
 
@@ -258,7 +271,8 @@ class Choices(QWidget):
     def _quietly(self):
         """Change fields without telling that they were changed."""
         boxes = (self.layer_box, self.channels_box, self.fit_box, self.method_box)
-        fields = (*boxes, self.strength, self.measured, self.noise, self.axes_edit)
+        checks = (self.stack_check, self.measured)
+        fields = (*boxes, *checks, self.strength, self.noise, self.axes_edit)
         before = [field.blockSignals(True) for field in fields]
         self._quiet = True
         try:

@@ -267,8 +267,7 @@ class ImageTab(QWidget):
         if known is not None and known.is_for(source, settings, model):
             self._fits = known.at(settings)
         else:
-            plan = source.plan(settings.channels, settings.fit_per)
-            self._fits = Fits(source, plan, settings, model)
+            self._fits = Fits(source, source.plan(settings, model), settings, model)
         return self._fits
 
     def _wants_error(self, fits):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QPushButton
 
 from n2d.napari.settings import as_command, as_python, read_settings, write_settings
 
@@ -10,7 +10,7 @@ _MODELS = "n2d model (*.n2d)"
 _SETTINGS = "n2d settings (*.json)"
 
 
-class More(QToolButton):
+class More(QPushButton):
     """A button with a menu.
 
     Parameters
@@ -23,7 +23,6 @@ class More(QToolButton):
         super().__init__(tab)
         self._tab = tab
         self.setText("More")
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
         for text, action in (
             ("Copy as Python", self.copy_python),
@@ -66,7 +65,7 @@ class More(QToolButton):
         """Put Python that does the same into the clipboard."""
         choices = self._tab.choices
         source, settings = choices.source(), choices.settings
-        plan = source.plan(settings.channels, settings.fit_per)
+        plan = source.plan(settings, choices.model)
         text = as_python(source, plan, settings, choices.model_path)
         self._copied(text, "Python for napari's console")
 
