@@ -322,7 +322,8 @@ def throughput(arguments):
         f"`transform` of {side} x {side} pixels, uint16; medians of "
         f"{arguments.rounds} runs in turns. Bare: the same network alone "
         f"over {n_tiles} tiles of {tile} x {tile}, without halo. All in "
-        f"float32. Dask has chunks of {tile}; trimmed later is a MALLOC_TRIM_THRESHOLD_ of 1 GiB.",
+        f"float32. Dask has chunks of {tile}; trimmed later is a "
+        "MALLOC_TRIM_THRESHOLD_ of 1 GiB.",
         "\n".join(lines),
         "With one thread, one tile inside the image, in turns:",
         where_it_goes(denoiser, bare, X, tile, arguments.rounds),
