@@ -124,9 +124,10 @@ def main():
         for row in rows
     ]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    oracle = " --oracle" if arguments.oracle else ""
     text = (
         "# Simulated CT\n\n"
-        f"`python benchmarks/ct.py --side {side} --angles {arguments.angles}`, "
+        f"`python benchmarks/ct.py --side {side} --angles {arguments.angles}{oracle}`, "
         f"{PHOTONS:.0f} photons a ray, {describe_machine(1)}.\n\n{table}\n"
     )
     (arguments.output / "ct.md").write_text(text)

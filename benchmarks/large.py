@@ -270,7 +270,8 @@ def throughput(arguments):
     n_tiles = (side // tile) ** 2
     rng = np.random.default_rng(0)
     X = rng.poisson(np.tile(scene(512), (4, 4))).astype(np.uint16)
-    denoiser = Noise2DetailDenoiser(random_state=0).fit(X)
+    # As the bare network, in float32.
+    denoiser = Noise2DetailDenoiser(precision="float32", random_state=0).fit(X)
     bare = bare_network(load_prior().to(memory_format=torch.channels_last), tile)
     lazy = denoiser.transform(da.from_array(X, chunks=tile))
 
@@ -320,8 +321,9 @@ def throughput(arguments):
     return [
         f"`transform` of {side} x {side} pixels, uint16; medians of "
         f"{arguments.rounds} runs in turns. Bare: the same network alone "
-        f"over {n_tiles} tiles of {tile} x {tile}, without halo. Dask has chunks of "
-        f"{tile}; trimmed later is a MALLOC_TRIM_THRESHOLD_ of 1 GiB.",
+        f"over {n_tiles} tiles of {tile} x {tile}, without halo. All in "
+        f"float32. Dask has chunks of {tile}; trimmed later is a "
+        "MALLOC_TRIM_THRESHOLD_ of 1 GiB.",
         "\n".join(lines),
         "With one thread, one tile inside the image, in turns:",
         where_it_goes(denoiser, bare, X, tile, arguments.rounds),
@@ -331,7 +333,9 @@ def throughput(arguments):
 def where_it_goes(denoiser, bare, X, side, rounds):
     """What a tile's steps take, one thread."""
     torch.set_num_threads(1)
-    fitted = TileDenoiser(denoiser._stages, denoiser._intensities)
+    fitted = TileDenoiser(
+        denoiser._stages, denoiser._intensities, precision=denoiser.precision
+    )
     inner = list(tiles(*X.shape, side=side, **fitted.geometry))[5]
     values = X[inner.window[0] :, inner.window[1] :][None].astype(float)
     values = values[:, : inner.window[2], : inner.window[3]]

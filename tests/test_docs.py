@@ -100,6 +100,8 @@ def test_the_gallery_has_its_examples():
     numbers = [int(path.stem.split("_")[1]) for path in EXAMPLES]
     assert numbers == list(range(1, len(EXAMPLES) + 1))
     assert len(EXAMPLES) >= 12
+    listed = re.findall(r"examples/(plot_\w+\.py)", (DOC / "examples.rst").read_text())
+    assert sorted(listed) == [path.name for path in sorted(EXAMPLES)]
 
 
 def test_tables_are_those_of_the_results(monkeypatch):

@@ -44,6 +44,8 @@ def test_the_conda_recipe_needs_what_the_package_needs(config):
     expected["pytorch"] = expected.pop("torch")
     expected["python"] = config["options"]["python_requires"].removeprefix(">=")
     assert found == expected
+    (script,) = re.findall(r"entry_points:\n    - (.+)", text)
+    assert script == config["options.entry_points"]["console_scripts"].strip()
 
 
 def test_the_version_is_in_one_place(config):
