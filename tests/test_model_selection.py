@@ -333,3 +333,13 @@ def test_a_dead_frame_in_a_stack_is_scored_without_a_warning():
     stack = np.random.default_rng(0).poisson(200, (3, 31, 47)).astype(np.uint16)
     stack[1] = 0
     assert np.isfinite(GaussianDenoiser(blur=1.0).fit(stack).score(stack))
+
+
+def test_the_noise_of_large_images_is_not_kept(monkeypatch):
+    from n2d.images import Images
+    from n2d.model_selection import local_noise
+
+    images = Images(np.random.default_rng(0).normal(100, 5, (64, 64)))
+    assert local_noise.local_noise(images) is local_noise.local_noise(images)
+    monkeypatch.setattr(local_noise, "_MOST_KEPT", 64 * 64 - 1)
+    assert local_noise.local_noise(images) is not local_noise.local_noise(images)
