@@ -353,9 +353,10 @@ class Fits:
             denoised[..., -1] = np.asarray(data[..., -1])
         for number, runs in enumerate(plan.runs):
             denoiser = self.fitted(number, watch)
+            at = {id(plane): i for i, plane in enumerate(plan.fits[number])}
             for run in runs:
-                numbers, planes = zip(*run, strict=True)
-                self._run_some(denoiser, numbers, planes, denoised, std, watch)
+                numbers = [at[id(plane)] for plane in run]
+                self._run_some(denoiser, numbers, run, denoised, std, watch)
         return denoised, std, self.trust()
 
     def _run_some(self, denoiser, numbers, planes, denoised, std, watch):
