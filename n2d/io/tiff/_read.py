@@ -7,11 +7,12 @@ import numpy as np
 import tifffile
 
 from n2d.io._image import ImageFile, ImageFileError, turned
+from n2d.io._lazy import Coloured
 from n2d.io._limits import check_size, which_of
 from n2d.io._units import unit_name
 from n2d.io.tiff import _ome_xml as ome
 from n2d.io.tiff._chain import refuse_circles
-from n2d.io.tiff._colormap import is_ramp
+from n2d.io.tiff._colormap import colours, is_ramp
 from n2d.io.tiff._promises import check_pages, refuse_too_many
 from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
@@ -67,7 +68,11 @@ def _read(path, tif, messages, resources, number):
     first, page = series[0], series[0].keyframe
     if first.dtype is None:
         raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
-    _refuse_no_intensities(path, page, first, imagej=tif.is_imagej)
+    table = _colours(path, page, series)
+    if table is None:
+        _refuse_no_intensities(path, page)
+    if first.axes.count("Y") != 1 or first.axes.count("X") != 1:
+        raise ImageFileError(f"{path}: has no image axes, but {first.axes!r}")
     shape = (len(series), *first.shape) if appended else first.shape
     stored = tif.filehandle.size
     check_size(path, shape, first.dtype, stored=stored, whole=False)
@@ -90,6 +95,11 @@ def _read(path, tif, messages, resources, number):
     if "I" not in axes:  # positions of a stage are images of their own
         axes = axes.replace("R", "I")
     metadata = _metadata(tif, first, page, messages, number or 0)
+    if table is not None:
+        data, axes = Coloured(data, table), axes + "S"
+        metadata["photometric"] = "rgb"
+        metadata.pop("colormap", None)
+        messages.append("a palette image, read as RGB, and to be written as RGB")
     metadata["axes"] = axes
     if len(series) < len(tif.series):
         messages.append("its other images are not kept")
@@ -178,11 +188,32 @@ def _refuse_damage(path, messages):
         )
 
 
-def _refuse_no_intensities(path, page, series, *, imagej):
+def _colours(path, page, series):
+    """Return the colours of a palette image; None if its numbers are intensities."""
+    if _photometric(page) != tifffile.PHOTOMETRIC.PALETTE or _has_lookup_table(page):
+        return None
+    table = colours(page.colormap) if page.samplesperpixel == 1 else None
+    pages = [one for part in series for one in part.pages if one is not None]
+    if table is not None and any(
+        not np.array_equal(one.aspage().colormap, page.colormap) for one in pages
+    ):
+        raise ImageFileError(
+            f"{path}: has a palette of its own for each page; convert the image to "
+            "RGB, for example with Fiji"
+        )
+    return table
+
+
+def _has_lookup_table(page):
+    """Whether a colour map is there to show intensities with, as all of ImageJ are."""
+    return page.parent.is_imagej or page.parent.is_ome or is_ramp(page.colormap)
+
+
+def _refuse_no_intensities(path, page):
     """Raise where the pixels are no intensities."""
     kinds = tifffile.PHOTOMETRIC
     intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
-    if imagej or is_ramp(page.colormap):  # a table to show intensities with
+    if _has_lookup_table(page):
         intensities.append(kinds.PALETTE)
     if _photometric(page) not in intensities:
         name = getattr(page.photometric, "name", page.photometric)
@@ -190,8 +221,6 @@ def _refuse_no_intensities(path, page, series, *, imagej):
             f"{path}: {name} pixels are not intensities that can be denoised; convert "
             "the image to grey or RGB, for example with Fiji"
         )
-    if series.axes.count("Y") != 1 or series.axes.count("X") != 1:
-        raise ImageFileError(f"{path}: has no image axes, but {series.axes!r}")
 
 
 def _photometric(page):
