@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 
 import numpy as np
 import tifffile
@@ -35,6 +36,8 @@ _PRIVATE, _PLACES, _MOST_BYTES = 32768, (4, 13, 16, 17, 18), 2**20
 _OF_LAYOUT = {*range(32995, 32999), 33432, _ICC_PROFILE, 50838, 50839, 50674}
 # Of planes, or with places inside: Metamorph, LSM, Photoshop, Micro-Manager, NDPI.
 _NOT_KEPT = {*range(33628, 33632), 34412, 34377, 37724, 51123, *range(65420, 65536)}
+# How tifffile calls a tag that it could not read.
+_OF_A_TAG = re.compile(r"<tifffile\.\w+ (\d+) @\d+> raised ")
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
 
 
@@ -82,7 +85,8 @@ def _read(path, tif, messages, resources, number):
     if number is not None:  # of others that are described differently
         messages[:] = [text for text in messages if "shaped series" not in text]
     _refuse_damage(path, messages)
-    data = None if appended else lazy_series(path, tif, first, resources)
+    _refuse_unclear(path, page)
+    data = None if appended else lazy_series(path, tif, first, resources, messages)
     if data is None:
         check_size(path, shape, first.dtype, stored=None)
         for one in series:
@@ -105,8 +109,8 @@ def _read(path, tif, messages, resources, number):
         messages.append("its other images are not kept")
     if metadata["compression"] not in LOSSLESS:
         messages.append(
-            f"its {metadata['compression']} compression loses detail, so the result is "
-            "compressed without loss, and is larger"
+            f"its {metadata['compression']} compression is not written; the result is "
+            "compressed with zlib, without loss"
         )
     alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
     pixel_size, names = _resolution(tif, metadata, axes), ()
@@ -209,6 +213,22 @@ def _has_lookup_table(page):
     return page.parent.is_imagej or page.parent.is_ome or is_ramp(page.colormap)
 
 
+def _refuse_unclear(path, page):
+    """Raise where the tags of samples and their bits are missing, and it matters."""
+    bits = page.tags.get(258)
+    if bits is None and page.compression == 1:
+        n_bytes = -(-page.imagewidth * page.samplesperpixel // 8) * page.imagelength
+        if sum(page.databytecounts) > 4 * n_bytes:  # one bit, for lack of the tag
+            raise ImageFileError(
+                f"{path}: is damaged, it does not say how many bits a pixel has"
+            )
+    if bits is not None and bits.count > 1 and 277 not in page.tags:
+        raise ImageFileError(
+            f"{path}: is damaged, it does not say how many samples a pixel has, and "
+            f"has the bits of {bits.count}"
+        )
+
+
 def _refuse_no_intensities(path, page):
     """Raise where the pixels are no intensities."""
     kinds = tifffile.PHOTOMETRIC
@@ -278,7 +298,7 @@ def _metadata(tif, series, page, messages, number):
     metadata = {
         "photometric": "rgb" if page.photometric == 6 else _photometric(page).name,
         "extrasamples": [extra.name for extra in page.extrasamples],
-        "compression": getattr(page.compression, "name", str(page.compression)),
+        "compression": tifffile.COMPRESSION(page.compression).name,
         "predictor": int(page.predictor or 1) > 1,
         "tile": (page.tilelength, page.tilewidth) if page.is_tiled else None,
         "bigtiff": tif.is_bigtiff,
@@ -356,7 +376,9 @@ def _logged():
     """Collect what tifffile logs: its only word on files that it can half read."""
     messages = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
+    handler.emit = lambda record: messages.append(
+        _OF_A_TAG.sub(r"its tag \1 is not as TIFF wants it: ", record.getMessage())
+    )
     logger = logging.getLogger("tifffile")
     logger.addHandler(handler)
     try:
