@@ -62,7 +62,8 @@ MAY_IMPORT = {
     "_base": ({"_sklearn", "_surroundings", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
-        {"_parameters", "core", "fitting", "io", "model_file", "noise"},
+        {"_parameters", "_surroundings", "core", "fitting", "io"}
+        | {"model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "_planes": ({"applying", "fitting", "noise"}, set()),
@@ -89,8 +90,9 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_plans", "_printable", "_suits", "_trust", "images", "fitting"}
-        | {"comparison", "core", "denoiser", "files", "io", "noise"},
+        {"_memory", "_plans", "_printable", "_suits", "_surroundings", "_trust"}
+        | {"comparison", "core", "denoiser", "files", "fitting", "images", "io"}
+        | {"noise"},
         {"numpy", "torch"},
     ),
     # the command line for its files of settings, and its words for noise and errors

@@ -299,7 +299,9 @@ def carry_out(job, source, target, *, listed, say, progress):
                 f"{source}: the axes are {plan.axes}, as asked for, and {own_axes} in "
                 "the file; what it says of the renamed ones is not kept"
             )
-        if image.metadata and format_of(source) is not format_of(target):
+        suffixes = {"nifti": ".nii", "dicom": ".dcm"}  # others are called so
+        own = suffixes.get(image.format, f".{image.format}")
+        if image.metadata and own not in format_of(target).suffixes:
             outcome.notes.append(
                 f"{target}: is of another format than its source; axes, pixel sizes "
                 "and channel names are kept where it can say them, other metadata not"
