@@ -102,7 +102,7 @@ def write_settings(path, settings):
     settings : Settings
         What to write.
     """
-    from n2d.cli.config import write_config
+    from n2d._config import write_config
 
     search = {
         "from": "napari",
@@ -132,7 +132,7 @@ def read_settings(path, settings):
     SettingsError
         If it is no such file, or has parameters that the window has not.
     """
-    from n2d.cli.config import ConfigError, read_config
+    from n2d._config import ConfigError, read_config
 
     try:
         method, _ = read_config(Path(path))  # complains of what is no such file

@@ -1,5 +1,6 @@
 """What was found, in plain words."""
 
+from n2d._printable import one_line
 from n2d.core.progress import Cancelled
 
 _HEADS = {
@@ -58,7 +59,7 @@ def noise_in_words(models, values):
     text : str
         How it depends on intensity, neighbours and places.
     """
-    from n2d.cli.noise import rows_of
+    from n2d.noise.words import rows_of
 
     model = max(models, key=lambda one: one.level)
     rows = dict(rows_of(model, values))
@@ -76,8 +77,6 @@ def noise_in_words(models, values):
 
 def error_in_words(error):
     """Say what went wrong, in one line."""
-    from n2d.cli.reporting import one_line
-
     if isinstance(error, Cancelled):
         return "stopped: nothing was changed"
     return one_line(error).replace("--overwrite replaces it", "choose another name")
