@@ -13,7 +13,15 @@ from n2d.core.progress import Cancelled
 from n2d.files import denoise_file
 from n2d.io import write_image
 from n2d.napari.folders import denoise_folder, pairs_of
-from n2d.napari.layers import LayerError, axes_of, results_like, source_of
+from n2d.napari.layers import (
+    ERROR,
+    NOISE,
+    LayerError,
+    axes_of,
+    removed_noise,
+    results_like,
+    source_of,
+)
 from n2d.napari.lazy import is_for_lazy, lazy_results
 from n2d.napari.preview import Seen, picture_of
 from n2d.napari.settings import (
@@ -25,7 +33,7 @@ from n2d.napari.settings import (
     write_settings,
 )
 from n2d.napari.words import error_in_words, noise_in_words, verdict_in_words
-from n2d.napari.work import ERROR, NEARBY, NOISE, Fits, Watch, removed_noise
+from n2d.napari.work import NEARBY, Fits, Watch
 
 # The window shows what `fit` warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
@@ -406,9 +414,12 @@ def test_words():
     assert text == "? Doubtful: one; two"
     fits = fits_of(noisy())
     fits.run(Watch())
-    level, text = noise_in_words(fits.noise_of(()), fits.sample_of(()))
+    level, text, details = noise_in_words(fits.noise_of(()), fits.sample_of(()))
     assert level == pytest.approx(10, rel=0.1)
     assert "of its contrast" in text
+    assert "correlation: none" in details
+    flat = {"verdict": "good", "reasons": [], "noise": None}
+    assert "the same" in verdict_in_words(flat)[0]
     assert "stopped" in error_in_words(Cancelled("x"))
     assert error_in_words(ValueError("a\n b")) == "a b"
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2d.core.progress import Cancelled
-from n2d.files import denoise_file
-from n2d.files._targets import expand_inputs, plan_outputs
 from n2d.napari.words import error_in_words, verdict_in_words
 
 
@@ -49,6 +47,8 @@ def pairs_of(folder, output):
         raise ValueError(f"{folder or 'nothing'} is no folder; choose one with images")
     if not str(output).strip():
         raise ValueError("choose a folder for the results")
+    from n2d.files._targets import expand_inputs, plan_outputs
+
     found = expand_inputs([Path(folder)])
     return plan_outputs(found.paths, f"{str(output).rstrip('/')}/")
 
@@ -74,6 +74,8 @@ def denoise_folder(pairs, settings, rows, watch, *, overwrite=False):
     int
         How many files were denoised.
     """
+    from n2d.files import denoise_file
+
     n_done = 0
     for source, target in pairs:
         watch.begin(1, source.name)

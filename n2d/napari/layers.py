@@ -31,6 +31,9 @@ _DEVIATIONS = 4
 _SAMPLE = 2**18
 
 
+NOISE, ERROR = "removed noise", "standard error"
+
+
 class LayerError(ValueError):
     """A layer cannot be denoised; the message says why, and what to do."""
 
@@ -234,7 +237,7 @@ def results_like(layer, source, results, level=None):
     place = placed_like(layer)
     look = {name: getattr(layer, name) for name in _LOOK if hasattr(layer, name)}
     found = []
-    for kind in ("standard error", "removed noise", "denoised"):
+    for kind in (ERROR, NOISE, "denoised"):
         if kind not in results:
             continue
         data = results[kind]
@@ -260,7 +263,7 @@ def _limits_of(layer, data):
 
 def _shown(kind, data, level):
     """How noise that was removed, or an error, is shown: hidden at first."""
-    signed = kind == "removed noise"
+    signed = kind == NOISE
     if level:
         high = _DEVIATIONS * level if signed else level
     else:
@@ -299,3 +302,30 @@ def file_name(source):
         return source.path
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name)
     return f"{Path(name).stem or 'image'}.tif"
+
+
+def removed_noise(noisy, denoised, axes):
+    """What was taken away; of colours the mean.
+
+    Parameters
+    ----------
+    noisy, denoised : ndarray
+        A layer's pixels before and after.
+    axes : str
+        Their axes.
+
+    Returns
+    -------
+    ndarray
+        Floating point.
+    """
+    dtype = np.result_type(noisy.dtype, np.float32)
+    found = np.subtract(noisy, denoised, dtype=dtype)
+    return found.mean(axis=-1, dtype=dtype) if axes[-1] == "S" else found
+
+
+def single_error(std, axes):
+    """The standard error as one image; of colours the root of the mean square."""
+    if axes[-1] != "S":
+        return std
+    return np.sqrt(np.square(std).mean(axis=-1))

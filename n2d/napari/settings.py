@@ -60,6 +60,13 @@ class Settings:
                 found["stack"] = self.stack
         return found
 
+    def check(self):
+        """Raise where nothing can be done with them."""
+        if self.method == N2D and self.noise is not None and not self.noise > 0:
+            raise SettingsError(
+                "noise is more than 0: say how large it is, or tick 'measure'"
+            )
+
     def denoiser(self, channel_axis=None, stack="independent"):
         """Make the denoiser, unfitted.
 

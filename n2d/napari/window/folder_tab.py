@@ -76,6 +76,7 @@ class FolderTab(QWidget):
     def run(self):
         """Denoise the files of the folder."""
         try:
+            self._choices.settings.check()
             pairs = pairs_of(self.source_edit.text(), self.target_edit.text())
         except Exception as error:
             self.status.setText(error_in_words(error))
