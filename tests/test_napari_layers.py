@@ -363,6 +363,9 @@ def test_copied_commands_run_and_give_the_same(tmp_path):
     assert words[:2] == ["n2d", "denoise"]
     assert CliRunner().invoke(app, words[1:]).exit_code == 0
     fits = Fits(source, source.plan(settings), settings)
+    # A reader that has lost the axes: the file is asked.
+    assert source_of(layer(stack, path=str(path))).axes == "TCYX"
+    assert source_of(layer(stack[0], path=str(path))).axes == "QYX"
     from n2d.io import read_image
 
     written = read_image(tmp_path / "my cells_denoised.tif").data
@@ -404,6 +407,8 @@ def test_settings_come_back_and_foreign_ones_are_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(SettingsError, match=why):
             read_settings(path, Settings())
+    with pytest.raises(SettingsError, match="more than 0"):
+        Settings(noise=0.0).check()
 
 
 def test_words():
@@ -437,6 +442,7 @@ def test_one_bad_file_of_a_folder_stops_no_other(tmp_path):
     assert denoise_folder(pairs, settings, rows, Watch(total=3)) == 2
     assert [row.name for row in rows] == ["a.tif", "b.tif", "c.tif"]
     assert rows[1].outcome.startswith("failed: ")
+    assert "b.tif" not in rows[1].outcome  # said beside it
     assert (rows[0].outcome, rows[2].outcome) == ("denoised", "denoised")
     again = []
     assert denoise_folder(pairs[::2], settings, again, Watch(total=2)) == 0

@@ -3,6 +3,7 @@
 Layers are looked at by their attributes only; nothing of napari is imported.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Source:
         One letter for each axis of `data`: T, C, Z, Y, X, S (colours), or Q for a
         series of which nothing is known.
     own_axes : str
-        The axes as the layer itself says them.
+        The axes as the layer itself says them, or the file that it was read from.
     name : str
         Of the layer.
     alpha : bool
@@ -122,7 +123,10 @@ def source_of(layer, axes=None):
         If there is no image in it, or `axes` does not fit.
     """
     data = layer.data[0] if layer.multiscale else layer.data
+    path = getattr(getattr(layer, "source", None), "path", None)
     own = axes_of(layer)
+    if path is not None and _UNKNOWN in own and own[-1] == "X":
+        own = _axes_of_file(str(path), tuple(data.shape)) or own
     kind = np.dtype(data.dtype).kind
     if kind not in "buif":
         raise LayerError(
@@ -136,7 +140,6 @@ def source_of(layer, axes=None):
     except ValueError as error:
         raise LayerError(str(error).replace("--axes ", "axes ")) from error
     colours = data.shape[-1] if layer.rgb else 0
-    path = getattr(getattr(layer, "source", None), "path", None)
     return Source(
         data=data,
         axes=settled,
@@ -187,6 +190,20 @@ def axes_of(layer):
         letters = [_UNKNOWN if x in "YX" else x for x in letters]
         letters[-2:] = "Y", "X"
     return "".join(letters) + ("S" if layer.rgb else "")
+
+
+@functools.lru_cache
+def _axes_of_file(path, shape):
+    """The axes as a file says them, where its pixels are those of the layer, or ""."""
+    from n2d.io import open_image
+
+    try:
+        with open_image(path) as image:
+            axes = str(image.axes)
+            same = tuple(image.data.shape) == shape and axes.endswith("YX")
+    except Exception:  # the layer is there, whatever its file is
+        return ""
+    return axes if same else ""
 
 
 def placed_like(layer, offset=None):

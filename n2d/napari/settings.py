@@ -203,7 +203,11 @@ def as_command(source, settings, model=None):
     words = ["n2d", "denoise", path, "-o", _result_name(path)]
     if settings.method != N2D:
         words += ["--method", settings.method]
-    if source.axes != source.own_axes:
+    if source.path:
+        says_axes = source.axes != source.own_axes
+    else:  # what napari writes has lost the axes of the layer
+        says_axes = source.axes not in ("YX", "YXS") and "Q" not in source.axes
+    if says_axes:
         words += ["--axes", source.axes]
     if settings.channels != "independent":
         words += ["--channels", settings.channels]

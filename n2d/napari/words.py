@@ -11,7 +11,7 @@ _HEADS = {
     "bad": ("\N{BALLOT X} Not to be trusted", "#d64545"),
     None: ("Not judged", "#888888"),
 }
-_GOOD = "what was removed looks like noise, as much of it as was measured"
+_GOOD = "what is removed looks like noise, as much of it as was measured"
 _FLAT = "all pixels are the same, and stay so"
 # Noise that changes by less of itself with intensity is nearly the same everywhere.
 _WORTH_A_WORD = 0.1
@@ -91,4 +91,5 @@ def error_in_words(error):
     """Say what went wrong, in one line."""
     if isinstance(error, Cancelled):
         return "stopped: nothing was changed"
-    return one_line(error).replace("--overwrite replaces it", "choose another name")
+    text = one_line(error).replace("--overwrite replaces it", "choose another name")
+    return text.replace(", or replace the input with --overwrite", "")

@@ -225,7 +225,9 @@ class Fits:
         if known is not None and not exactly and self.settings.method == "n2d":
             return known[1].at_strength(strength)
         planes = self._planes_of(number)
-        watch.begin(self._fit_cost(number), "measuring the noise")
+        trains = self.settings.method in ("n2d-paper", "n2d-random", "zs-n2n")
+        text = "training on the image" if trains else "measuring the noise"
+        watch.begin(self._fit_cost(number), text)
         learned = planes
         if self.source.is_lazy and len(planes) > _MANY:
             some = np.linspace(0, len(planes) - 1, _LEARNED).round().astype(int)

@@ -246,6 +246,7 @@ class Choices(QWidget):
             how = plan.description.replace("as the file says", "as the layer says")
             text = f"{size}, {source.dtype}{_pixel_size(self.layer)}; {how}"
         self.described.setText(text)
+        self._show_row(self.described, bool(text))
         self._show_row(self.channels_box, source is not None and "C" in source.axes)
         self._show_row(self.fit_box, plan is not None and plan.n_planes > 1)
         could = plan and source.plan(replace(self.settings, stack="auto"), self.model)

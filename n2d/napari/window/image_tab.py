@@ -71,7 +71,7 @@ class ImageTab(QWidget):
         self._preview = self._seen = self._shows = self._measuring = None
         self._parts = collections.deque(maxlen=1)
         self.tasks = Tasks(self)
-        self._runs = False
+        self._runs = None
 
         self.choices = Choices(viewer)
         self.preview_button = QPushButton("Preview")
@@ -150,7 +150,7 @@ class ImageTab(QWidget):
         kinds += [ERROR] if self._wants_error(fits) else []
         work = functools.partial(_results, fits, kinds, lazy)
         total = fits.total(of_fits_only=lazy)
-        self._runs = True
+        self._runs = fits.source.name  # which may be another than is chosen by then
         self.say(f"{fits.source.name}: starting")
         start = time.monotonic()
         done = functools.partial(self._finished, layer, fits, start)
@@ -368,7 +368,8 @@ class ImageTab(QWidget):
         if not text or not self.tasks.is_busy:
             return
         left = time_left(share, time.monotonic() - self.tasks.start_time)
-        self.say(f"{text}, {left}" if left else text)
+        text = f"{text}, {left}" if left else text
+        self.say(f"{self._runs}: {text}" if self._runs else text)
 
     def _busy_changed(self, busy):
         self.cancel_button.setEnabled(busy and not self._is_quiet)
@@ -377,7 +378,7 @@ class ImageTab(QWidget):
             self.bar.setValue(0)
 
     def _no_longer_runs(self):
-        self._runs = False
+        self._runs = None
         self._busy_changed(False)
 
     def _finished(self, layer, fits, start, outcome):
