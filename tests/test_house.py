@@ -28,6 +28,8 @@ MAY_IMPORT = {
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_printable": (set(), set()),
+    # files of settings: of the command line, and of the plugin
+    "_config": ({"_parameters", "baselines", "io", "noise"}, set()),
     # before anything else is imported
     "_signals": (set(), set()),
     "_progress": (set(), {"rich"}),
@@ -95,10 +97,9 @@ MAY_IMPORT = {
         | {"noise"},
         {"numpy", "torch"},
     ),
-    # the command line for its files of settings, and its words for noise and errors
     "napari": (
-        {"_memory", "_trust", "cli", "comparison", "core", "datasets", "files"}
-        | {"images", "io", "napari"},
+        {"_config", "_memory", "_printable", "_trust", "comparison", "core"}
+        | {"datasets", "files", "images", "io", "napari", "noise"},
         {"napari", "numpy"},
     ),
     "napari.window": ({"core", "napari"}, {"napari", "numpy", "qtpy", "superqt"}),
@@ -108,6 +109,7 @@ MAY_IMPORT = {
     # heavy things are imported in functions, so that help answers at once
     "cli": (
         {
+            "_config",
             "_parameters",
             "_printable",
             "_progress",

@@ -7,15 +7,30 @@ from typing import Annotated
 
 import typer
 
-from n2d.cli.config import (
-    N2D_METHODS,
-    ConfigError,
-    Init,
-    Precision,
-    Solver,
-    read_config,
-    read_noise,
-)
+from n2d._config import N2D_METHODS, ConfigError, read_config, read_noise
+
+
+class Solver(StrEnum):
+    """What `--solver` may be."""
+
+    fast = "fast"
+    paper = "paper"
+
+
+class Init(StrEnum):
+    """What `--init` may be."""
+
+    auto = "auto"
+    random = "random"
+    synthetic = "synthetic"
+
+
+class Precision(StrEnum):
+    """What `--precision` may be."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 class Channels(StrEnum):

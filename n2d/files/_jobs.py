@@ -176,6 +176,9 @@ class DenoisedFile:
         of the source.
     uncertainty : Path or None
         The file of the standard errors.
+    stack : str
+        What planes that follow each other were taken for: "independent", "time" or
+        "depth". "" where nothing was done.
     """
 
     shape: tuple = ()
@@ -191,6 +194,7 @@ class DenoisedFile:
     trust: dict | None = None
     noise: list = field(default_factory=list)
     uncertainty: Any = None
+    stack: str = ""
 
 
 class Callback:
@@ -347,6 +351,7 @@ def _denoise(work, plan, say):
     job, progress, outcome = work.job, work.progress, work.outcome
     axis = plan.channel_axis
     progress.begin(plan.n_planes)
+    outcome.stack = plan.stack
     trusts = []
     for number, planes in enumerate(plan.fits):
         learned = planes_to_learn_from(planes, work.gaps)
