@@ -15,6 +15,7 @@ from n2d.cli.config import (
     Solver,
     read_config,
     read_noise,
+    read_seen,
 )
 
 
@@ -401,6 +402,16 @@ def method_and_parameters(context):
         if key.rpartition("__")[2] in general
     }
     return method, general | chosen
+
+
+def seen_of(config):
+    """Read how the image of a config looked; of none, nothing."""
+    if config is None:
+        return []
+    try:
+        return read_seen(config)
+    except ConfigError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--config") from error
 
 
 def own_parameters(context):
