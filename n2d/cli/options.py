@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from n2d._config import N2D_METHODS, ConfigError, read_config, read_noise
+from n2d._config import (
+    N2D_METHODS,
+    ConfigError,
+    read_config,
+    read_noise,
+    read_seen,
+)
 
 
 class Solver(StrEnum):
@@ -416,6 +422,16 @@ def method_and_parameters(context):
         if key.rpartition("__")[2] in general
     }
     return method, general | chosen
+
+
+def seen_of(config):
+    """Read how the image of a config looked; of none, nothing."""
+    if config is None:
+        return []
+    try:
+        return read_seen(config)
+    except ConfigError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--config") from error
 
 
 def own_parameters(context):

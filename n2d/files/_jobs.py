@@ -53,6 +53,8 @@ class Job:
         Whether results may be replaced, and whether to go on with an earlier run.
     kept : KeptFits or None
         Fits that go on from file to file.
+    seen : list of dict
+        How the image looked that the parameters were chosen on, fit by fit.
     """
 
     parameters: dict
@@ -69,6 +71,7 @@ class Job:
     overwrite: bool = False
     resume: bool = False
     kept: Any = None
+    seen: list = field(default_factory=list)
 
     @cached_property
     def description(self):
@@ -385,9 +388,9 @@ def _denoise(work, plan, say):
             outcome.n_fits += int(is_new) - 1
         if job.is_own:
             denoiser.set_params(stack=plan.stack)
-        if job.model is not None:
-            outcome.notes += tell_misfit(denoiser, sources, axis, say)
-        elif job.is_own:
+        fits = number, len(plan.fits)
+        outcome.notes += tell_misfit(job, *fits, denoiser, sources, axis, say)
+        if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
             outcome.noise.append(levels_in_words(denoiser))
