@@ -27,6 +27,7 @@ SIDE = 256
 PERIODS, NOISES = (3, 4.5, 7, 12, 20), (0.2, 0.5, 1.0, 2.0)
 KINDS = ("sparse", "fluorescence", "lattices", "thin section", "objects")
 DECIBELS = (-10, -5, 0)
+FORMS = (".2f", ".2f", ".3f", ".3f", ".2f")
 BLURS = (0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16)
 
 
@@ -55,16 +56,17 @@ def best_blur(noisy, clean):
     return min(blurred, key=lambda found: np.mean((found - clean) ** 2))
 
 
-def judged(clean, noisy, level, picture):
-    """Decibels of n2d, BM3D and the best blur, SSIM of n2d and the blur."""
-    images = n2d(noisy), bm3d(noisy, level), best_blur(noisy, clean)
+def judged(clean, noisy, picture, other=None):
+    """Decibels of n2d, the best blur and another image, SSIM of the first two."""
+    images = [n2d(noisy), best_blur(noisy, clean)]
     span = np.ptp(clean)
     if picture is not None:
-        shown = np.hstack([clean, noisy, images[0], images[2]])
+        shown = np.hstack([clean, noisy, *images])
         shown = np.clip((shown - clean.min()) / span, 0, 1).repeat(4, 0).repeat(4, 1)
         write_image(picture, np.rint(255 * shown).astype(np.uint8))
-    decibels = [psnr(clean, image, span) for image in images]
-    return decibels + [ssim(clean, image, span) for image in images[::2]]
+    found = [psnr(clean, image, span) for image in images]
+    found += [ssim(clean, image, span) for image in images]
+    return found if other is None else [*found, psnr(clean, other, span)]
 
 
 def rows(pictures):
@@ -74,15 +76,6 @@ def rows(pictures):
     def picture(name):
         return pictures and pictures / f"{name}.png".replace(" ", "_")
 
-    for noise in NOISES:
-        found = []
-        for period in PERIODS:
-            clean = lattice(period)
-            noisy = clean + rng.normal(0, noise, clean.shape)
-            name = f"lattice, period {period}, noise {noise}"
-            found.append(judged(clean, noisy, noise, picture(name)))
-            yield (name, *found[-1])
-        yield (f"lattices, noise {noise}, mean", *np.mean(found, axis=0))
     for kind in KINDS:
         for decibels in DECIBELS:
             found = []
@@ -91,8 +84,17 @@ def rows(pictures):
                 clean = clean / clean.std() * 10 ** (decibels / 20)
                 noisy = clean + rng.normal(size=clean.shape)
                 name = picture(f"{kind} {decibels} dB {seed}")
-                found.append(judged(clean, noisy, 1.0, name))
+                found.append(judged(clean, noisy, name))
             yield (f"{kind}, {decibels} dB, mean of 3", *np.mean(found, axis=0))
+    for noise in NOISES:
+        found = []
+        for period in PERIODS:
+            clean = lattice(period)
+            noisy = clean + rng.normal(0, noise, clean.shape)
+            name = f"lattice, period {period}, noise {noise}"
+            found.append(judged(clean, noisy, picture(name), bm3d(noisy, noise)))
+            yield (name, *found[-1])
+        yield (f"lattices, noise {noise}, mean", *np.mean(found, axis=0))
 
 
 def main():
@@ -108,13 +110,13 @@ def main():
     left = n2d(noise).std()
     lines += [f"Of noise alone {100 * left:.2f} % of its deviation is left.", ""]
     lines += [
-        "| scene | n2d (dB) | BM3D, told the level | best Gaussian | n2d (SSIM) "
-        "| best Gaussian |",
+        "| scene | n2d (dB) | best Gaussian | n2d (SSIM) | best Gaussian "
+        "| BM3D, told the level (dB) |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, *figures in rows(arguments.pictures):
-        cells = [f"{f:.2f}" for f in figures[:3]] + [f"{f:.3f}" for f in figures[3:]]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        cells = [f"{f:{form}}" for f, form in zip(figures, FORMS, strict=False)]
+        lines.append(f"| {' | '.join([name, *cells, ''][:6])} |")
         print(lines[-1], flush=True)
         (arguments.output / "structure.md").write_text("\n".join(lines) + "\n")
 
