@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from n2d.core.progress import Cancelled, Progress, report
+from n2d.core.progress import Progress, report
 
 # Networks that see values around 1 have weights around 1.
 _LARGEST_WEIGHT = 1e3
@@ -12,10 +12,6 @@ _LARGEST_WEIGHT = 1e3
 # The judge is asked every so many steps, and has so many to change its mind.
 _JUDGE_EVERY = 20
 _PATIENCE = 100
-
-
-#: The earlier name of `n2d.core.progress.Cancelled`.
-TrainingCancelled = Cancelled
 
 
 class TrainingDiverged(RuntimeError):
