@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
         {"_memory", "_surroundings", "applying", "core", "images", "noise"},
-        {"dask", "numpy", "torch"},
+        {"dask", "distributed", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
@@ -90,7 +90,7 @@ MAY_IMPORT = {
     ),
     "files": (
         {"_memory", "_plans", "_printable", "_suits", "_trust", "images", "fitting"}
-        | {"comparison", "core", "denoiser", "files", "io", "noise"},
+        | {"applying", "comparison", "core", "denoiser", "files", "io", "noise"},
         {"numpy", "torch"},
     ),
     # the command line for its files of settings, and its words for noise and errors
@@ -110,6 +110,7 @@ MAY_IMPORT = {
             "_printable",
             "_progress",
             "_signals",
+            "applying",
             "baselines",
             "cli",
             "comparison",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending, say, threads
+from n2d.cli.reporting import FAILED, clean_ending, on_cluster, say, threads
 
 
 class DataType(StrEnum):
@@ -102,6 +102,7 @@ def denoise(
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
+    cluster: options.ClusterOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
         bool,
@@ -184,7 +185,7 @@ def denoise(
         overwrite=overwrite,
         resume=resume,
     )
-    with clean_ending(debug=debug), threads(jobs):
+    with clean_ending(debug=debug), threads(jobs), on_cluster(cluster):
         options.check_job(context, job)
         batch = Batch(
             pairs,
