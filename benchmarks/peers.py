@@ -247,7 +247,7 @@ def draw(summary, pixels, path):
         ax.set_xscale("log")
         ax.set_xlim(0.015, 60)
         ax.set_title(
-            f"{kind} ({methods['n2d']['n']} of {pixels[kind]})", fontsize=10, loc="left"
+            f"{kind}: {methods['n2d']['n']} of {pixels[kind]}", fontsize=10, loc="left"
         )
         ax.set_xlabel("seconds on one core")
         ax.set_ylabel("PSNR, dB")
@@ -258,8 +258,8 @@ def draw(summary, pixels, path):
         for c, m, label in _FAMILIES.values()
     ]
     for face, label in (
-        ("white", "open: as it is"),
-        ("0.3", "full: variance stabilised"),
+        ("white", "open: without,"),
+        ("0.3", "full: with variance stabilisation"),
     ):
         handles.append(
             Line2D([], [], color="0.3", marker="o", mfc=face, ls="", label=label)

@@ -15,10 +15,6 @@ _JUDGE_EVERY = 20
 _PATIENCE = 100
 
 
-#: The earlier name of `n2d.core.progress.Cancelled`.
-TrainingCancelled = Cancelled
-
-
 class TrainingDiverged(RuntimeError):
     """The loss became infinite or NaN; the estimator is as it was before."""
 
