@@ -5,7 +5,7 @@ import math
 import torch
 
 from n2d.core.graphs import gradients_of
-from n2d.core.progress import Cancelled, Progress, report
+from n2d.core.progress import Progress, report
 
 # Networks that see values around 1 have weights around 1.
 _LARGEST_WEIGHT = 1e3
