@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
         {"_memory", "_surroundings", "applying", "core", "images", "noise"},
-        {"dask", "numpy", "torch"},
+        {"dask", "distributed", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
@@ -93,8 +93,8 @@ MAY_IMPORT = {
     ),
     "files": (
         {"_memory", "_plans", "_printable", "_suits", "_surroundings", "_trust"}
-        | {"comparison", "core", "denoiser", "files", "fitting", "images", "io"}
-        | {"noise"},
+        | {"applying", "comparison", "core", "denoiser", "files", "fitting", "images"}
+        | {"io", "noise"},
         {"numpy", "torch"},
     ),
     "napari": (
@@ -114,6 +114,7 @@ MAY_IMPORT = {
             "_printable",
             "_progress",
             "_signals",
+            "applying",
             "baselines",
             "cli",
             "comparison",

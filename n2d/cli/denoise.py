@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending, say, threads
+from n2d.cli.reporting import FAILED, clean_ending, on_cluster, say, threads
 
 
 class DataType(StrEnum):
@@ -102,6 +102,7 @@ def denoise(
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
+    cluster: options.ClusterOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
         bool,
@@ -187,7 +188,7 @@ def denoise(
         resume=resume,
         seen=options.seen_of(config),
     )
-    with clean_ending(debug=debug), threads(jobs):
+    with clean_ending(debug=debug), threads(jobs), on_cluster(cluster):
         options.check_job(context, job)
         batch = Batch(
             pairs,

@@ -285,6 +285,15 @@ JobsOption = Annotated[
         help="Threads to compute with.  [default: OMP_NUM_THREADS, or the processors]",
     ),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="A Dask scheduler, such as tcp://10.0.0.1:8786: its workers denoise what "
+        "takes more than one tile. Files are read and written here.",
+    ),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist.")
 ]
