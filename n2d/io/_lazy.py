@@ -2,6 +2,7 @@
 
 import math
 import threading
+from pathlib import Path
 
 import numpy as np
 
@@ -353,6 +354,8 @@ def out_of_memory(path, error):
 
 def damaged(path, error):
     """Return the error that users see for what a library raised on reading a file."""
+    if Path(path).is_file() and not Path(path).stat().st_size:
+        return ImageFileError(f"{path}: is empty, a file of 0 bytes; copy it again")
     return ImageFileError(
         f"{path}: cannot be read, damaged or not what its name says "
         f"({type(error).__name__}: {' '.join(str(error).split())[:300]})"

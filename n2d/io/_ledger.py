@@ -244,9 +244,11 @@ class FinishedFiles:
 
 
 def _state(path):
-    """Return size and time of change of a file, or None."""
+    """Return what tells versions of a file, or a folder, apart; None if it is gone."""
     try:
         found = os.stat(path)
+        if os.path.isdir(path):
+            return [fingerprint(path)]
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns]

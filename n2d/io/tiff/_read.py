@@ -45,7 +45,7 @@ def read(path, series=None):
     """Read a TIFF file; see `n2d.io.open_image`."""
     refuse_circles(path)
     with contextlib.ExitStack() as resources:
-        with _logged() as messages:
+        with logged() as messages:
             tif = resources.enter_context(tifffile.TiffFile(path))
             image = _read(path, tif, messages, resources, series)
         return ImageFile(**image, resources=resources.pop_all())
@@ -54,7 +54,7 @@ def read(path, series=None):
 def files_of(path):
     """Return the files that the image of an OME-TIFF is spread over, `path` first."""
     names = [path]
-    with _logged(), tifffile.TiffFile(path) as tif:
+    with logged(), tifffile.TiffFile(path) as tif:
         if tif.is_ome and tif.ome_metadata.count("FileName=") > 1:
             refuse_too_many(path, tif)
             for series in tif.series:
@@ -372,7 +372,7 @@ def _imagej_channel_names(described, axes, shape):
 
 
 @contextlib.contextmanager
-def _logged():
+def logged():
     """Collect what tifffile logs: its only word on files that it can half read."""
     messages = []
     handler = logging.Handler(logging.WARNING)
