@@ -148,7 +148,9 @@ def denoise(
     from n2d.files._targets import PlanError, error_files, expand_inputs, plan_outputs
 
     try:
-        found = expand_inputs(inputs, recursive=recursive, output=output)
+        found = expand_inputs(
+            inputs, recursive=recursive, outputs=(output, uncertainty)
+        )
         into_folder = max(len(inputs), len(found.paths)) > 1
         into_folder |= any(map(_is_folder_of_images, inputs))
         if into_folder and len(found.paths) == 1:
@@ -184,6 +186,7 @@ def denoise(
         uncertainty=errors,
         overwrite=overwrite,
         resume=resume,
+        seen=options.seen_of(config),
     )
     with clean_ending(debug=debug), threads(jobs), on_cluster(cluster):
         options.check_job(context, job)

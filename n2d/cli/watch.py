@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
+from n2d._printable import one_line
 from n2d._signals import ending_well
 from n2d.cli import options
 from n2d.cli.reporting import (
     clean_ending,
     complain,
     on_cluster,
-    one_line,
     say,
     threads,
     warnings_in_one_line,

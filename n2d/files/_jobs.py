@@ -53,6 +53,8 @@ class Job:
         Whether results may be replaced, and whether to go on with an earlier run.
     kept : KeptFits or None
         Fits that go on from file to file.
+    seen : list of dict
+        How the image looked that the parameters were chosen on, fit by fit.
     grown : n2d.files._growing.Grown or None
         What of the file is whole and new, if it is a stack that grows.
     """
@@ -71,6 +73,7 @@ class Job:
     overwrite: bool = False
     resume: bool = False
     kept: Any = None
+    seen: list = field(default_factory=list)
     grown: Any = None
 
     @cached_property
@@ -181,6 +184,9 @@ class DenoisedFile:
         of the source.
     uncertainty : Path or None
         The file of the standard errors.
+    stack : str
+        What planes that follow each other were taken for: "independent", "time" or
+        "depth". "" where nothing was done.
     """
 
     shape: tuple = ()
@@ -197,6 +203,7 @@ class DenoisedFile:
     trust: dict | None = None
     noise: list = field(default_factory=list)
     uncertainty: Any = None
+    stack: str = ""
 
 
 class Callback:
@@ -307,7 +314,9 @@ def carry_out(job, source, target, *, listed, say, progress):
                 f"{source}: the axes are {plan.axes}, as asked for, and {own_axes} in "
                 "the file; what it says of the renamed ones is not kept"
             )
-        if image.metadata and format_of(source) is not format_of(target):
+        suffixes = {"nifti": ".nii", "dicom": ".dcm"}  # others are called so
+        own = suffixes.get(image.format, f".{image.format}")
+        if image.metadata and own not in format_of(target).suffixes:
             outcome.notes.append(
                 f"{target}: is of another format than its source; axes, pixel sizes "
                 "and channel names are kept where it can say them, other metadata not"
@@ -357,6 +366,7 @@ def _denoise(work, plan, say, earlier):
     job, progress, outcome = work.job, work.progress, work.outcome
     axis = plan.channel_axis
     progress.begin(plan.n_planes)
+    outcome.stack = plan.stack
     trusts = []
     for number, planes in enumerate(plan.fits):
         learned = planes_to_learn_from(planes, work.gaps)
@@ -398,9 +408,9 @@ def _denoise(work, plan, say, earlier):
             outcome.n_fits += int(is_new) - 1
         if job.is_own:
             denoiser.set_params(stack=plan.stack)
-        if job.model is not None:
-            outcome.notes += tell_misfit(denoiser, sources, axis, say)
-        elif job.is_own:
+        fits = number, len(plan.fits)
+        outcome.notes += tell_misfit(job, *fits, denoiser, sources, axis, say)
+        if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
             outcome.noise.append(levels_in_words(denoiser))
