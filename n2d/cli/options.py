@@ -11,9 +11,9 @@ from n2d._config import (
     N2D_METHODS,
     ConfigError,
     read_config,
-    read_noise,
     read_seen,
 )
+from n2d.cli.values import parsed_factors, parsed_noise
 
 
 class Solver(StrEnum):
@@ -462,12 +462,12 @@ def _own_parameters(found):
     noise, stripes = found.get("noise"), found.get("stripes")
     factors = found.get("factors")
     chosen = {
-        "noise": None if noise is None else _parse_noise(noise),
+        "noise": None if noise is None else parsed_noise(noise),
         "strength": strength,
         "stripes": stripes and str(stripes),
         "max_iter": found.get("max_iter"),
         "detail_max_iter": found.get("detail_max_iter"),
-        "downsampling_factors": None if factors is None else _parse_factors(factors),
+        "downsampling_factors": None if factors is None else parsed_factors(factors),
         "learning_rate": rate,
         "data_range": found.get("data_range"),
         "stack": found.get("stack") and str(found["stack"]),
@@ -481,37 +481,3 @@ def _own_parameters(found):
         "precision": str(found.get("precision", "auto")),
         "verbose": int(not found["quiet"]),
     }
-
-
-def _parse_noise(text):
-    if text.strip().lower() == "auto":
-        return None
-    try:
-        sigma = float(text)
-    except ValueError:
-        sigma = None
-    if sigma is None:
-        try:
-            return read_noise(Path(text))
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--noise") from error
-    if not (sigma > 0 and math.isfinite(sigma)):
-        raise typer.BadParameter(f"{text} is not above 0.", param_hint="--noise")
-    return sigma
-
-
-def _parse_factors(text):
-    if text.strip().lower() == "auto":
-        return None
-    if text.strip().lower() in ("", "none"):
-        return ()
-    from n2d._parameters import settled_factors
-
-    try:
-        return settled_factors([int(part) for part in text.split(",")])
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is no list of different whole numbers of 2 or more; write, for "
-            "example, 2,4, or none to switch stage 2 off.",
-            param_hint="--factors",
-        ) from error
