@@ -1,7 +1,6 @@
 """Options that several commands share, and their way to the estimator's parameters."""
 
 import math
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,70 +10,18 @@ from n2d._config import (
     N2D_METHODS,
     ConfigError,
     read_config,
+    read_noise,
     read_seen,
 )
-from n2d.cli.values import parsed_factors, parsed_noise
-
-
-class Solver(StrEnum):
-    """What `--solver` may be."""
-
-    fast = "fast"
-    paper = "paper"
-
-
-class Init(StrEnum):
-    """What `--init` may be."""
-
-    auto = "auto"
-    random = "random"
-    synthetic = "synthetic"
-
-
-class Precision(StrEnum):
-    """What `--precision` may be."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Channels(StrEnum):
-    """What `--channels` may be."""
-
-    independent = "independent"
-    together = "together"
-
-
-class NotANumber(StrEnum):
-    """What `--nan` may be."""
-
-    refuse = "refuse"
-    mask = "mask"
-
-
-class Stack(StrEnum):
-    """What `--stack` may be."""
-
-    independent = "independent"
-    time = "time"
-    depth = "depth"
-
-
-class Stripes(StrEnum):
-    """What `--stripes` may be."""
-
-    keep = "keep"
-    remove = "remove"
-
-
-class FitPer(StrEnum):
-    """What `--fit-per` may be."""
-
-    plane = "plane"
-    channel = "channel"
-    file = "file"
-
+from n2d.cli.values import (
+    Channels,
+    Init,
+    NotANumber,
+    Precision,
+    Solver,
+    Stack,
+    Stripes,
+)
 
 SolverOption = Annotated[
     Solver,
@@ -462,12 +409,12 @@ def _own_parameters(found):
     noise, stripes = found.get("noise"), found.get("stripes")
     factors = found.get("factors")
     chosen = {
-        "noise": None if noise is None else parsed_noise(noise),
+        "noise": None if noise is None else _parse_noise(noise),
         "strength": strength,
         "stripes": stripes and str(stripes),
         "max_iter": found.get("max_iter"),
         "detail_max_iter": found.get("detail_max_iter"),
-        "downsampling_factors": None if factors is None else parsed_factors(factors),
+        "downsampling_factors": None if factors is None else _parse_factors(factors),
         "learning_rate": rate,
         "data_range": found.get("data_range"),
         "stack": found.get("stack") and str(found["stack"]),
@@ -481,3 +428,37 @@ def _own_parameters(found):
         "precision": str(found.get("precision", "auto")),
         "verbose": int(not found["quiet"]),
     }
+
+
+def _parse_noise(text):
+    if text.strip().lower() == "auto":
+        return None
+    try:
+        sigma = float(text)
+    except ValueError:
+        sigma = None
+    if sigma is None:
+        try:
+            return read_noise(Path(text))
+        except ConfigError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--noise") from error
+    if not (sigma > 0 and math.isfinite(sigma)):
+        raise typer.BadParameter(f"{text} is not above 0.", param_hint="--noise")
+    return sigma
+
+
+def _parse_factors(text):
+    if text.strip().lower() == "auto":
+        return None
+    if text.strip().lower() in ("", "none"):
+        return ()
+    from n2d._parameters import settled_factors
+
+    try:
+        return settled_factors([int(part) for part in text.split(",")])
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no list of different whole numbers of 2 or more; write, for "
+            "example, 2,4, or none to switch stage 2 off.",
+            param_hint="--factors",
+        ) from error

@@ -1,44 +1,63 @@
-"""What is written for --noise and --factors, as values."""
+"""What options of the command line may be."""
 
-import math
-from pathlib import Path
-
-import typer
-
-from n2d._config import ConfigError, read_noise
+from enum import StrEnum
 
 
-def parsed_noise(text):
-    """Read `--noise`: a number, the name of a file, or "auto", which is None."""
-    if text.strip().lower() == "auto":
-        return None
-    try:
-        sigma = float(text)
-    except ValueError:
-        sigma = None
-    if sigma is None:
-        try:
-            return read_noise(Path(text))
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--noise") from error
-    if not (sigma > 0 and math.isfinite(sigma)):
-        raise typer.BadParameter(f"{text} is not above 0.", param_hint="--noise")
-    return sigma
+class Solver(StrEnum):
+    """What `--solver` may be."""
+
+    fast = "fast"
+    paper = "paper"
 
 
-def parsed_factors(text):
-    """Read `--factors`: numbers, "none", which is (), or "auto", which is None."""
-    if text.strip().lower() == "auto":
-        return None
-    if text.strip().lower() in ("", "none"):
-        return ()
-    from n2d._parameters import settled_factors
+class Init(StrEnum):
+    """What `--init` may be."""
 
-    try:
-        return settled_factors([int(part) for part in text.split(",")])
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is no list of different whole numbers of 2 or more; write, for "
-            "example, 2,4, or none to switch stage 2 off.",
-            param_hint="--factors",
-        ) from error
+    auto = "auto"
+    random = "random"
+    synthetic = "synthetic"
+
+
+class Precision(StrEnum):
+    """What `--precision` may be."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Channels(StrEnum):
+    """What `--channels` may be."""
+
+    independent = "independent"
+    together = "together"
+
+
+class NotANumber(StrEnum):
+    """What `--nan` may be."""
+
+    refuse = "refuse"
+    mask = "mask"
+
+
+class Stack(StrEnum):
+    """What `--stack` may be."""
+
+    independent = "independent"
+    time = "time"
+    depth = "depth"
+
+
+class Stripes(StrEnum):
+    """What `--stripes` may be."""
+
+    keep = "keep"
+    remove = "remove"
+
+
+class FitPer(StrEnum):
+    """What `--fit-per` may be."""
+
+    plane = "plane"
+    channel = "channel"
+    file = "file"
