@@ -1,8 +1,9 @@
 """The file that `n2d tune` writes and `n2d denoise --config` reads.
 
 A JSON object: "parameters" of `n2d.Noise2DetailDenoiser` or another denoiser, the
-"method" they are for, the "version" of n2d and the "search" that found them. Only
-"parameters" has to be there, so that it can be written by hand.
+"method" they are for, the "version" of n2d, the "search" that found them, and what was
+"seen" of the image there. Only "parameters" has to be there, so that it can be written
+by hand.
 """
 
 import json
@@ -18,7 +19,7 @@ _OF_NAME = {
 N2D_METHODS = tuple(_OF_NAME)
 # Belong to a file or a machine, not into a search or its result.
 NOT_TUNABLE = {"channel_axis", "device", "verbose"}
-_KEYS = {"method", "parameters", "search", "version"}
+_KEYS = {"method", "parameters", "search", "seen", "version"}
 
 
 class ConfigError(ValueError):
@@ -62,6 +63,37 @@ def read_config(path):
     return method, found
 
 
+def read_seen(path):
+    """Read how the image looked that the parameters were chosen on, fit by fit."""
+    found = _read_object(path).get("seen", [])
+    try:
+        return [_seen_of(path, one) for one in found]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f'{path}: what it says under "seen" makes no sense; tune again, or take it '
+            "out"
+        ) from error
+
+
+def _seen_of(path, found):
+    """Return what `n2d._suits.misfit` takes, checked."""
+    import numpy as np
+
+    read = {
+        "data_range": lambda pair: tuple(map(float, pair)),
+        "dtype": lambda name: np.dtype(str(name)).name,
+        "noise": lambda models: tuple(_noise_of(path, models)),
+        "contrast": float,
+        "detail": lambda pair: tuple(map(float, pair)),
+        "bright_to_dark": float,
+    }
+    seen = {name: found[name] and to(found[name]) for name, to in read.items()}
+    for name in ("data_range", "detail"):
+        if seen[name] is not None and len(seen[name]) != 2:
+            raise ValueError(name)
+    return seen
+
+
 def read_noise(path):
     """Read what is told about the noise: what `n2d noise --json` has written."""
     from n2d._parameters import complaint_about
@@ -82,15 +114,17 @@ def _noise_of(path, content):
         raise ConfigError(f"{path}: {error}") from error
 
 
-def write_config(path, method, parameters, search, *, overwrite=False):
+def write_config(path, method, parameters, search, seen=(), *, overwrite=False):
     """Write chosen parameters, and the search for them, whole or not at all."""
     from n2d.io import atomic_write
+    from n2d.noise import noise_to_json
 
     content = {
         "version": __version__,
         "method": method,
         "parameters": parameters,
         "search": search,
+        "seen": [one | {"noise": noise_to_json(one["noise"])} for one in seen],
     }
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_write(path, overwrite=overwrite) as temporary:

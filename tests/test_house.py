@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
         {"_memory", "_surroundings", "applying", "core", "images", "noise"},
-        {"dask", "numpy", "torch"},
+        {"dask", "distributed", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
@@ -64,7 +64,8 @@ MAY_IMPORT = {
     "_base": ({"_sklearn", "_surroundings", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
-        {"_parameters", "core", "fitting", "io", "model_file", "noise"},
+        {"_parameters", "_surroundings", "core", "fitting", "io"}
+        | {"model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "_planes": ({"applying", "fitting", "noise"}, set()),
@@ -91,8 +92,9 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_plans", "_printable", "_suits", "_trust", "images", "fitting"}
-        | {"comparison", "core", "denoiser", "files", "io", "noise"},
+        {"_memory", "_plans", "_printable", "_suits", "_surroundings", "_trust"}
+        | {"applying", "comparison", "core", "denoiser", "files", "fitting", "images"}
+        | {"io", "noise"},
         {"numpy", "torch"},
     ),
     "napari": (
@@ -112,6 +114,7 @@ MAY_IMPORT = {
             "_printable",
             "_progress",
             "_signals",
+            "applying",
             "baselines",
             "cli",
             "comparison",

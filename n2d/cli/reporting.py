@@ -75,6 +75,22 @@ def threads(number):
 
 
 @contextlib.contextmanager
+def on_cluster(address):
+    """Compute with the workers of a Dask cluster; None: here."""
+    if address is None:
+        yield
+        return
+    from n2d.applying.cluster import computing_on
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(computing_on(address))
+        except (ImportError, ValueError) as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--cluster") from error
+        yield
+
+
+@contextlib.contextmanager
 def warnings_in_one_line():
     """Print warnings to stderr as one line each, once the block is left."""
     with warnings.catch_warnings(record=True) as caught:

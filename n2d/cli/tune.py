@@ -84,7 +84,7 @@ def tune(
 
     with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d._config import write_config
-        from n2d.files._cases import read_cases
+        from n2d.files._cases import how_it_looks, read_cases
         from n2d.files._originals import Originals
         from n2d.io import check_target
 
@@ -120,7 +120,8 @@ def tune(
             name, denoiser.set_params(**chosen), cases[0].stack
         )
         search = {"image": image.name, "grid": searched, "results": _plain(results)}
-        write_config(target, name, parameters, search, overwrite=overwrite)
+        seen = [how_it_looks(case) for case in cases]
+        write_config(target, name, parameters, search, seen, overwrite=overwrite)
         if not quiet:
             say(f"{target}: for n2d denoise --config {target}", err=True)
 

@@ -26,7 +26,8 @@ def rows_of(model, values):
     if high > low:
         level += f"; {model.level / (high - low):.1%} of its contrast"
     if model.spread is not None:
-        level += f"; known to about {model.spread:.0%}"
+        known = f"known to about {model.spread:.0%}" if model.spread < 1 else "unsure"
+        level += f"; {known}"
     rows = [("level", level), ("intensity", _dependence(model, low, high))]
     y, x = model.correlation[:, 0]
     if max(abs(y), abs(x)) < _SMALL:
