@@ -451,7 +451,7 @@ def test_a_folder_is_denoised_into_another(make_napari_viewer, qtbot, tmp_path):
     _, widget = viewer.window.add_plugin_dock_widget("noise2detail")
     tab = widget.folder_tab
     tab.run_button.click()
-    assert "no folder" in tab.status.text()
+    assert "choose a folder" in tab.status.text()
     tab.source_edit.setText(str(tmp_path / "in"))
     tab.target_edit.setText(str(tmp_path / "out"))
     tab.run_button.click()
