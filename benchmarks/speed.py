@@ -1,4 +1,4 @@
-"""What one image takes, as ratios: ``python benchmarks/speed.py [fit] [peers] [busy]``.
+"""What one image takes, as ratios: ``python benchmarks/speed.py [--only fit]``.
 
 One generated fluorescence image, in one process, in turns, after a first run of each.
 
@@ -28,7 +28,7 @@ from n2d.core.prior import load_prior
 from n2d.core.prior_network import N_DIRECTIONS, N_LAGS
 from n2d.datasets import fluorescence_cells
 
-SIDES = (128, 256, 512, 1024)
+SIDES = (128, 256, 512)
 
 
 def image(side):
@@ -163,18 +163,18 @@ MEASURES = {
 def main():
     """Measure and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("what", nargs="*", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
     text = [
         "# What one image takes",
-        f"Made with `benchmarks/speed.py {' '.join(arguments.what)}`, medians of "
-        f"{arguments.rounds} runs in turns, on: {describe_machine(2)}. Network in "
+        f"Made with `benchmarks/speed.py --only {' '.join(arguments.only)}`, medians "
+        f"of {arguments.rounds} runs in turns, on: {describe_machine(2)}. Network in "
         f"{settled_precision(torch.device('cpu'), 'auto')}. Load of the machine at the "
         f"end: {{load}}.",
     ]
-    for what in arguments.what:
+    for what in arguments.only:
         measure, title = MEASURES[what]
         text += [f"## {title}", "\n".join(measure(arguments.rounds))]
         print(text[-1], flush=True)

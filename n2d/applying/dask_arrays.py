@@ -15,8 +15,8 @@ from n2d.core.device import usable_device
 from n2d.images import Images, settle_axes
 
 # Chunks are put together to sides of about this many pixels at least: around every
-# chunk a halo is computed twice, a quarter of the work at the first of these sides. The
-# second is taken where that leaves so many chunks that workers have enough to do.
+# chunk a halo is computed twice, half as much again at the first of these sides, a
+# quarter at the second, which is taken where it leaves so many chunks to share.
 _SMALLEST_CHUNK, _BETTER_CHUNK, _ENOUGH_CHUNKS = 512, 1024, 16
 
 # And along the axis of a stack to so many times what is read of it on every side.
