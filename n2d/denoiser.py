@@ -80,9 +80,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         There are synthetic weights for 48.
     max_iter : int or "auto", default="auto"
         Steps of stage 1, at most: of the optimizer, or, with synthetic weights, rounds
-        in which the noise is measured again on what was taken away (none where it is
-        surely known and hardly correlated). ``"auto"``: 2,000 with ``solver="paper"``,
-        400 with random and 3 with synthetic weights.
+        in which the noise is measured again on what was taken away, if it is not sure.
+        ``"auto"``: 2,000 for the paper, 400 with random, 3 with synthetic weights.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
         ``()`` switches it off. With synthetic weights, those the mixture may use.
