@@ -30,6 +30,9 @@ _MEDIAN = 0.45494  # of squared standard normal numbers
 # a high-frequency cell; images of nothing but gradients have less.
 _LEAST_FINE = 1e-3
 
+# What white noise there would be is read off so many blocks, or a few more.
+_FINE_BLOCKS = 400
+
 # Power that rounding leaves in a constant block, of values from 0 to 1, and the share
 # of the range of values that counts as dark.
 _NOTHING = 1e-14
@@ -147,25 +150,28 @@ def estimate_noise(image) -> NoiseModel:
     if low == high:
         return NoiseModel(level=0.0, offset=low)
     blocks = sample_blocks(windows)
-    if blocks is not None and painted_over(blocks).any():
+    painted = None if blocks is None else painted_over(blocks)
+    cleaned, defects = windows, Defects()
+    if painted is None or not painted.any():
         # Areas that repeat would be taken for a lattice.
-        cleaned, defects = windows, Defects()
-    else:
         cleaned, defects = without_defects(windows)
-    low = min(float(window.min()) for window in cleaned)
-    high = max(float(window.max()) for window in cleaned)
-    if low == high:
-        return NoiseModel(level=0.0, offset=low, defects=defects)
-    blocks = sample_blocks(cleaned)
+    if any(new is not old for new, old in zip(cleaned, windows, strict=True)):
+        low = min(float(window.min()) for window in cleaned)
+        high = max(float(window.max()) for window in cleaned)
+        if low == high:
+            return NoiseModel(level=0.0, offset=low, defects=defects)
+        blocks = sample_blocks(cleaned)
+        painted = None if blocks is None else painted_over(blocks)
     if blocks is None:
         return NoiseModel(level=_level_of_differences(cleaned), offset=low)
     # The fit works on an image of unit range around zero: no unit is special.
     scale = high - low
-    noise = _measure((blocks - low) / scale)
+    noise = _measure((blocks - low) / scale, painted)
     if blocks.shape[-1] < reader.SIZE:
         large = sample_blocks(cleaned, LARGE)
         if large is not None:
-            noise = _twice(noise, _measure((large - low) / scale))
+            other = _measure((large - low) / scale, painted_over(large))
+            noise = _twice(noise, other)
     noise = noise.rescaled(scale, low)
     if not noise.level > 0:
         return replace(noise, defects=replace(defects, hot=0.0))
@@ -207,17 +213,20 @@ def _level_of_differences(windows: list[np.ndarray]) -> float:
     return float(np.median(differences) / np.sqrt(2 * _MEDIAN))
 
 
-def _measure(blocks: np.ndarray) -> NoiseModel:
-    """Measure the noise of blocks (n, size, size) with values from 0 to 1."""
+def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
+    """Measure the noise of blocks (n, size, size) with values from 0 to 1.
+
+    `painted` (n,) tells which of them have been painted over.
+    """
     basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
-    visible = _shows_its_noise(blocks, mean, power, basis)
-    if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
+    visible = _shows_its_noise(blocks, painted, mean, power, basis)
+    shown = power if visible.all() else power[visible]
+    if np.quantile(shown[:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return NoiseModel(level=0.0)
 
-    fit, weights = fit_power(power[visible], mean[visible], basis)
-    shown = power[visible]
+    fit, weights = fit_power(shown, mean[visible], basis)
     smooth = _smooth_fit(fit, shown, mean[visible], basis)
     if smooth is not None:
         fit, weights = smooth
@@ -230,7 +239,8 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
         variance = fit.variance(mean)
     # Noise that is next to nothing at high frequencies is smooth texture, not noise,
     # unless it is surely seen at low ones.
-    white = np.median(shown[:, basis.fine]) / _MEDIAN
+    some = shown[:: max(1, len(shown) // _FINE_BLOCKS)]
+    white = np.median(some[:, basis.fine]) / _MEDIAN
     seen = reading is not None and (
         reading.spread < _SURE_SPREAD
         or (reading.surprising and reading.spread < _SEEN_SPREAD)
@@ -365,7 +375,7 @@ def first_reading(image) -> tuple[float, np.ndarray] | None:
     basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
-    visible = _shows_its_noise(blocks, mean, power, basis)
+    visible = _shows_its_noise(blocks, painted_over(blocks), mean, power, basis)
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return None
     fit, _ = fit_power(power[visible], mean[visible], basis)
@@ -391,7 +401,7 @@ def _dark_end(
         Variance there.
     """
     n, size, _ = blocks.shape
-    smooth = blocks.reshape(n, size // 4, 4, size // 4, 4).mean(axis=(2, 4))
+    smooth = blocks.reshape(n, size // 4, 4, size // 4, 4).mean(axis=4).mean(axis=2)
     darkest = float(np.quantile(smooth, 0.001))
     if fit.slope == 0:
         return 0.0, darkest, max(fit.intercept, 0.0)
@@ -408,7 +418,7 @@ def _dark_end(
     return fit.slope, offset, max(fit.slope * offset + fit.intercept, 0.0)
 
 
-def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:
+def _shows_its_noise(blocks, painted, mean, power, basis) -> np.ndarray:
     """Tell which blocks (n,) are neither clipped nor silent, if there are enough."""
     low, high = blocks.min(), blocks.max()
     level = np.sqrt(np.median(power[:, basis.fine].mean(axis=1)))
@@ -423,7 +433,7 @@ def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:
     constant = power[:, basis.used].mean(axis=1) <= _NOTHING
     silent = constant & ((mean <= low + _DARK_END * (high - low)) | (mean >= high))
     clipped[silent] = 1
-    clipped[painted_over(blocks)] = 1
+    clipped[painted] = 1
     visible = clipped < _CLIPPED_SHARE
     if visible.sum() < max(30, 0.02 * len(blocks)):
         visible = clipped <= np.quantile(clipped, 0.2)

@@ -243,8 +243,7 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
         return noise
     measured = _correlation(removed, probe, response)
     correlation, diagonals = _no_longer_than(noise.correlation, measured), None
-    known = noise.spread is not None and noise.spread < _CLOSELY
-    if known and _SURELY_NOISE <= noise.correlation[:, 0].max() < _ENLARGED:
+    if may_reach_further(noise):
         correlation = _rid_of_chance(measured)
         if noise.diagonals is not None:
             across = _correlation(removed, probe, response, ((1, 1), (1, -1)))
@@ -254,6 +253,30 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
         correlation=correlation,
         diagonals=noise.diagonals if diagonals is None else diagonals,
     )
+
+
+def may_reach_further(noise: NoiseModel) -> bool:
+    """Tell whether `refine_noise` takes the correlation that it finds.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        As measured.
+
+    Returns
+    -------
+    bool
+        True of noise that is surely blurred, and of a level that is known closely.
+
+    Examples
+    --------
+    >>> from n2d.noise import NoiseModel
+    >>> from n2d.noise.refine import may_reach_further
+    >>> may_reach_further(NoiseModel(2.0, correlation=[[0.6], [0.6]], spread=0.02))
+    True
+    """
+    known = noise.spread is not None and noise.spread < _CLOSELY
+    return bool(known and _SURELY_NOISE <= noise.correlation[:, 0].max() < _ENLARGED)
 
 
 def _removed_power(noise, denoised, removed, probe, response):
@@ -284,22 +307,24 @@ def _rid_of_chance(measured):
 
 def _correlation(removed, probe, response, steps=((1, 0), (0, 1))):
     """Correlation (2, `N_LAGS`) along two directions, over all windows."""
-
-    def product(a, b, dy, dx):
-        h, w = a.shape
-        columns = slice(dx, None), slice(None, w - dx)
-        if dx < 0:
-            columns = slice(None, w + dx), slice(-dx, None)
-        return (a[dy:, columns[0]] * b[: h - dy, columns[1]]).ravel()
+    windows = [
+        [np.asarray(x, float) for x in kinds]
+        for kinds in zip(removed, probe, response, strict=True)
+    ]
 
     def mean_product(dy, dx):
-        # (J z) z_k has no preferred direction: both are averaged.
-        products = [
-            product(r, r, dy, dx) + (product(j, z, dy, dx) + product(z, j, dy, dx)) / 2
-            for r, z, j in zip(removed, probe, response, strict=True)
-        ]
-        products = np.concatenate(products)
-        return products.mean() if products.size else 0.0
+        total, number = 0.0, 0
+        for window in windows:
+            h, w = window[0].shape
+            later = slice(dy, None), slice(max(0, dx), max(0, w + min(0, dx)))
+            before = slice(max(0, h - dy)), slice(max(0, -dx), max(0, w - max(0, dx)))
+            r, z, j = (x[later] for x in window)
+            r_k, z_k, j_k = (x[before] for x in window)
+            # (J z) z_k has no preferred direction: both are averaged.
+            pairs = ((r, r_k, 1.0), (j, z_k, 0.5), (z, j_k, 0.5))
+            total += sum(u * np.einsum("yx,yx->", a, b) for a, b, u in pairs)
+            number += r.size
+        return total / number if number else 0.0
 
     power = mean_product(0, 0)
     if not power > 0:
