@@ -40,7 +40,7 @@ from scipy.ndimage import convolve, gaussian_filter
 from scipy.stats import spearmanr
 
 import n2d
-from n2d.cli.config import default_grid
+from n2d.cli.grids import default_grid
 from n2d.metrics import psnr
 from n2d.model_selection import judge as judge_by_score
 from n2d.noise import discount_texture, estimate_noise

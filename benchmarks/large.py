@@ -3,7 +3,7 @@
     python benchmarks/large.py slide [--side 20000] [--folder DIR]
     python benchmarks/large.py series [--planes 1000] [--side 512] [--folder DIR]
     python benchmarks/large.py memory
-    python benchmarks/large.py throughput
+    python benchmarks/large.py throughput [--side 2048] [--precision auto]
 
 - `slide`: a uint16 image on disk, larger than memory is wished to grow, fitted and
   denoised into another file; wall time, peak memory, and the difference to crops that
@@ -21,14 +21,14 @@ Every peak is that of a process of its own. Tables go to OUTPUT/large_*.md.
 
 import argparse
 import contextlib
+import math
 import multiprocessing
-import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ from machine import describe_machine
 
 from n2d import Noise2DetailDenoiser
 from n2d.applying.tiled import TileDenoiser
+from n2d.core.device import computing_in, settled_precision
 from n2d.core.prior import load_prior
 from n2d.core.prior_network import N_DIRECTIONS, N_LAGS
 from n2d.core.team import limited_threads
@@ -237,28 +238,26 @@ def memory(arguments):
 # -- throughput --------------------------------------------------------------------
 
 
-def bare_network(network, side):
+def bare_network(network, side, precision):
     """An action: the network over one tile, and nothing else."""
     tile = torch.randn(1, 1, side, side)
     white = torch.zeros(N_DIRECTIONS, N_LAGS)
 
     def action():
-        with torch.no_grad():
+        with torch.no_grad(), computing_in(tile.device, precision):
             network(tile, 1.0, white)
 
     return action
 
 
 def spread(action, n_times, n_threads):
-    """Run an action several times, spread over threads; seconds."""
+    """Run an action several times, spread over threads."""
 
     def one(_):
         action()
 
-    start = time.perf_counter()
     with ThreadPoolExecutor(n_threads, initializer=limited_threads) as p:
         list(p.map(one, range(n_times)))
-    return time.perf_counter() - start
 
 
 def throughput(arguments):
@@ -266,25 +265,20 @@ def throughput(arguments):
     import dask.array as da
     from distributed import Client, LocalCluster
 
-    side, tile = 2048, 512
-    n_tiles = (side // tile) ** 2
+    side, tile = arguments.side or 2048, 512
+    n_tiles = max(1, (side // tile) ** 2)
+    side = tile * math.isqrt(n_tiles)
     rng = np.random.default_rng(0)
-    X = rng.poisson(np.tile(scene(512), (4, 4))).astype(np.uint16)
-    # As the bare network, in float32.
-    denoiser = Noise2DetailDenoiser(precision="float32", random_state=0).fit(X)
-    bare = bare_network(load_prior().to(memory_format=torch.channels_last), tile)
+    X = rng.poisson(np.tile(scene(tile), (side // tile,) * 2)).astype(np.uint16)
+    denoiser = Noise2DetailDenoiser(precision=arguments.precision, random_state=0)
+    denoiser.fit(X)
+    network = load_prior().requires_grad_(False).to(memory_format=torch.channels_last)
+    bare = bare_network(network, tile, arguments.precision)
     lazy = denoiser.transform(da.from_array(X, chunks=tile))
 
     def transform(n_threads):
         torch.set_num_threads(n_threads)
-        start = time.perf_counter()
         denoiser.transform(X)
-        return time.perf_counter() - start
-
-    def on_cluster(client):
-        start = time.perf_counter()
-        client.compute(lazy).result()
-        return time.perf_counter() - start
 
     actions = {
         "bare network, 1 thread": lambda: spread(bare, n_tiles, 1),
@@ -292,39 +286,49 @@ def throughput(arguments):
         "bare network, 2 threads": lambda: spread(bare, n_tiles, 2),
         "transform, 2 threads": lambda: transform(2),
     }
+    times = {name: [] for name in (*actions, CLUSTER)}
     with contextlib.ExitStack() as stack:
-        for name, threshold in {
-            CLUSTER: 2**16,
-            f"{CLUSTER}, trimmed later": 2**30,
-        }.items():
-            os.environ["MALLOC_TRIM_THRESHOLD_"] = str(threshold)
-            cluster = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
-            client = stack.enter_context(Client(stack.enter_context(cluster)))
-            on_cluster(client)
-            actions[name] = partial(on_cluster, client)
-        times = {name: [] for name in actions}
+        cluster = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+        client = stack.enter_context(Client(stack.enter_context(cluster)))
+        actions[CLUSTER] = lambda: client.compute(lazy).result()
+        for action in actions.values():  # once for nothing
+            action()
+
+        def processor_seconds():
+            return time.process_time() + sum(client.run(time.process_time).values())
+
         for _ in range(arguments.rounds):
             for name, action in actions.items():
-                times[name].append(action())
-    best = {name: statistics.median(found) for name, found in times.items()}
-    floors = {
-        "transform, 1 thread": "bare network, 1 thread",
-        "transform, 2 threads": "bare network, 2 threads",
-        CLUSTER: "bare network, 2 threads",
-        f"{CLUSTER}, trimmed later": "bare network, 2 threads",
-    }
-    lines = ["| what | megapixels per second | of the bare network |"]
-    lines.append("| --- | ---: | ---: |")
-    for name, seconds in best.items():
-        share = f"{best[floors[name]] / seconds:.0%}" if name in floors else ""
-        lines.append(f"| {name} | {side**2 / 1e6 / seconds:.3f} | {share} |")
+                spent, start = processor_seconds(), time.perf_counter()
+                action()
+                wall = time.perf_counter() - start
+                times[name].append((wall, processor_seconds() - spent))
+    lines = [
+        "| what | megapixels per second | of the bare network "
+        "| processor seconds | of the bare network |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, found in times.items():
+        threads = "1 thread" if name.endswith("1 thread") else "2 threads"
+        floor = times[f"bare network, {threads}"]
+        # Ratios of runs that followed each other: a machine's mood cancels.
+        shares = np.median(np.array(floor) / np.array(found), axis=0)
+        wall, spent = np.median(found, axis=0)
+        shares = ["" if found is floor else f"{share:.0%}" for share in shares]
+        rate = side**2 / 1e6 / wall
+        lines.append(
+            f"| {name} | {rate:.3f} | {shares[0]} | {spent:.2f} | {shares[1]} |"
+        )
+    one, two = (np.array(times[f"transform, {n}"]) for n in ("1 thread", "2 threads"))
     return [
         f"`transform` of {side} x {side} pixels, uint16; medians of "
-        f"{arguments.rounds} runs in turns. Bare: the same network alone "
+        f"{arguments.rounds} runs in turns, shares of the bare network's run of the "
+        "same turn. Bare: the same network alone "
         f"over {n_tiles} tiles of {tile} x {tile}, without halo. All in "
-        f"float32. Dask has chunks of {tile}; trimmed later is a "
-        "MALLOC_TRIM_THRESHOLD_ of 1 GiB.",
+        f"{settled_precision(torch.device('cpu'), arguments.precision)}. Dask has "
+        f"chunks of {tile}. Processor seconds are those of all threads and processes.",
         "\n".join(lines),
+        f"Two threads are {np.median(one / two, axis=0)[0]:.2f} times as fast as one.",
         "With one thread, one tile inside the image, in turns:",
         where_it_goes(denoiser, bare, X, tile, arguments.rounds),
     ]
@@ -336,7 +340,8 @@ def where_it_goes(denoiser, bare, X, side, rounds):
     fitted = TileDenoiser(
         denoiser._stages, denoiser._intensities, precision=denoiser.precision
     )
-    inner = list(tiles(*X.shape, side=side, **fitted.geometry))[5]
+    found = list(tiles(*X.shape, side=side, **fitted.geometry))
+    inner = found[len(found) // 3]
     values = X[inner.window[0] :, inner.window[1] :][None].astype(float)
     values = values[:, : inner.window[2], : inner.window[3]]
     seen = torch.from_numpy(fitted.intensities.forward(values))[None]
@@ -358,12 +363,13 @@ def where_it_goes(denoiser, bare, X, side, rounds):
     times = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
+            start = time.process_time()
+            with computing_in(cpu, denoiser.precision):
+                step()
+            times[name].append(time.process_time() - start)
     medians = {name: statistics.median(found) for name, found in times.items()}
     whole = medians["all of it"]
-    lines = ["| step | seconds | of all |", "| --- | ---: | ---: |"]
+    lines = ["| step | processor seconds | of all |", "| --- | ---: | ---: |"]
     lines += [f"| {n} | {s:.3f} | {s / whole:.0%} |" for n, s in medians.items()]
     return "\n".join(lines)
 
@@ -380,7 +386,12 @@ def main():
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("what", choices=MEASURES)
-    parser.add_argument("--side", type=int, help="default: slide 20,000, series 512")
+    parser.add_argument(
+        "--side", type=int, help="default: slide 20,000, series 512, throughput 2048"
+    )
+    parser.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto"
+    )
     parser.add_argument("--planes", type=int, default=1000, help="of a series")
     parser.add_argument("--folder", type=Path, help="where files are written")
     parser.add_argument("--rounds", type=int, default=5)
@@ -390,7 +401,7 @@ def main():
     machine = describe_machine(torch.get_num_threads())
     text = [
         f"# Large images: {arguments.what}",
-        f"Made with `benchmarks/large.py {arguments.what}`, on: {machine}.",
+        f"Made with `benchmarks/large.py {' '.join(sys.argv[1:])}`, on: {machine}.",
         *found,
     ]
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """The test files that libraries ship, denoised: right, refused with advice, or wrong.
 
-    python benchmarks/library_files.py
+    python benchmarks/library_files.py [--libraries pydicom nibabel] [--output FILE]
 
 pydicom, nibabel, scikit-image, scikit-learn and Matplotlib come with files that were
 chosen for being difficult. Every one goes through `n2d.denoise_file`, with a Gaussian
@@ -13,9 +13,10 @@ by the library. A file is
   anything is computed;
 - wrong: anything else; no file is.
 
-Writes a table to benchmarks/results/library_files.md.
+Writes a table, by default to benchmarks/results/library_files.md.
 """
 
+import argparse
 import gzip
 import importlib
 import shutil
@@ -45,9 +46,10 @@ PLACES = {
 NO_FILES = {".py", ".pyc", ".pyi", ".md", ".txt", ".rst", ".json", ".xml", ".csv"}
 
 
-def files_of_libraries():
+def files_of_libraries(libraries):
     """Yield (library, path below it, path), those in .gz unpacked, too."""
-    for name, places in PLACES.items():
+    for name in libraries:
+        places = PLACES[name]
         root = Path(importlib.import_module(name).__file__).parent
         for place in places:
             for path in sorted((root / place).rglob("*")):
@@ -60,9 +62,11 @@ def true_values(path):
     suffix = suffix_of(path)
     if suffix == ".dcm":
         import pydicom
-        from pydicom.pixels import apply_rescale
+        from pydicom.pixels import apply_color_lut, apply_rescale
 
         data = pydicom.dcmread(path, force=True)
+        if data.PhotometricInterpretation == "PALETTE COLOR":
+            return apply_color_lut(data.pixel_array, data).astype(np.float64), (-3, -2)
         values = np.asarray(apply_rescale(data.pixel_array, data), np.float64)
         return values, (-3, -2) if int(data.SamplesPerPixel) > 1 else (-2, -1)
     if suffix in (".nii", ".nii.gz", ".hdr", ".img"):
@@ -80,9 +84,13 @@ def true_values(path):
 
         values = imagecodecs.png_decode(Path(path).read_bytes())
         return values.astype(np.float64), (0, 1)
-    from PIL import Image
+    from PIL import Image, ImageSequence
 
-    return np.asarray(Image.open(path), np.float64), (0, 1)
+    with Image.open(path) as image:
+        if getattr(image, "n_frames", 1) == 1:
+            return np.asarray(image, np.float64), (0, 1)
+        frames = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(image)]
+        return np.stack(frames).astype(np.float64), (1, 2)
 
 
 def judged(path, folder):
@@ -147,9 +155,17 @@ def compared(path, target, done):
 
 def main():
     """Judge all files, and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--libraries", nargs="+", choices=PLACES, default=[*PLACES])
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for number, (library, name, path) in enumerate(files_of_libraries()):
+        for number, (library, name, path) in enumerate(
+            files_of_libraries(options.libraries)
+        ):
             place = Path(folder, str(number))
             place.mkdir()
             if path.suffix == ".gz" and not path.name.endswith(".nii.gz"):
@@ -161,10 +177,10 @@ def main():
             rows.append((library, name, verdict, " ".join(text.split())))
             if verdict == "wrong":
                 print(*rows[-1], sep=": ")
-    write(rows)
+    write(rows, options.libraries, options.output)
 
 
-def write(rows):
+def write(rows, libraries, output):
     """Write the table, files of one kind and verdict in a line."""
     counts = Counter((library, verdict) for library, _, verdict, _ in rows)
     lines = [
@@ -175,7 +191,7 @@ def write(rows):
         "| library | right | refused with advice | wrong |",
         "|---|---|---|---|",
     ]
-    for library in PLACES:
+    for library in libraries:
         found = [counts[library, v] for v in ("right", "refused", "wrong")]
         lines.append(f"| {library} | {' | '.join(map(str, found))} |")
     total = [sum(r[2] == v for r in rows) for v in ("right", "refused", "wrong")]
@@ -189,7 +205,7 @@ def write(rows):
         shown += f" and {len(names) - 3} more" if len(names) > 3 else ""
         text = text.replace("|", "/")[:300]
         lines.append(f"| {library} | {shown} | {verdict} | {text} |")
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    output.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("right, refused, wrong:", *total)
 
 

@@ -1,19 +1,19 @@
 """How well the noise of an image is measured: level and correlation, kind by kind.
 
-    python benchmarks/noise.py --data DIR [--quick] [--through fit] [--oracle]
+    python benchmarks/noise.py --data DIR [--quick] [--oracle]
 
 Noise of known level and correlation is put on clean images, real and generated, at five
-strengths (shares of the image's contrast, 1 to 99 %); `n2d.noise.estimate_noise`, or
-with ``--through fit`` what a fit has settled on, is compared with the truth. Results go
-to OUTPUT/noise.csv (every image) and OUTPUT/noise.md (every kind).
-``--oracle`` denoises, too, once as by default and once told the simulated truth, and
-gives PSNR.
+strengths (shares of the image's contrast, 1 to 99 %); `n2d.noise.estimate_noise` is
+compared with the truth. ``--oracle`` denoises, too, once as by default and once told
+the simulated truth, and gives the level that a fit has settled on, its verdict, and
+PSNR. Results go to OUTPUT/noise.csv (every image) and OUTPUT/noise.md (every kind).
 """
 
 import argparse
 import csv
 import io
 import os
+import time
 import warnings
 import zlib
 from dataclasses import dataclass, field
@@ -33,6 +33,7 @@ from n2d.noise import Defects, NoiseModel, NoiseWarning, estimate_noise
 
 STRENGTHS = (0.02, 0.05, 0.12, 0.25, 0.5)
 SIDE = 256
+FIGURES = ("removed", "correlation", "contrast", "believed")  # of the verdict
 
 # folder of clean images, how many of them, evenly spread
 REAL = (("kodak", 5), ("histology", 3), ("mri", 3), ("fmd_dev", 3), ("sem_line", 2))
@@ -301,29 +302,23 @@ def clean_images(data):
         yield f"generated/{kind}", scene.astype(float)
 
 
-def settled_by_fit(image):
-    """What the default denoiser has settled on."""
-    return Noise2DetailDenoiser(random_state=0).fit(image).noise_
-
-
-def quality(noisy, noise):
-    """PSNR, over the range of the clean image, of the default, told a noise or not."""
+def denoised(noisy, noise):
+    """PSNR over the range of the clean image, and the default denoiser, told or not."""
     denoiser = Noise2DetailDenoiser(noise=noise, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoiseWarning)
-        denoised = denoiser.fit_transform(noisy.image)
-    found = psnr(noisy.clean, denoised, np.ptp(noisy.clean))
-    return found, denoiser.trust_.verdict
+        result = denoiser.fit_transform(noisy.image)
+    return psnr(noisy.clean, result, np.ptp(noisy.clean)), denoiser
 
 
-def measure_all(data, kinds, strengths, images, measure, oracle):
+def measure_all(images, kinds, strengths, oracle):
     """Yield a row (a dict) for every image, kind and strength."""
     for name, clean in images:
         for kind in kinds:
             for strength in strengths:
                 seed = zlib.crc32(f"{name} {kind} {strength}".encode())
                 noisy = make_noisy(clean, kind, strength, seed)
-                noise = measure(noisy.image)
+                noise = estimate_noise(noisy.image)
                 told = np.asarray(noise.correlation)[:, :2]
                 row = {
                     "image": name,
@@ -332,60 +327,95 @@ def measure_all(data, kinds, strengths, images, measure, oracle):
                     "true": noisy.level,
                     "measured": noise.level,
                     "ratio": noise.level / noisy.level,
+                    "spread": -1.0 if noise.spread is None else noise.spread,
                     "correlation_error": np.abs(told - noisy.correlation)[:, 0].max(),
                     "lag2_error": np.abs(told - noisy.correlation)[:, 1].max(),
                 }
                 if oracle:
-                    row["psnr"], row["trust"] = quality(noisy, "auto")
-                    row["oracle"], _ = quality(noisy, noisy.told)
+                    row["psnr"], denoiser = denoised(noisy, "auto")
+                    row["oracle"], _ = denoised(noisy, noisy.told)
+                    row["settled"] = denoiser.noise_.level / noisy.level
+                    row["trust"] = denoiser.trust_.verdict
+                    found = denoiser.trust_.figures
+                    row |= {name: found.get(name, np.nan) for name in FIGURES}
                 yield row
 
 
-def summary(rows):
-    """A Markdown table: how far off each kind is."""
-    lines = [
-        "| noise | median error of level | 9 in 10 within | bias "
-        "| off by more than 2 | median error of neighbours | of lag 2 | "
-        + " | ".join(f"bias at {s:.0%}" for s in sorted({r["strength"] for r in rows}))
-        + (
-            " | PSNR (dB) | lost (mean) | (median) | told"
-            if "oracle" in rows[0]
-            else ""
-        )
-        + " |",
+def groups(rows):
+    """Yield (name, rows): of every kind, of every strength, and all."""
+    for kind in KINDS:
+        yield kind, [r for r in rows if r["kind"] == kind]
+    for strength in STRENGTHS:
+        some = [r for r in rows if r["strength"] == strength]
+        yield f"all of {strength:.0%}", some
+    yield "all of 5% and more", [r for r in rows if r["strength"] >= 0.05]
+    yield "all", rows
+
+
+def is_off(ratio):
+    """Whether a level is off by more than a factor of 2."""
+    return not 0.5 < ratio < 2
+
+
+def table(rows, columns):
+    """Lay out a Markdown table of the groups; `columns`: (title, text of rows)."""
+    titles = ["noise", *(title for title, _ in columns)]
+    lines = [titles, ["---"] * len(titles)]
+    lines += [
+        [name, *(text(some) for _, text in columns)]
+        for name, some in groups(rows)
+        if some
     ]
-    lines.append("|" + "---|" * (lines[0].count("|") - 1))
-    groups = [(kind, [r for r in rows if r["kind"] == kind]) for kind in KINDS]
-    for kind, group in [*groups, ("all", rows)]:
-        if not group:
-            continue
-        ratio = np.array([r["ratio"] for r in group])
-        error = np.abs(ratio - 1)
-        cells = [
-            kind,
-            f"{np.median(error):.1%}",
-            f"{np.quantile(error, 0.9):.0%}",
-            f"{np.median(ratio):.2f}",
-            f"{np.mean((ratio > 2) | (ratio < 0.5)):.0%}",
-            f"{np.median([r['correlation_error'] for r in group]):.2f}",
-            f"{np.median([r['lag2_error'] for r in group]):.2f}",
-        ]
-        cells += [
-            f"{np.median([r['ratio'] for r in group if r['strength'] == s]):.2f}"
-            for s in sorted({r["strength"] for r in rows})
-        ]
-        if "oracle" in group[0]:
-            loss = np.array([r["oracle"] - r["psnr"] for r in group])
-            off = [r for r in group if not 0.5 < r["ratio"] < 2]
-            said = sum(r["trust"] != "good" for r in off)
-            cells += [
-                f"{np.mean([r['psnr'] for r in group]):.2f}",
-                f"{loss.mean():+.2f}",
-                f"{np.median(loss):+.2f}",
-                f"{said} of {len(off)}",
-            ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def measured_columns():
+    """Columns about what `estimate_noise` says."""
+
+    def error(rows):
+        return np.abs(np.array([r["ratio"] for r in rows]) - 1)
+
+    return [
+        ("median error of level", lambda rows: f"{np.median(error(rows)):.1%}"),
+        ("9 in 10 within", lambda rows: f"{np.quantile(error(rows), 0.9):.0%}"),
+        ("bias", lambda rows: f"{np.median([r['ratio'] for r in rows]):.2f}"),
+        ("off by more than 2", lambda rows: _share(rows, "ratio")),
+        (
+            "median error of neighbours",
+            lambda rows: f"{np.median([r['correlation_error'] for r in rows]):.2f}",
+        ),
+        ("of lag 2", lambda rows: f"{np.median([r['lag2_error'] for r in rows]):.2f}"),
+    ]
+
+
+def _share(rows, name):
+    return f"{np.mean([is_off(r[name]) for r in rows]):.1%}"
+
+
+def settled_columns():
+    """Columns about what a fit settles on, and what comes of it."""
+
+    def loss(rows):
+        return np.array([r["oracle"] - r["psnr"] for r in rows])
+
+    def off(rows):
+        return [r for r in rows if is_off(r["settled"])]
+
+    return [
+        ("off by more than 2", lambda rows: f"{len(off(rows))} of {len(rows)}"),
+        (
+            "of these good",
+            lambda rows: str(sum(r["trust"] == "good" for r in off(rows))),
+        ),
+        (
+            "not good",
+            lambda rows: f"{np.mean([r['trust'] != 'good' for r in rows]):.0%}",
+        ),
+        ("PSNR (dB)", lambda rows: f"{np.mean([r['psnr'] for r in rows]):.2f}"),
+        ("lost to the oracle", lambda rows: f"{loss(rows).mean():.2f}"),
+        ("median", lambda rows: f"{np.median(loss(rows)):.2f}"),
+        ("worst", lambda rows: f"{loss(rows).max():.2f}"),
+    ]
 
 
 def main():
@@ -397,8 +427,7 @@ def main():
         "--data", type=Path, default=os.environ.get("N2D_DATA"), required=False
     )
     parser.add_argument("--quick", action="store_true", help="three strengths, half")
-    parser.add_argument("--through", choices=("estimate", "fit"), default="estimate")
-    parser.add_argument("--oracle", action="store_true", help="PSNR, too")
+    parser.add_argument("--oracle", action="store_true", help="fits and PSNR, too")
     parser.add_argument("--only", nargs="+", help="names of images, with * and ?")
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument(
@@ -413,38 +442,41 @@ def main():
     if arguments.quick:
         images, strengths = images[::2], STRENGTHS[::2]
     if arguments.only:
+        names = [name for name, _ in images]
         images = [
             (name, image)
             for name, image in images
             if any(fnmatch(name, pattern) for pattern in arguments.only)
         ]
-    measure = {"estimate": estimate_noise, "fit": settled_by_fit}[arguments.through]
-    rows = list(
-        measure_all(
-            arguments.data,
-            arguments.kinds,
-            strengths,
-            images,
-            measure,
-            arguments.oracle,
-        )
-    )
+        if not images:
+            raise SystemExit(f"--only: no such image; there are {', '.join(names)}")
     arguments.output.mkdir(parents=True, exist_ok=True)
+    start, rows = time.process_time(), []
     with open(arguments.output / f"{arguments.name}.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-            for row in rows
-        )
-    table = summary(rows)
+        for row in measure_all(images, arguments.kinds, strengths, arguments.oracle):
+            if not rows:
+                writer = csv.DictWriter(file, row, lineterminator="\n")
+                writer.writeheader()
+            rows.append(row)
+            writer.writerow(
+                {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+            )
+            file.flush()
+    minutes = (time.process_time() - start) / 60
     text = (
         "# How well the noise is measured\n\n"
-        f"`python benchmarks/noise.py --through {arguments.through}`, "
-        f"{len(images)} images, {describe_machine(1)}.\n\n{table}\n"
+        f"`python benchmarks/noise.py{' --quick' * arguments.quick}"
+        f"{' --oracle' * arguments.oracle}`, {len(images)} images, {len(strengths)} "
+        f"strengths, {describe_machine(1)}; {minutes:.0f} minutes of processor time."
+        f"\n\n## What `estimate_noise` says\n\n{table(rows, measured_columns())}\n"
     )
+    if arguments.oracle:
+        text += (
+            "\n## What the default settles on, against being told the truth\n\n"
+            f"{table(rows, settled_columns())}\n"
+        )
     (arguments.output / f"{arguments.name}.md").write_text(text)
-    print(table)
+    print(text)
 
 
 if __name__ == "__main__":

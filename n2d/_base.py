@@ -1,11 +1,13 @@
 """What every denoiser of the package has in common, as scikit-learn sees it."""
 
+import functools
 import warnings
 
+from sklearn import config_context
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from n2d._sklearn import check_feature_names, get_output_config
+from n2d._sklearn import check_feature_names
 from n2d._surroundings import undisturbed
 from n2d.images import Images
 
@@ -23,8 +25,14 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     frame, too, and come out again: ``get_feature_names_out`` maps them one to one.
     ``set_output(transform="pandas")`` makes one grey image of the width seen in `fit`
     come back as a data frame; stacks, lists and images with channels don't fit into
-    one and are refused.
+    one and are refused. Where it is only the configuration of the process that wants
+    data frames, they come back as arrays.
     """
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for name in {"transform", "fit_transform"} & cls.__dict__.keys():
+            setattr(cls, name, _frames_where_they_fit(cls.__dict__[name]))
 
     @undisturbed
     def score(self, X, y=None):
@@ -57,7 +65,8 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._images_to_transform(X)  # complains of X before anything is computed
         from n2d.model_selection import judge
 
-        return judge(self, X)
+        with config_context(transform_output="default"):
+            return judge(self, X)
 
     def _images_to_fit(self, X):
         """Take in what `fit` gets; a colour image that looks like a stack warns."""
@@ -94,13 +103,18 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
             check_feature_names(self, X, reset=False)
-        container = get_output_config("transform", self)["dense"]
+        container = self._own_container()
         if container != "default" and not self._fits_into_a_frame(images):
             raise ValueError(
                 f"set_output(transform={container!r}) is for one grey image of the "
                 "width seen in fit; set_output(transform='default') for other X"
             )
         return images
+
+    def _own_container(self):
+        """Return what `set_output` has asked of this estimator, or "default"."""
+        own = getattr(self, "_sklearn_output_config", {})
+        return own.get("transform", "default")
 
     def _fits_into_a_frame(self, images):
         shape = images.arrays[0].shape
@@ -118,3 +132,21 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _frames_where_they_fit(method):
+    """Give arrays back for what fits into no frame that the process is set to give."""
+
+    @functools.wraps(method)
+    def wrapped(self, X, *args, **kwargs):
+        width = getattr(X, "shape", ())[-1:]
+        fits = getattr(X, "ndim", 0) == 2 and (
+            method.__name__ == "fit_transform"
+            or width == (getattr(self, "n_features_in_", None),)
+        )
+        if fits or self._own_container() != "default":
+            return method(self, X, *args, **kwargs)
+        with config_context(transform_output="default"):
+            return method(self, X, *args, **kwargs)
+
+    return wrapped

@@ -1,7 +1,10 @@
 """How much memory there is, and what to do with it: nothing here knows of images."""
 
+import contextlib
 import ctypes
+import os
 import sys
+import threading
 from pathlib import Path, PurePosixPath
 
 import psutil
@@ -19,6 +22,13 @@ _GROUPS = (
     ("", "/sys/fs/cgroup", "memory.max", "anon"),
     ("memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "total_rss"),
 )
+
+# Parameters of glibc's mallopt: where free memory at the end of the heap goes back to
+# the system, and from where on what is asked for is the system's alone (at most, and by
+# default as long as nothing else is set).
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_MOST_KEPT, _LARGEST_KEPT, _USUALLY_KEPT = 2**30, 2**25, 2**17
+_keeping, _n_keeping = threading.Lock(), 0
 
 _MESSAGES = (
     "out of memory",
@@ -151,6 +161,43 @@ def give_back_memory():
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
         if trim is not None:
             trim(0)
+
+
+@contextlib.contextmanager
+def freed_memory_kept():
+    """Keep what is freed for what comes next, where the C library is told not to.
+
+    The environment of Dask's workers tells it to give all back at once. Feature maps
+    would be zeroed by the system again and again then, which takes as long as half of
+    the convolutions (`benchmarks/large.py throughput`). At the end all is given back.
+
+    Examples
+    --------
+    >>> from n2d._memory import freed_memory_kept
+    >>> with freed_memory_kept():
+    ...     pass
+    """
+    global _n_keeping
+    told = os.environ.get("MALLOC_TRIM_THRESHOLD_", "")
+    set_option = None
+    if sys.platform == "linux" and told.isdigit():
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
+    if set_option is None or "MALLOC_MMAP_THRESHOLD_" in os.environ:
+        yield
+        return
+    with _keeping:
+        _n_keeping += 1
+        set_option(_TRIM_THRESHOLD, _MOST_KEPT)
+        set_option(_MMAP_THRESHOLD, _LARGEST_KEPT)
+    try:
+        yield
+    finally:
+        with _keeping:
+            _n_keeping -= 1
+            if not _n_keeping:
+                set_option(_TRIM_THRESHOLD, min(int(told), _MOST_KEPT))
+                set_option(_MMAP_THRESHOLD, _USUALLY_KEPT)
+                give_back_memory()
 
 
 def in_words(n_bytes):

@@ -37,3 +37,30 @@ def printable(text, *, lines=False):
         else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text
     )
+
+
+def one_line(error):
+    """Return an exception as one line of text.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    str
+        What a user reads.
+    """
+    if isinstance(error, MemoryError):
+        text = " ".join(str(error).split())
+        return f"out of memory: {text or 'close other programs, or use less at once'}"
+    if isinstance(error, FileExistsError) and error.filename:
+        return f"{error.filename}: exists already; --overwrite replaces it"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    text = " ".join(str(error).split())
+    if isinstance(error, (OSError, RuntimeError, TypeError, ValueError)) and text:
+        return text
+    return f"{type(error).__name__}: {text}".rstrip(": ")

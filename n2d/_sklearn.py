@@ -1,8 +1,8 @@
 """Pieces of scikit-learn that are private there: the one place that takes them.
 
-The estimator protocol has no public ones for validating parameters, for the context of
-`fit` and for the container that `set_output` asks for. They are the same in all
-versions from 1.6; where one moves, this module is what has to change.
+The estimator protocol has no public ones for validating parameters and for the context
+of `fit`. They are the same in all versions from 1.6; where one moves, this module is
+what has to change.
 """
 
 from numbers import Integral, Real
@@ -11,7 +11,6 @@ from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hin
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils._set_output import _get_output_config as get_output_config
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 
 from n2d._parameters import HasInPython, InScikitLearn
@@ -24,7 +23,6 @@ __all__ = [
     "constraints_of",
     "estimator_constraints",
     "fit_context",
-    "get_output_config",
 ]
 
 

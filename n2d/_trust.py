@@ -57,6 +57,9 @@ def worst_of_fits(trusts):
     """
     found = worst_of([Verdict(t.verdict, t.reasons, t.figures) for t in trusts])
     shares = [t.figures["contrast"] for t in trusts if "contrast" in t.figures]
+    if not shares:  # the worst may be a frame in which all pixels are the same
+        images = [one.figures for t in trusts for one in t.images]
+        shares = [figures["contrast"] for figures in images if "contrast" in figures]
     return {
         "verdict": found.verdict,
         "reasons": list(found.reasons),

@@ -51,6 +51,28 @@ def test_folders_in_folders_keep_their_places(folder, tmp_path):
     assert not (folder / "out" / "out").exists()
 
 
+def test_links_in_circles_doubles_and_leftovers(folder, tmp_path):
+    (folder / "below" / "up").symlink_to(folder)
+    (folder / "gone.tif").symlink_to(folder / "nowhere.tif")
+    (folder / "b.zarr.n2d-part").mkdir()
+    (folder / "c.tif.part").touch()
+    found = expand_inputs([folder, folder / "a.tif"], recursive=True)
+    assert [path.name for path in found.paths] == ["a.tif", "a.tif", "gone.tif"]
+    assert {(path.name, why.split()[0]) for path, why in found.left_out} == {
+        *((".hidden.tif", "hidden"), ("b.zarr.n2d-part", "unfinished,")),
+        *(("c.tif.part", "no"), ("notes.txt", "no"), ("up", "a"), ("a.tif", "given")),
+    }
+
+
+def test_errors_of_pixels_and_empty_files(folder, tmp_path):
+    (folder / "gone.tif").touch()
+    options = ("-o", folder / "out", "--recursive", "--strength", "1")
+    options = (folder, *options, "--uncertainty", folder / "errors")
+    assert "gone.tif: is empty, a file of 0 bytes" in run(*options).stderr
+    # Neither results nor errors are inputs of the next run.
+    assert "2 skipped" in run(*options, "--resume").stderr
+
+
 def test_patterns_are_expanded_where_the_shell_did_not(folder):
     found = expand_inputs([folder / "*.t*"])
     assert [path.name for path in found.paths] == ["a.tif"]

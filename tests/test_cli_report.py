@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from n2d import Noise2DetailDenoiser
 from n2d.cli import app
-from n2d.cli.compare_report import _error_of
+from n2d.cli.compare_report import _known_of
 from n2d.cli.report import page, section
+from n2d.io import write_image
 
 
 def noisy(shape=(48, 64), seed=0):
@@ -83,6 +84,15 @@ def test_a_page_has_all_in_itself(tmp_path):
     assert report.exists()
 
 
+def test_the_page_says_what_a_series_was_taken_for(tmp_path):
+    write_image(tmp_path / "a.tif", noisy((3, 32, 32)), axes="TYX")
+    for asked, said in ((), "time: "), (("--stack", "independent"), "independent: "):
+        arguments = ["denoise", tmp_path / "a.tif", "-o", tmp_path / "b.tif", *asked]
+        arguments += ["--noise", "9", "--overwrite", "--report", tmp_path / "r.html"]
+        assert run(*arguments).exit_code == 0
+        assert said in Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+
+
 def test_files_that_fail_are_on_the_page_too(tmp_path):
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "a.tif", noisy())
@@ -98,17 +108,22 @@ def test_files_that_fail_are_on_the_page_too(tmp_path):
     assert "r.html: exists already" in again.stderr
 
 
-def test_compared_methods_are_on_one_page(tmp_path):
+def test_compared_methods_are_on_one_page(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "a.tif", noisy((2, 64, 64)))
     (tmp_path / "in" / "b.tif").write_bytes(b"no image")
     arguments = ["compare", tmp_path / "in", "-o", tmp_path / "out", "--no-figure"]
+    n_fits, fit = [], Noise2DetailDenoiser.fit
+    monkeypatch.setattr(
+        Noise2DetailDenoiser, "fit", lambda *a, **k: n_fits.append(1) or fit(*a, **k)
+    )
     methods = ["--methods", "n2d:noise=9.0,gaussian:blur=1", "--plane", "1"]
     assert run(*arguments, *methods).exit_code == 1
     found = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert [attrs for tag, attrs in found.elements if tag == "option"] == [
         {"value": name} for name in ("n2d:noise=9.0", "gaussian:blur=1")
     ]
+    assert len(n_fits) == 1
     (error,) = found.images("expected error")  # of the one that knows it
     assert error.shape == (64, 64)
     assert len(found.images("removed")) == 2
@@ -119,7 +134,7 @@ def test_compared_methods_are_on_one_page(tmp_path):
     assert "exists already" in again.stderr
 
 
-@pytest.mark.parametrize("shape", [(5, 64, 64), (5, 64, 64, 3)])
+@pytest.mark.parametrize("shape", [(4, 40, 48), (4, 40, 48, 3)])
 def test_errors_of_a_plane_are_those_of_the_result_with_neighbours(tmp_path, shape):
     stack = noisy(shape[:3]).astype(np.float32)
     if len(shape) == 4:
@@ -127,8 +142,8 @@ def test_errors_of_a_plane_are_those_of_the_result_with_neighbours(tmp_path, sha
     axis = 3 if len(shape) == 4 else None
     denoiser = Noise2DetailDenoiser(stack="time", random_state=0)
     case = SimpleNamespace(name="a", noisy=stack, channel_axis=axis)
-    std, _, _ = _error_of(denoiser, case, 2)
     denoiser.set_params(channel_axis=axis).fit(stack)
+    std, _, _ = _known_of(denoiser, case, 2)
     expected = denoiser.transform(stack, return_std=True)[1][2]
     np.testing.assert_allclose(std, expected, rtol=1e-4)
 
@@ -142,15 +157,18 @@ def test_a_browser_shows_the_page_without_complaint(tmp_path):
     script = """<script>
     const choice = document.querySelector("select"), old =
       document.querySelector(".after").src;
-    choice.selectedIndex = 1; choice.onchange();
+    choice.selectedIndex = 1; choice.dispatchEvent(new Event("change"));
     const [slide, zoom] = document.querySelectorAll("input");
-    slide.value = 20; slide.oninput(); zoom.value = 300; zoom.oninput();
+    slide.value = 20; slide.dispatchEvent(new Event("input"));
+    zoom.value = 300; zoom.dispatchEvent(new Event("input"));
+    document.documentElement.style.width = "390px";  // a telephone
     document.title = [old !== document.querySelector(".after").src,
       document.querySelector(".after").style.clipPath,
       document.querySelector(".pair").style.width,
       document.querySelectorAll("figure:not([hidden])").length,
       [...document.images].filter(i => i.getClientRects().length).length,
-      document.documentElement.scrollWidth <= innerWidth].join("|");
+      [...document.querySelectorAll("body *")].every(one => one.closest(".frame > *")
+        || one.getBoundingClientRect().right <= 390)].join("|");
     </script></body>"""
     text = page("t", sections, "n2d").replace("</body>", script)
     path.write_text(text, encoding="utf-8")

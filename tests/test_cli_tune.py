@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 import n2d
 from n2d import Noise2DetailDenoiser
+from n2d._config import ConfigError, read_config
 from n2d.baselines import GaussianDenoiser, denoiser_registry
 from n2d.cli import app
-from n2d.cli.config import ConfigError, default_grid, read_config
+from n2d.cli.grids import default_grid
 from n2d.metrics import psnr
 
 
@@ -153,7 +154,7 @@ def test_default_grids_name_parameters_that_the_denoisers_have(method):
 def test_default_grids_run(images, tmp_path, method, monkeypatch):
     if method == "n2d":  # where a step is as good as many
         grids = {"n2d": {"strength": [1.0, 0.01, 0.5]}}
-        monkeypatch.setattr("n2d.cli.config._DEFAULTS", grids)
+        monkeypatch.setattr("n2d.cli.grids._DEFAULTS", grids)
     target = tmp_path / "chosen.json"
     result = run("tune", images[0], "--method", method, "-o", target)
     assert result.exit_code == 0, result.output

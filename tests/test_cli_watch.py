@@ -14,6 +14,9 @@ import tifffile
 from typer.testing import CliRunner
 
 from n2d.cli import app
+from n2d.cli.watch import _Watcher
+from n2d.files._fits import KeptFits
+from n2d.files._jobs import Job
 from n2d.files._watching import Arrivals
 from n2d.io import is_own_result
 
@@ -144,6 +147,55 @@ def test_images_are_denoised_as_they_come(folders, started):
     assert "exists already" in failed[str(folder / "h.tif")]
     assert (output / "h.tif").read_bytes() == b"mine"
     assert again._process.wait(timeout=60) == 0
+
+
+def test_a_stack_is_denoised_while_it_grows(folders, capsys):
+    folder, output = folders
+    output.mkdir()
+    path, said = folder / "a.tif", []
+
+    def watcher():
+        job = Job({"random_state": 0, "verbose": 0}, resume=True)
+        job.kept = KeptFits(said.append)
+        return _Watcher(
+            *(Arrivals(folder, 1000), output, job, lambda text, _=0: said.append(text)),
+            as_json=True,
+            debug=True,
+        )
+
+    def records():
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    pages = np.concatenate([noisy(0, n=6), noisy(1, n=2, level=16.0)])[:, :80, :96]
+    first = watcher()
+    with tifffile.TiffWriter(path) as file:
+        for i, page in enumerate(pages):
+            file.write(page, photometric="minisblack")
+            file.filehandle.flush()
+            if i in (2, 6):  # the one that was begun last does not count yet
+                first._one(path, settled=False)
+        early = tifffile.imread(output / "a.tif")
+    first._one(path, settled=True)
+    found = records()
+    assert [r["state"] for r in found] == ["growing", "growing", "done"]
+    assert [(r["planes"], r["new"]) for r in found] == [(2, 2), (6, 4), (8, 2)]
+    # Of the last planes the noise is another; what was done before stays.
+    assert [r["fits"] for r in found] == [1, 0, 1]
+    assert sum("the fit is renewed: the noise is" in text for text in said) == 1
+    result = tifffile.imread(output / "a.tif")
+    assert (result[:6] == early).all()
+    removed = (pages - result.astype(float)).std(axis=(1, 2))
+    assert (removed > 0.7 * np.repeat([8, 16], [6, 2])).all()
+    # Started again, it knows what is whole, and what is somebody else's.
+    again = watcher()
+    again._one(path, settled=True)
+    (output / "a.tif").write_bytes(b"mine")
+    with tifffile.TiffWriter(path, append=True) as file:
+        file.write(pages[0], photometric="minisblack")
+    again._one(path, settled=True)
+    found = records()
+    assert [r["state"] for r in found] == ["skipped", "failed"]
+    assert (output / "a.tif").read_bytes() == b"mine"
 
 
 @pytest.mark.slow

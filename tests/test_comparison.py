@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import nibabel
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -407,6 +408,19 @@ def test_a_folder_s_colour_images_say_so_themselves(tmp_path):
     assert case.channel_axis == 2
     (case,) = folder_cases(tmp_path, data_range=255, channel_axis=-1)
     assert case.channel_axis == -1
+
+
+def test_two_files_that_are_one_image_are_one_case(tmp_path):
+    for kind in ("noisy", "clean"):
+        (tmp_path / kind).mkdir()
+        pair = nibabel.Nifti1Pair(np.ones((5, 6, 2), np.int16), np.eye(4))
+        nibabel.save(pair, tmp_path / kind / "a.img")
+    (case,) = folder_cases(tmp_path, data_range=255)
+    assert case.name == "a"
+    assert case.noisy.shape == (2, 6, 5)
+    (tmp_path / "noisy" / "a.nii").write_bytes(b"")
+    with pytest.raises(ValueError, match="two images of one name"):
+        list(folder_cases(tmp_path, data_range=255))
 
 
 def test_folder_names_what_is_missing(folder):

@@ -8,12 +8,17 @@ import time
 import cloudpickle
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+import n2d.applying.cluster
 from n2d import Noise2DetailDenoiser
 from n2d.applying import dask_arrays, tiled
+from n2d.applying.cluster import Cluster
+from n2d.cli import app
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
@@ -220,3 +225,56 @@ def test_a_cluster_gives_the_same_even_if_a_worker_dies(fitted, small_chunks):
         denoised = future.result(timeout=120)
         assert victim not in client.run(os.getpid).values()
     assert_same(denoised, fitted.transform(X), X)
+
+
+@pytest.fixture
+def small_cluster(monkeypatch):
+    monkeypatch.setattr(tiled, "_LARGEST_TILE", 96)
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address=None,
+        silence_logs=50,
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_tiles_of_files_are_denoised_by_a_cluster(
+    fitted, small_cluster, tmp_path, monkeypatch
+):
+    X, n_sent = np.stack([noisy_image(100, 99, seed=s) for s in range(2)]), []
+    submit = Cluster.submit
+    monkeypatch.setattr(
+        Cluster, "submit", lambda *given: n_sent.append(1) or submit(*given)
+    )
+    fitted.save(tmp_path / "a.n2d")
+    tifffile.imwrite(tmp_path / "a.tif", X, photometric="minisblack")
+    found = []
+    for options in ((), ("--cluster", small_cluster)):
+        target = tmp_path / f"out{len(options)}.tif"
+        arguments = ["denoise", tmp_path / "a.tif", "-o", target, *options]
+        arguments += ["--model", tmp_path / "a.n2d", "--axes", "TYX"]
+        run = CliRunner().invoke(app, [*map(str, arguments), "--dtype", "float32"])
+        assert run.exit_code == 0, run.output
+        found.append(tifffile.imread(target))
+    assert n_sent
+    assert_same(found[1], found[0], X)
+
+
+def test_a_cluster_that_is_not_there_is_said_before_anything_is_done(
+    small_cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(n2d.applying.cluster, "_PATIENCE", 0.2)
+    arguments = ["denoise", str(tmp_path / "a.tif"), "-o", str(tmp_path / "b.tif")]
+    np.save(tmp_path / "a.npy", noisy_image(32, 32))
+    tifffile.imwrite(tmp_path / "a.tif", noisy_image(32, 32))
+    run = CliRunner().invoke(app, [*arguments, "--cluster", "tcp://127.0.0.1:9"])
+    assert run.exit_code == 2
+    assert "there is no Dask scheduler at" in " ".join(run.output.split())
+    monkeypatch.setattr(n2d.applying.cluster, "__version__", "9", raising=True)
+    with distributed.Client(small_cluster, set_as_default=False) as client:
+        monkeypatch.setattr(client, "run", lambda function: {"worker": "8"})
+        with pytest.raises(ValueError, match="have n2d 8, and here is 9"):
+            Cluster(client).check()
+    assert not (tmp_path / "b.tif").exists()

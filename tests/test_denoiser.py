@@ -4,7 +4,6 @@ What it has in common with other denoisers is in test_estimators.py.
 """
 
 import io
-import pickle
 import re
 import subprocess
 import sys
@@ -369,22 +368,6 @@ def test_a_model_that_names_a_missing_device_runs_on_the_cpu_with_a_warning():
     estimator.device = "cuda:99"  # as after loading a model from another machine
     with pytest.warns(RuntimeWarning, match="cuda:99.* using the CPU"):
         np.testing.assert_array_equal(estimator.transform(X), expected)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_gpu_agrees_with_cpu(solver):
-    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        pytest.skip("PyTorch finds no GPU on this machine")
-    X = noisy_image(64, 64)
-    on_gpu = denoiser(solver=solver).fit(X)
-    assert next(on_gpu.networks_[0].parameters()).device.type != "cpu"
-    on_cpu = denoiser(solver=solver, device="cpu").fit_transform(X)
-    np.testing.assert_allclose(
-        on_gpu.transform(X), on_cpu, rtol=0, atol=1e-3 * np.ptp(X)
-    )
-    loaded = pickle.loads(pickle.dumps(on_gpu))
-    assert next(loaded.networks_[0].parameters()).device.type == "cpu"
 
 
 def test_parameters_of_the_function_are_those_of_the_estimator():

@@ -482,6 +482,13 @@ def test_what_is_no_data_frame_is_not_made_one(name):
     with sklearn.config_context(transform_output="pandas"):
         result = make(name, channel_axis=-1).set_output(transform="default")
         assert isinstance(result.fit_transform(noisy_image(9, 8, 2)), np.ndarray)
+        # What the process is set to give, not this estimator, is for what fits.
+        estimator = make(name)
+        assert isinstance(estimator.fit_transform(stack), np.ndarray)
+        assert isinstance(estimator.transform(list(stack))[0], np.ndarray)
+        assert isinstance(estimator.transform(stack[0][:, :9]), np.ndarray)
+        assert hasattr(estimator.transform(stack[0]), "columns")
+        assert hasattr(make(name).fit_transform(stack[0]), "columns")
 
 
 def test_every_denoiser_is_here():

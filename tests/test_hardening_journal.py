@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from n2d.cli import app
-from n2d.io import fingerprint, write_image
+from n2d.io import _ledger, fingerprint, write_image
 
 FEW = ("--init", "random", "--max-iter", "1", "--detail-max-iter", "0")
 
@@ -65,3 +65,24 @@ def test_a_result_that_was_changed_is_none(tmp_path):
     assert found.exit_code == 1  # it is not replaced without --overwrite
     assert found.stderr.count("finished before") == 1
     assert "exists already" in found.stderr
+
+
+def test_a_list_is_read_once_and_noticed_when_it_is_another(tmp_path, monkeypatch):
+    parsed = []
+    own = _ledger.Ledger._parsed
+    monkeypatch.setattr(
+        _ledger.Ledger,
+        "_parsed",
+        lambda self, line: parsed.append(0) or own(self, line),
+    )
+    files = [tmp_path / f"{i}.tif" for i in range(20)]
+    for n in (10, 20):  # the second list takes the place of the first, and is longer
+        for path in files[:n]:
+            path.write_bytes(path.name.encode())
+            _ledger.FinishedFiles(path).add(path, {"n": n})
+        parsed.clear()
+        assert all(_ledger.FinishedFiles(path).has({"n": n}) for path in files[:n])
+        assert len(parsed) == n
+        assert not _ledger.FinishedFiles(files[0]).has({"n": 0})
+        (tmp_path / ".n2d-finished.jsonl").unlink()
+        assert not _ledger.FinishedFiles(files[0]).has({"n": n})

@@ -28,6 +28,8 @@ MAY_IMPORT = {
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_memory": (set(), {"psutil"}),
     "_printable": (set(), set()),
+    # files of settings: of the command line, and of the plugin
+    "_config": ({"_parameters", "baselines", "io", "noise"}, set()),
     # before anything else is imported
     "_signals": (set(), set()),
     "_progress": (set(), {"rich"}),
@@ -41,7 +43,7 @@ MAY_IMPORT = {
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
         {"_memory", "_surroundings", "applying", "core", "images", "noise"},
-        {"dask", "numpy", "torch"},
+        {"dask", "distributed", "numpy", "torch"},
     ),
     "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
     "diagnostics": ({"noise"}, {"numpy"}),
@@ -62,7 +64,8 @@ MAY_IMPORT = {
     "_base": ({"_sklearn", "_surroundings", "images", "model_selection"}, {"sklearn"}),
     # safetensors by its NumPy side; a file is written by `io`, whole or not at all
     "model_file": (
-        {"_parameters", "core", "fitting", "io", "model_file", "noise"},
+        {"_parameters", "_surroundings", "core", "fitting", "io"}
+        | {"model_file", "noise"},
         {"numpy", "pydantic", "safetensors", "sklearn", "torch"},
     ),
     "_planes": ({"applying", "fitting", "noise"}, set()),
@@ -89,14 +92,14 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_plans", "_printable", "_suits", "_trust", "images", "fitting"}
-        | {"comparison", "core", "denoiser", "files", "io", "noise"},
+        {"_memory", "_plans", "_printable", "_suits", "_surroundings", "_trust"}
+        | {"applying", "comparison", "core", "denoiser", "files", "fitting", "images"}
+        | {"io", "noise"},
         {"numpy", "torch"},
     ),
-    # the command line for its files of settings, and its words for noise and errors
     "napari": (
-        {"_memory", "_trust", "cli", "comparison", "core", "datasets", "files"}
-        | {"images", "io", "napari"},
+        {"_config", "_memory", "_printable", "_trust", "comparison", "core"}
+        | {"datasets", "files", "images", "io", "napari", "noise"},
         {"napari", "numpy"},
     ),
     "napari.window": ({"core", "napari"}, {"napari", "numpy", "qtpy", "superqt"}),
@@ -106,10 +109,12 @@ MAY_IMPORT = {
     # heavy things are imported in functions, so that help answers at once
     "cli": (
         {
+            "_config",
             "_parameters",
             "_printable",
             "_progress",
             "_signals",
+            "applying",
             "baselines",
             "cli",
             "comparison",

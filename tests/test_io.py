@@ -124,7 +124,7 @@ def test_jpeg_is_close(tmp_path, shape):
         ("a.jpg", (6, 7, 4), "u1", "YXS", r"4 samples"),
         ("a.png", (6, 7, 5), "u1", "YXS", r"5 samples"),
         ("a.tif", (6, 7), "c8", "YX", r"complex64"),
-        ("a.gif", (6, 7), "u1", "YX", r"unsupported file type '\.gif'"),
+        ("a.tga", (6, 7), "u1", "YX", r"unsupported file type '\.tga'"),
         ("a.webp", (6, 7), "u1", "YX", r"no grey images"),
         ("a", (6, 7), "u1", "YX", r"unsupported file type ''"),
     ],

@@ -192,7 +192,9 @@ def test_a_file_without_a_head(tmp_path):
     content = (tmp_path / "a.dcm").read_bytes()
     body = content.index(b"\x08\x00\x16\x00")
     (tmp_path / "c.dcm").write_bytes(content[body:])
-    image = read_image(tmp_path / "c.dcm")
+    (tmp_path / "IM000001").write_bytes(content[body:])
+    image = read_image(tmp_path / "IM000001")
+    np.testing.assert_array_equal(read_image(tmp_path / "c.dcm").data, image.data)
     write_image(tmp_path / "b.dcm", image.data, like=image)
     again = pydicom.dcmread(tmp_path / "b.dcm")
     np.testing.assert_array_equal(again.pixel_array, RAMP)
@@ -214,3 +216,63 @@ def test_what_the_standard_wants_and_files_lack(tmp_path):
         assert again.StudyDate == "last Tuesday"
     assert again.SOPInstanceUID == again.file_meta.MediaStorageSOPInstanceUID
     np.testing.assert_array_equal(again.pixel_array, RAMP)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_palette_is_read_as_colours_and_written_so(tmp_path, bits):
+    pixels = RAMP.astype(np.uint8)
+    rng = np.random.default_rng(0)
+    tables = rng.integers(0, 2**bits, (256, 3)).astype(f"u{bits // 8}")
+    more = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for number, colour in enumerate(("Red", "Green", "Blue")):
+        name = f"{colour}PaletteColorLookupTable"
+        more[f"{name}Descriptor"] = [256, 0, bits]
+        more[f"{name}Data"] = tables[:, number].tobytes()
+    write_dicom(tmp_path / "a.dcm", pixels, **more)
+    image = read_image(tmp_path / "a.dcm")
+    assert image.axes == "YXS"
+    np.testing.assert_array_equal(image.data, tables[pixels])
+    write_image(tmp_path / "b.dcm", image.data, like=image)
+    written = pydicom.dcmread(tmp_path / "b.dcm")
+    assert written.PhotometricInterpretation == "RGB"
+    assert not [one for one in written if "Palette" in one.keyword]
+    np.testing.assert_array_equal(written.pixel_array, tables[pixels])
+
+
+def test_jpeg_ls_in_colour(tmp_path):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    colours = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype(np.uint8)
+    data = write_dicom(tmp_path / "a.dcm", colours[..., 0].copy())
+    data.SamplesPerPixel, data.PhotometricInterpretation = 3, "RGB"
+    data.PlanarConfiguration = 0
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"
+    frames = [imagecodecs.jpegls_encode(colours)]
+    data.PixelData = pydicom.encaps.encapsulate(frames)
+    data["PixelData"].is_undefined_length = True
+    data.save_as(tmp_path / "b.dcm", enforce_file_format=True)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.dcm").data, colours)
+
+
+def test_lack_of_memory_is_not_taken_for_a_missing_decoder(tmp_path, monkeypatch):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    data = write_dicom(tmp_path / "a.dcm", RAMP)
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"
+    data.PixelData = pydicom.encaps.encapsulate([imagecodecs.jpegls_encode(RAMP)])
+    data["PixelData"].is_undefined_length = True
+    data.save_as(tmp_path / "b.dcm", enforce_file_format=True)
+
+    def lacks_memory(frame):
+        raise MemoryError
+
+    monkeypatch.setattr(imagecodecs, "jpegls_decode", lacks_memory)
+    with pytest.raises(MemoryError, match="not enough memory to read it"):
+        read_image(tmp_path / "b.dcm")
+
+
+def test_a_table_of_values_is_mentioned(tmp_path):
+    table = item(
+        LUTDescriptor=[256, 0, 16], LUTData=np.arange(256, dtype="u2").tobytes()
+    )
+    table["LUTData"].VR = "OW"
+    write_dicom(tmp_path / "a.dcm", RAMP, ModalityLUTSequence=Sequence([table]))
+    assert "not applied" in read_image(tmp_path / "a.dcm").notes[0]

@@ -39,7 +39,7 @@ def test_nan_stays_where_it_is(tmp_path, suffix):
     volume[1, 20, 20] = np.inf
     source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     write_image(source, volume, axes="ZYX")
-    with pytest.raises(ValueError, match=r"contains NaN, in rows 0 to .*--nan mask"):
+    with pytest.raises(ValueError, match="NaN, in rows 0 to 47 and columns"):
         denoise_file(source, target, **FEW)
     assert not target.exists()
     denoise_file(source, target, nan="mask", **FEW)

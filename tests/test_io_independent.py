@@ -20,7 +20,8 @@ import zarr
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from n2d.io import open_image, write_image
+from n2d.io import ImageFile, open_image, write_image
+from n2d.io._units import convert_unit
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = ("axes", "pixel size", "units", "channel names", "dtype", "compression")
@@ -465,14 +466,44 @@ def test_pixel_size_goes_from_format_to_format(tmp_path, suffix):
     with open_image(tmp_path / f"out{suffix}") as image:
         assert image.axes == "ZYX"
         np.testing.assert_array_equal(image.data, values)
-        if suffix == ".tif":  # int16 is none of ImageJ's types
-            return
-        from n2d.io._units import convert_unit
-
         for letter, (value, unit) in image.pixel_size.items():
             there = convert_unit(value, unit, "angstrom")
             assert there == pytest.approx(sizes[letter][0], rel=1e-5)
         assert image.pixel_size.keys() == set("ZYX")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
+@pytest.mark.parametrize("axes", ["YX", "QYX", "QZYX", "TCZYX", "CYX", "YXS"])
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_sizes_and_names_go_to_tiff_whatever_the_axes(tmp_path, name, axes, dtype):
+    shape = [{"Y": 16, "X": 20, "Z": 3, "S": 3}.get(letter, 2) for letter in axes]
+    sizes = {"T": (1.5, "second"), "Z": (2.5, "micrometer")}
+    sizes |= {"Y": (0.5, "micrometer"), "X": (0.25, "micrometer")}
+    like = ImageFile(
+        np.zeros(shape, dtype),
+        axes,
+        "czi",
+        pixel_size={k: v for k, v in sizes.items() if k in axes},
+        channel_names=("DAPI", "GFP") if "C" in axes else (),
+    )
+    write_image(tmp_path / name, like.data, axes=axes, like=like)
+    with open_image(tmp_path / name) as image:
+        assert image.axes == axes
+        assert image.channel_names == like.channel_names
+        assert image.pixel_size.keys() == like.pixel_size.keys()
+        for letter, (value, unit) in image.pixel_size.items():
+            wanted = convert_unit(*like.pixel_size[letter], unit)
+            assert value == pytest.approx(wanted, rel=1e-5)
+    with tifffile.TiffFile(tmp_path / name) as tif:
+        if tif.is_ome:
+            pixels = ome_metadata(tmp_path / name).images[0].pixels
+            assert pixels.physical_size_x == 0.25
+            assert pixels.physical_size_y_unit.value == "µm"
+            names = [c.name for c in pixels.channels][: len(like.channel_names)]
+            assert tuple(names) == like.channel_names
+        else:  # ImageJ's
+            assert tif.imagej_metadata["unit"] == "um"
+            assert tif.pages[0].tags["XResolution"].value == (4, 1)
 
 
 def test_channel_names_go_from_ome_tiff_to_zarr_and_back(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from n2d.files import denoise_file
 from n2d.io import ImageFileError, read_image, write_image
 
 GREY = np.arange(42, dtype=np.uint8).reshape(6, 7)
@@ -170,8 +171,33 @@ def test_pixels_that_are_no_intensities_are_refused(tmp_path, mode):
         read_image(tmp_path / name)
 
 
-def test_animation_is_refused(tmp_path):
-    frames = [Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR)]
-    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageFileError, match=r"animated \(2 frames\)"):
-        read_image(tmp_path / "a.png")
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.gif"])
+def test_animations_are_series_in_time(tmp_path, name, colour):
+    first = COLOUR // 64 * 64 if colour else np.stack([GREY] * 3, axis=-1)
+    frames = [Image.fromarray(np.roll(first, i, 0)) for i in range(3)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": 40}
+    frames[0].save(tmp_path / name, lossless=True, **options)
+    image = read_image(tmp_path / name)
+    expected = np.stack([np.roll(first, i, 0) for i in range(3)])
+    assert image.axes == ("TYXS" if colour else "TYX")
+    np.testing.assert_array_equal(image.data, expected if colour else expected[..., 0])
+    assert image.pixel_size == {"T": (40, "millisecond")}
+    assert "3 frames" in image.notes[0]
+    with pytest.raises(ImageFileError, match=r"write a \.tif"):
+        write_image(tmp_path / f"b{name}", image.data, like=image)
+
+
+def test_the_picture_beside_an_animation_is_not_in_it(tmp_path):
+    frames = [Image.fromarray(np.roll(GREY, i, 0)) for i in range(3)]
+    options = {"append_images": frames[1:], "default_image": True}
+    frames[0].save(tmp_path / "a.png", save_all=True, **options)
+    expected = np.stack([np.roll(GREY, i, 0) for i in (1, 2)])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, expected)
+
+
+def test_a_gif_is_read_and_written_as_tiff(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "a.gif")
+    assert read_image(tmp_path / "a.gif").axes == "YX"
+    found = denoise_file(tmp_path / "a.gif", tmp_path / "b.tif", max_iter=1)
+    assert found.shape == GREY.shape

@@ -49,7 +49,7 @@ def test_png_with_much_text(tmp_path):
     assert before == PngImagePlugin.MAX_TEXT_CHUNK
 
 
-@pytest.mark.parametrize("suffix", [".mrcs", ".rec"])
+@pytest.mark.parametrize("suffix", [".mrcs", ".rec", ".st", ".ali", ".map", ".ccp4"])
 def test_other_names_of_mrc(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     write_image(path, np.stack([GREY] * 2).astype(np.float32), axes="QYX")
@@ -61,7 +61,7 @@ def test_other_names_of_mrc(tmp_path, suffix):
     ("suffix", "advice"),
     [
         (".vsi", "save it as OME-TIFF"),
-        (".gif", "save it as TIFF or PNG"),
+        (".ppm", "save it as TIFF or PNG"),
         (".gz", "unpack it first"),
         (".mgz", "save it as NIfTI"),
         (".h5", "save one array of it as .npy"),

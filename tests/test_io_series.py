@@ -11,7 +11,14 @@ from typer.testing import CliRunner
 from n2d.cli import app
 from n2d.files import denoise_file
 from n2d.files._targets import expand_inputs, plan_outputs
-from n2d.io import ImageFileError, is_image, read_image, suffix_of, write_image
+from n2d.io import (
+    ImageFileError,
+    is_image,
+    open_image,
+    read_image,
+    suffix_of,
+    write_image,
+)
 
 RNG = np.random.default_rng(0)
 STACK = RNG.integers(0, 900, (3, 24, 28)).astype(np.uint16)
@@ -104,11 +111,40 @@ def test_indices_are_read_where_the_map_is_a_ramp_and_it_is_kept(tmp_path, kind)
     np.testing.assert_array_equal(read_image(tmp_path / "c.tif").data, SMALL[0])
 
 
-def test_lists_of_colours_are_refused(tmp_path):
-    colours = RNG.integers(0, 65536, (3, 256)).astype(np.uint16)
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("factor", [1, 257])
+def test_lists_of_colours_are_read_as_colours(tmp_path, compression, factor):
+    rng = np.random.default_rng(5)
+    colours = (rng.integers(0, 256 if factor > 1 else 65536, (3, 256)) * factor).astype(
+        np.uint16
+    )
     options = {"photometric": "palette", "colormap": colours, "metadata": None}
-    tifffile.imwrite(tmp_path / "a.tif", SMALL[0], **options)
-    with pytest.raises(ImageFileError, match=r"PALETTE .*convert"):
+    tifffile.imwrite(tmp_path / "a.tif", SMALL, compression=compression, **options)
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes[1:] == "YXS"
+    assert "RGB" in image.notes[0]
+    expected = np.moveaxis((colours // factor)[:, SMALL], 0, -1)
+    assert image.data.dtype == (np.uint8 if factor > 1 else np.uint16)
+    np.testing.assert_array_equal(image.data, expected)
+    with open_image(tmp_path / "a.tif") as image:
+        np.testing.assert_array_equal(
+            image.data[0, 1:3, :2, 1], expected[0, 1:3, :2, 1]
+        )
+        write_image(tmp_path / "b.tif", expected, like=image)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+        assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.RGB
+        np.testing.assert_array_equal(tif.asarray(), expected)
+
+
+def test_a_palette_for_each_page_is_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for seed in range(2):
+            colours = np.random.default_rng(seed).integers(
+                0, 65536, (3, 256), np.uint16
+            )
+            options = {"photometric": "palette", "colormap": colours, "metadata": None}
+            tif.write(SMALL[0], **options)
+    with pytest.raises(ImageFileError, match="palette of its own for each page"):
         read_image(tmp_path / "a.tif")
 
 

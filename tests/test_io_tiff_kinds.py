@@ -7,7 +7,7 @@ import ome_types
 import pytest
 import tifffile
 
-from n2d.io import create_image, open_image, read_image, write_image
+from n2d.io import ImageFileError, create_image, open_image, read_image, write_image
 
 
 def some(shape, dtype=np.uint16, seed=0):
@@ -228,3 +228,45 @@ def test_lossy_compression_becomes_lossless(tmp_path):
     write_image(tmp_path / "out.tif", image.data, like=image)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), image.data)
     assert any("without loss" in note for note in image.notes)
+
+
+def test_pages_without_pixels_are_no_zeros(tmp_path):
+    stack, path = some((3, 16, 20)), tmp_path / "a.tif"
+    options = {"compression": "zlib", "metadata": None, "rowsperstrip": 8}
+    tifffile.imwrite(path, stack, photometric="minisblack", **options)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        counts = tif.pages[1].tags[279]
+        counts.overwrite((0, tif.pages[1].databytecounts[1]))
+    with open_image(path) as image:
+        assert "gaps, which count as 0" in image.notes[0]
+        assert not image.data[1, :8].any()
+        np.testing.assert_array_equal(image.data[1, 8:], stack[1, 8:])
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[1].tags[279].overwrite((0, 0))
+    with pytest.raises(ImageFileError, match="page 1 of 3 has no pixels"):
+        open_image(path)
+
+
+@pytest.mark.parametrize(("code", "what"), [(258, "how many bits"), (277, "samples")])
+def test_what_pixels_are_made_of_is_not_guessed(tmp_path, code, what):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, some((16, 20, 3), np.uint8), photometric="rgb")
+    content = path.read_bytes()
+    with tifffile.TiffFile(path) as tif:
+        place = tif.pages[0].tags[code].offset
+    # Another tag, private and unknown, in the place of this one.
+    path.write_bytes(content[:place] + b"\x00\xfd" + content[place + 2 :])
+    with pytest.raises(ImageFileError, match=f"does not say {what}|how many {what}"):
+        open_image(path)
+
+
+def test_without_a_tag_nothing_is_compressed(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, some((16, 20)), metadata=None)
+    content = path.read_bytes()
+    with tifffile.TiffFile(path) as tif:
+        place = tif.pages[0].tags[259].offset
+    path.write_bytes(content[:place] + b"\x01\xfd" + content[place + 2 :])
+    with open_image(path) as image:
+        assert not [note for note in image.notes if "compress" in note]
+        assert image.metadata["compression"] == "NONE"

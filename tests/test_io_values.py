@@ -80,6 +80,31 @@ def test_bytes_of_mrc_have_the_sign_that_imod_says(tmp_path, flags, dtype):
     np.testing.assert_array_equal(again.data, image.data)
 
 
+@pytest.mark.parametrize("width", [12, 11])
+def test_mrc_of_four_bits_a_pixel(tmp_path, width):
+    stored = np.random.default_rng(0).integers(0, 16, (3, 8, width)).astype(np.uint8)
+    padded = np.pad(stored, [(0, 0), (0, 0), (0, width % 2)])
+    content = write_mrc(tmp_path / "a.mrc", stored.view(np.int8))[:1024]
+    content[12:16] = np.array([101], "<i4").tobytes()
+    packed = padded[..., ::2] | padded[..., 1::2] << 4
+    (tmp_path / "a.mrc").write_bytes(content + packed.tobytes())
+    image = read_image(tmp_path / "a.mrc")
+    np.testing.assert_array_equal(image.data, stored)
+    write_image(tmp_path / "b.mrc", image.data, like=image)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.mrc").data, stored)
+
+
+@pytest.mark.parametrize(
+    ("mode", "what"), [(3, "complex"), (4, "complex"), (16, "col")]
+)
+def test_mrc_of_no_intensities(tmp_path, mode, what):
+    content = write_mrc(tmp_path / "a.mrc", np.zeros((8, 8), np.float32))
+    content[12:16] = np.array([mode], "<i4").tobytes()
+    (tmp_path / "a.mrc").write_bytes(content * 2)
+    with pytest.raises(ImageFileError, match=f"holds {what}"):
+        read_image(tmp_path / "a.mrc")
+
+
 def test_bytes_of_other_formats_become_16_bits_in_mrc(tmp_path):
     stored = (RAMP * 6).astype(np.uint8)
     write_image(tmp_path / "a.mrc", stored)

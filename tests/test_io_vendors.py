@@ -1,5 +1,6 @@
 """Files of microscopes' makers, read with the readers that are maintained."""
 
+import re
 import struct
 import sys
 import types
@@ -181,3 +182,42 @@ def test_damaged_files_are_refused(tmp_path, suffix):
     path.write_bytes(b"nothing of the kind" * 9)
     with pytest.raises((ImageFileError, ImportError), match=f"a{suffix}"):
         read_image(path)
+
+
+def compressed_as(kind, stream):
+    """Return the file of Zeiss with its first part compressed."""
+    import czifile
+
+    content = SCENES.read_bytes()
+    with czifile.CziFile(SCENES) as file:
+        places = [
+            e.data_segment().data_offset for e in file.filtered_subblock_directory
+        ]
+    pattern = rb"DV(.{4}.{8}.{4})\0{4}"  # type, place and part; of no compression
+    how = struct.pack("<i", kind)
+    content = re.sub(pattern, lambda m: b"DV" + m[1] + how, content, flags=re.DOTALL)
+    for place in places:
+        content = (
+            content[:place] + stream[:160].ljust(160, b"\0") + content[place + 160 :]
+        )
+    return content
+
+
+def test_compressed_parts_have_a_budget(tmp_path):
+    pytest.importorskip("czifile")
+    jpeg = bytes.fromhex("ffd8ffc0001108ffdcffdc03")
+    (tmp_path / "a.czi").write_bytes(compressed_as(1, jpeg))
+    with pytest.raises(ImageFileError, match=r"65500 x 65500 .* place of 80"):
+        read_image(tmp_path / "a.czi", 0)
+
+
+def test_zeiss_compressed_with_lzw(tmp_path):
+    pytest.importorskip("czifile")
+    imagecodecs = pytest.importorskip("imagecodecs")
+    values = np.arange(80, dtype=np.uint16).reshape(8, 10) % 3
+    for data in (values.tobytes(), bytes(10**6)):  # what is beyond is not decoded
+        packed = imagecodecs.lzw_encode(data)
+        (tmp_path / "a.czi").write_bytes(compressed_as(2, packed))
+        found = read_image(tmp_path / "a.czi", 0).data
+        expected = values if data[2] else 0 * values
+        np.testing.assert_array_equal(found, np.broadcast_to(expected, found.shape))

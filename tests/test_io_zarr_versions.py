@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import zarr
 
-from n2d.io import open_image, read_image, write_image
+from n2d.io import ImageFileError, open_image, read_image, write_image
 
 
 def write_old(path, shape, multiscale, **attributes):
@@ -65,3 +65,29 @@ def test_names_and_units_of_axes_are_kept(tmp_path):
     group = zarr.open_group(store=str(tmp_path / "b.zarr"), mode="r")
     assert group.attrs["ome"]["multiscales"][0]["axes"] == axes
     assert group["0"].metadata.dimension_names == ("angle", "y", "x")
+
+
+def test_chunks_that_are_not_there_are_counted(tmp_path):
+    write_old(tmp_path / "a.zarr", (1, 2, 2, 8, 10), {"version": "0.1"})
+    with open_image(tmp_path / "a.zarr") as image:
+        assert not image.notes
+    (tmp_path / "a.zarr" / "0" / "0.0.0.0.0").unlink()
+    with open_image(tmp_path / "a.zarr") as image:
+        assert "1 of its" in image.notes[0]
+        assert "count as 0" in image.notes[0]
+
+
+def test_labels_are_no_intensities(tmp_path):
+    labels = {"image-label": {"version": "0.4"}}
+    write_old(tmp_path / "a.zarr", (1, 1, 1, 8, 10), {"version": "0.1"}, **labels)
+    with pytest.raises(ImageFileError, match="holds labels"):
+        open_image(tmp_path / "a.zarr")
+
+
+def test_axes_as_xarray_names_them(tmp_path):
+    array = zarr.create_array(
+        tmp_path / "a.zarr", shape=(3, 8, 10), dtype="u2", zarr_format=2
+    )
+    array.attrs["_ARRAY_DIMENSIONS"] = ["z", "y", "x"]
+    with open_image(tmp_path / "a.zarr") as image:
+        assert image.axes == "ZYX"

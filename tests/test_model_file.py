@@ -441,22 +441,6 @@ def test_a_model_of_an_absent_device_runs_on_the_cpu(fitted, tmp_path):
         Noise2DetailDenoiser.load(path, device="abacus")
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("kind", ["learned, with stage 3", "random"])
-def test_a_model_of_a_gpu_is_loaded_anywhere(kind, tmp_path):
-    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        pytest.skip("PyTorch finds no GPU on this machine")
-    X, parameters = KINDS[kind]
-    saved = Noise2DetailDenoiser(random_state=0, **parameters).fit(X)
-    expected = saved.transform(X)
-    saved.save(tmp_path / "model.n2d")
-    loaded = Noise2DetailDenoiser.load(tmp_path / "model.n2d", device="cpu")
-    tolerance = 1e-3 * np.ptp(X)
-    np.testing.assert_allclose(loaded.transform(X), expected, atol=tolerance)
-    loaded.set_params(device="auto")
-    np.testing.assert_allclose(loaded.transform(X), expected, atol=tolerance)
-
-
 # -- the file ----------------------------------------------------------------------
 
 

@@ -13,7 +13,15 @@ from n2d.core.progress import Cancelled
 from n2d.files import denoise_file
 from n2d.io import write_image
 from n2d.napari.folders import denoise_folder, pairs_of
-from n2d.napari.layers import LayerError, axes_of, results_like, source_of
+from n2d.napari.layers import (
+    ERROR,
+    NOISE,
+    LayerError,
+    axes_of,
+    removed_noise,
+    results_like,
+    source_of,
+)
 from n2d.napari.lazy import is_for_lazy, lazy_results
 from n2d.napari.preview import Seen, picture_of
 from n2d.napari.settings import (
@@ -25,7 +33,7 @@ from n2d.napari.settings import (
     write_settings,
 )
 from n2d.napari.words import error_in_words, noise_in_words, verdict_in_words
-from n2d.napari.work import ERROR, NEARBY, NOISE, Fits, Watch, removed_noise
+from n2d.napari.work import NEARBY, Fits, Watch
 
 # The window shows what `fit` warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
@@ -355,6 +363,9 @@ def test_copied_commands_run_and_give_the_same(tmp_path):
     assert words[:2] == ["n2d", "denoise"]
     assert CliRunner().invoke(app, words[1:]).exit_code == 0
     fits = Fits(source, source.plan(settings), settings)
+    # A reader that has lost the axes: the file is asked.
+    assert source_of(layer(stack, path=str(path))).axes == "TCYX"
+    assert source_of(layer(stack[0], path=str(path))).axes == "QYX"
     from n2d.io import read_image
 
     written = read_image(tmp_path / "my cells_denoised.tif").data
@@ -396,6 +407,8 @@ def test_settings_come_back_and_foreign_ones_are_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(SettingsError, match=why):
             read_settings(path, Settings())
+    with pytest.raises(SettingsError, match="more than 0"):
+        Settings(noise=0.0).check()
 
 
 def test_words():
@@ -406,9 +419,12 @@ def test_words():
     assert text == "? Doubtful: one; two"
     fits = fits_of(noisy())
     fits.run(Watch())
-    level, text = noise_in_words(fits.noise_of(()), fits.sample_of(()))
+    level, text, details = noise_in_words(fits.noise_of(()), fits.sample_of(()))
     assert level == pytest.approx(10, rel=0.1)
     assert "of its contrast" in text
+    assert "correlation: none" in details
+    flat = {"verdict": "good", "reasons": [], "noise": None}
+    assert "the same" in verdict_in_words(flat)[0]
     assert "stopped" in error_in_words(Cancelled("x"))
     assert error_in_words(ValueError("a\n b")) == "a b"
 
@@ -426,6 +442,7 @@ def test_one_bad_file_of_a_folder_stops_no_other(tmp_path):
     assert denoise_folder(pairs, settings, rows, Watch(total=3)) == 2
     assert [row.name for row in rows] == ["a.tif", "b.tif", "c.tif"]
     assert rows[1].outcome.startswith("failed: ")
+    assert "b.tif" not in rows[1].outcome  # said beside it
     assert (rows[0].outcome, rows[2].outcome) == ("denoised", "denoised")
     again = []
     assert denoise_folder(pairs[::2], settings, again, Watch(total=2)) == 0

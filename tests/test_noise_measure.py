@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage import data
 
 from n2d import noise as nz
@@ -149,6 +150,17 @@ def test_windows_and_lists():
         assert noise.correlation[:, 0] == pytest.approx([0.5, 0.5], abs=0.1)
     nested = [[1, 2, 1, 2], [2, 1, 2, 1]]
     assert nz.estimate_noise(nested) == nz.estimate_noise(np.array(nested))
+
+
+@pytest.mark.parametrize("blur", [0, 1.5])
+def test_small_images_know_how_well_they_are_known(blur):
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(64, 64))
+    noise = ndimage.gaussian_filter(noise, blur, mode="wrap") if blur else noise
+    noise *= 8 / noise.std()
+    found = nz.estimate_noise(np.repeat(np.arange(8.0), 8) + noise)
+    assert found.level == pytest.approx(8, rel=0.1 + found.spread)
+    assert found.spread < 0.3
 
 
 def test_cost_does_not_grow_with_the_image():

@@ -124,6 +124,17 @@ def test_rician_second_moment():
     assert np.mean(noisy**2 - RAMP**2) == pytest.approx(2 * 0.09, rel=0.02)
 
 
+@pytest.mark.parametrize("sigma", [1.0, 20.0])
+def test_the_mean_of_rician_noise_is_undone(sigma):
+    signal = np.array([0.0, 0.3, 1.0, 3.0, 29.9, 30.1, 36.0])
+    mean = stats.rice.mean(signal, scale=sigma)
+    found = nz.remove_rician_bias(mean, sigma) / sigma
+    np.testing.assert_allclose(found[1:], signal[1:], rtol=2e-5)
+    assert found[0] < 0.01
+    # Darker than noise alone there is nothing, and far above it no bias.
+    assert nz.remove_rician_bias([0.0, 1e9], sigma) == pytest.approx([0.0, 1e9])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -158,6 +169,8 @@ def test_rician_second_moment():
             "different",
         ),
         (lambda: nz.add_rician_noise(-RAMP, 1), ValueError, "magnitude"),
+        (lambda: nz.remove_rician_bias(RAMP, 0), ValueError, "sigma"),
+        (lambda: nz.remove_rician_bias(1j * RAMP, 1), TypeError, "denoised"),
     ],
 )
 def test_bad_parameters_are_named(call, error, message):

@@ -1,13 +1,15 @@
 """The stages put together, against an independent transcription of the paper."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from n2d.core import crops, stages
+from n2d.core import crops, graphs, stages
 from n2d.core.network import Correction, DenoisingNetwork, random_network
 from n2d.core.sampling import pixel_shuffle_from_batch, pixel_unshuffle_to_batch
 
@@ -88,6 +90,54 @@ def test_the_paper_halves_its_learning_rate_after_1000_steps(monkeypatch):
     monkeypatch.setattr(stages, "train", record)
     stages.run_paper(torch.zeros(1, 1, 4, 4), random_networks(), 2000)
     assert rates == ([1e-3] * 1000 + [5e-4] * 1000) * 2
+
+
+def test_a_graph_that_cannot_be_captured_changes_nothing(monkeypatch):
+    noisy = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    plain = stages.run_paper(noisy, random_networks(), 12)
+
+    def fail(compute, device):
+        compute()
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    asked = []
+    monkeypatch.setattr(graphs, "_cuda_device_of", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(graphs, "_captured", fail)
+    monkeypatch.setattr(torch.cuda, "synchronize", asked.append)
+    run = stages.run_paper(noisy, random_networks(), 12)
+    assert len(asked) == 2
+    assert run.losses == plain.losses
+    assert torch.equal(run.stage3, plain.stage3)
+
+
+def test_a_captured_computation_is_replayed_in_its_memory(monkeypatch):
+    """As far as it can be rehearsed without a GPU."""
+    weight, values = torch.tensor(1.0, requires_grad=True), []
+
+    def compute():
+        weight.grad = None
+        value = weight**2
+        value.backward()
+        values.append(value)
+        return value
+
+    class Graph:
+        def replay(self):
+            first = values[-1]
+            first.data.copy_(compute().detach())
+            values[-1] = first
+
+    for name in ("device", "stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: nullcontext())
+    for name in ("Stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda: Mock())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    replayed = graphs._captured(compute, torch.device("cuda"))
+    assert len(values) == graphs._WARM_UP + 1
+    for number in (2.0, 3.0):
+        weight.data.fill_(number)
+        assert replayed().item() == number**2
+        assert weight.grad.item() == 2 * number
 
 
 def random_networks(n=2, channels=1):

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from n2d import Noise2DetailDenoiser, denoise_noise2detail
+from n2d.files import denoise_file
 from n2d.images import Images
+from n2d.io import write_image
 
 NOISY = np.random.default_rng(0).poisson(20, (48, 48)).astype(np.float32)
 FEW = {"max_iter": 2, "detail_max_iter": 0}
@@ -108,3 +110,21 @@ def test_a_fork_of_a_process_that_has_computed_with_threads():
             child.kill()
     finally:
         torch.set_num_threads(before)
+
+
+def test_files_and_models_are_undisturbed(tmp_path):
+    write_image(tmp_path / "a.tif", np.stack([NOISY] * 3), axes="TYX")
+    fitted = Noise2DetailDenoiser(random_state=0, **FEW).fit(NOISY * 1e-310)
+    with torch.device("meta"), np.errstate(all="raise"):
+        denoise_file(tmp_path / "a.tif", tmp_path / "b.tif", random_state=0, **FEW)
+        fitted.save(tmp_path / "a.n2d")
+        Noise2DetailDenoiser.load(tmp_path / "a.n2d")
+    with sklearn.config_context(transform_output="pandas"):
+        assert np.isfinite(fitted.score(np.stack([NOISY, NOISY]) * 1e-310))
+
+
+def test_numbers_of_a_palette_are_no_intensities():
+    picture = Image.fromarray(NOISY.astype(np.uint8)).quantize(8)
+    for X, name in ((picture, "X"), ([picture], r"X\[0\]")):
+        with pytest.raises(TypeError, match=rf'palette.*{name}\.convert\("RGB"\)'):
+            Images(X)

@@ -165,6 +165,30 @@ def test_each_wrong_has_its_reason():
     )
 
 
+def test_a_level_that_may_be_another_is_doubtful():
+    noisy, rest = SCENE + 10 * white(), 4 * white()
+    first = NoiseModel(10.0)
+
+    def verdict(level, removed, spread, shape=SCENE.shape):
+        here = tuple(slice(0, n) for n in shape)
+        model = NoiseModel(level, spread=spread)
+        found = check_result(
+            [noisy[here]], [(noisy - removed)[here]], model, measured=first
+        )
+        return found.verdict, *found.reasons
+
+    assert verdict(10.0, 10 * white(), 0.05) == ("good",)
+    # Second thoughts left a third, of which half was removed.
+    found = verdict(3.3, 0.4 * rest, 0.05)
+    assert found[0] == "doubtful"
+    assert "3.2 times as much noise" in found[1]
+    # Nobody knows.
+    assert "off by 50%" in verdict(10.0, 10 * white(), 0.5)[1]
+    # Of a small image less is known.
+    assert verdict(7.0, 7 * white(), 0.05) == ("good",)
+    assert "1.5 times as much" in verdict(7.0, 7 * white(), 0.05, (64, 64))[1]
+
+
 def test_hot_pixels_are_no_noise():
     noisy = SCENE + 10 * white()
     hot = np.random.default_rng(1).random(noisy.shape) < 0.01

@@ -7,6 +7,7 @@ from itertools import accumulate, groupby
 import numpy as np
 import torch
 
+from n2d._memory import freed_memory_kept
 from n2d._surroundings import undisturbed
 from n2d.applying.neighbours import denoised_images, reach_of
 from n2d.core.device import usable_device
@@ -230,8 +231,9 @@ def _denoised_block(
         parts=parts,
         wanted=wanted if n_around else None,
     )
-    for i, tile, estimates in found:
-        for output, estimate in zip(outputs, estimates, strict=True):
-            first = wanted[0] if n_around else 0
-            output[i - first].write(estimate, tile.top - top, tile.left - left)
+    first = wanted[0] if n_around else 0
+    with freed_memory_kept():
+        for i, tile, estimates in found:
+            for output, estimate in zip(outputs, estimates, strict=True):
+                output[i - first].write(estimate, tile.top - top, tile.left - left)
     return results

@@ -15,6 +15,7 @@ from n2d._memory import (
     in_words,
     is_out_of_memory,
 )
+from n2d.applying.cluster import current_cluster
 from n2d.applying.mapping import DeviceIntensities
 from n2d.applying.workers import moved, workers
 from n2d.core.device import computing_in
@@ -306,8 +307,8 @@ def denoised_tiles(
     callback : callable, optional
         Called with a `Progress` after every tile; returning True cancels.
     parts : sequence of tuple, optional
-        Where the images come from: arguments of `TileDenoiser.of_image`. By default
-        they are whole, and those that `fit` saw if they are as many.
+        Where the images come from: arguments of `TileDenoiser.of_image`; by default
+        what `TileDenoiser.parts_of` says.
 
     Yields
     ------
@@ -330,6 +331,8 @@ def denoised_tiles(
     # Of the stages' estimates one at a time is brought back; an error takes two more.
     n_estimates = 3 if STANDARD_ERROR in names else 1
     n_workers = 1
+    if (cluster := current_cluster()) is not None:
+        device = torch.device("cpu")
     memory = min(_MOST_MEMORY, _SHARE * available_memory())
     if device.type == "cuda":
         # One tile is copied while another is computed.
@@ -358,6 +361,8 @@ def denoised_tiles(
         # More tiles than there are workers, so that none waits for the caller, or for
         # another that is slow.
         at_once = 2 * n_workers if n_threads > 1 or n_workers > 1 else 1
+        if cluster is not None and len(jobs) > 1:
+            submit, at_once = cluster.submit, cluster.at_once(jobs, memory)
         for i, tile, estimates in run.in_order(jobs, submit, at_once):
             yield i, tile, estimates
             images[i].let_go()
@@ -381,13 +386,7 @@ class _Run:
             torch.cuda.synchronize(device)
 
     def in_order(self, jobs, submit, at_once):
-        """Denoise all jobs (i, tile), so many at once.
-
-        Yields
-        ------
-        i, tile, estimates
-            See `denoised_tiles`.
-        """
+        """Denoise all jobs (i, tile), so many at once; see `denoised_tiles`."""
         waiting, under_way = deque(jobs), deque()
         while waiting or under_way:
             while waiting and len(under_way) < at_once:

@@ -5,9 +5,9 @@ import time
 
 import typer
 
-from n2d._printable import printable
+from n2d._printable import one_line, printable
 from n2d.cli.progress import RunProgress
-from n2d.cli.reporting import complain, one_line, say, warnings_in_one_line
+from n2d.cli.reporting import complain, say, warnings_in_one_line
 
 _DONE, _SKIPPED, _FAILED = "done", "skipped", "failed"
 

@@ -1,5 +1,6 @@
 """`n2d compare`: denoisers side by side on a user's own images."""
 
+import functools
 import math
 from importlib.util import find_spec
 from pathlib import Path
@@ -150,9 +151,8 @@ def compare(
                     page.add_line(name, cases[0].error)
                 tell(notes, quiet=quiet)
                 for case, drawing in zip(cases, drawings, strict=True):
-                    denoisers = chosen(settled, case.stack)
                     rows += compare_images(
-                        denoisers,
+                        chosen(settled, case.stack),
                         [case],
                         folder,
                         score=True,
@@ -160,12 +160,10 @@ def compare(
                         fresh=True,
                         callback=None if quiet else _report,
                         on_case=_drawer(
-                            folder if figure else None,
-                            drawing,
-                            overwrite,
-                            page,
-                            denoisers,
+                            folder if figure else None, drawing, overwrite, page
                         ),
+                        on_fitted=drawing
+                        and functools.partial(page.look, drawing.plane),
                     )
         page.write(overwrite=overwrite)
         say_lines(aligned(_table(rows)))
@@ -313,7 +311,7 @@ def _errors(rows):
                 yield f"{case}, {row['method']}: {row['error']}"
 
 
-def _drawer(folder, drawing, overwrite, page, denoisers):
+def _drawer(folder, drawing, overwrite, page):
     """Return what shows a case once all methods are through with it.
 
     Without a `folder` it goes into the page only.
@@ -321,7 +319,7 @@ def _drawer(folder, drawing, overwrite, page, denoisers):
     from n2d.io import atomic_write
 
     def draw(case, rows, estimates):
-        page.add(case, drawing.plane, rows, estimates, denoisers)
+        page.add(case, drawing.plane, rows, estimates)
         if folder is None:
             return
         picture = drawing.plot(rows, estimates)

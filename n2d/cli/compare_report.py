@@ -26,9 +26,13 @@ class CompareReport:
 
     def __init__(self, folder, command):
         self._path, self._command = folder / NAME, command
-        self._sections = []
+        self._sections, self._known = [], {}
 
-    def add(self, case, plane, rows, estimates, methods):
+    def look(self, plane, case, name, denoiser):
+        """Keep what a fitted denoiser knows, of the plane that is shown."""
+        self._known[case.name, name] = _known_of(denoiser, case, plane)
+
+    def add(self, case, plane, rows, estimates):
         """Add an image.
 
         Parameters
@@ -41,8 +45,6 @@ class CompareReport:
             Of its runs.
         estimates : dict of str to ndarray
             What came out, by method.
-        methods : dict of str to denoiser
-            What was run.
         """
         axis = case.channel_axis
         if axis is not None and plane is not None:
@@ -53,7 +55,7 @@ class CompareReport:
 
         said, errors, verdicts = [], {}, []
         for name in estimates:
-            found = _error_of(methods[name], case, plane)
+            found = self._known.pop((case.name, name), None)
             if found is not None:
                 std, trust, levels = found
                 errors[name] = colours_last(std, axis)
@@ -93,26 +95,16 @@ class CompareReport:
         write_page(self._path, text, overwrite=overwrite)
 
 
-def _error_of(denoiser, case, plane):
-    """Fit once more, for what a comparison does not keep: errors, trust and levels.
-
-    None for methods that do not know their error.
-    """
-    from sklearn.base import clone
-
+def _known_of(denoiser, case, plane):
+    """Standard errors of a plane, trust and levels; None where they are not known."""
     from n2d.files._checks import knows_error
     from n2d.files._fits import levels_in_words
 
     if not knows_error(denoiser):
         return None
-    denoiser = clone(denoiser).set_params(channel_axis=case.channel_axis)
-    try:
-        denoiser.fit(case.noisy)
-        levels, trust = levels_in_words(denoiser), denoiser.trust_
-        if plane is None:
-            return denoiser.transform(case.noisy, return_std=True)[1], trust, levels
-        std = np.empty(case.noisy.shape[1:])
-        denoiser.transform_some(case.noisy, ({plane: np.empty_like(std)}, {plane: std}))
-        return std, trust, levels
-    except ValueError:
-        return None  # such as gaps, which comparisons leave out in their own way
+    levels, trust = levels_in_words(denoiser), denoiser.trust_
+    if plane is None:
+        return denoiser.transform(case.noisy, return_std=True)[1], trust, levels
+    std = np.empty(case.noisy.shape[1:])
+    denoiser.transform_some(case.noisy, ({plane: np.empty_like(std)}, {plane: std}))
+    return std, trust, levels

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending, say, threads
+from n2d.cli.reporting import FAILED, clean_ending, on_cluster, say, threads
 
 
 class DataType(StrEnum):
@@ -102,6 +102,7 @@ def denoise(
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
+    cluster: options.ClusterOption = None,
     overwrite: options.OverwriteOption = False,
     resume: Annotated[
         bool,
@@ -147,7 +148,9 @@ def denoise(
     from n2d.files._targets import PlanError, error_files, expand_inputs, plan_outputs
 
     try:
-        found = expand_inputs(inputs, recursive=recursive, output=output)
+        found = expand_inputs(
+            inputs, recursive=recursive, outputs=(output, uncertainty)
+        )
         into_folder = max(len(inputs), len(found.paths)) > 1
         into_folder |= any(map(_is_folder_of_images, inputs))
         if into_folder and len(found.paths) == 1:
@@ -183,8 +186,9 @@ def denoise(
         uncertainty=errors,
         overwrite=overwrite,
         resume=resume,
+        seen=options.seen_of(config),
     )
-    with clean_ending(debug=debug), threads(jobs):
+    with clean_ending(debug=debug), threads(jobs), on_cluster(cluster):
         options.check_job(context, job)
         batch = Batch(
             pairs,

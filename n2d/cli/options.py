@@ -7,15 +7,36 @@ from typing import Annotated
 
 import typer
 
-from n2d.cli.config import (
+from n2d._config import (
     N2D_METHODS,
     ConfigError,
-    Init,
-    Precision,
-    Solver,
     read_config,
     read_noise,
+    read_seen,
 )
+
+
+class Solver(StrEnum):
+    """What `--solver` may be."""
+
+    fast = "fast"
+    paper = "paper"
+
+
+class Init(StrEnum):
+    """What `--init` may be."""
+
+    auto = "auto"
+    random = "random"
+    synthetic = "synthetic"
+
+
+class Precision(StrEnum):
+    """What `--precision` may be."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 class Channels(StrEnum):
@@ -264,6 +285,15 @@ JobsOption = Annotated[
         help="Threads to compute with.  [default: OMP_NUM_THREADS, or the processors]",
     ),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="A Dask scheduler, such as tcp://10.0.0.1:8786: its workers denoise what "
+        "takes more than one tile. Files are read and written here.",
+    ),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist.")
 ]
@@ -401,6 +431,16 @@ def method_and_parameters(context):
         if key.rpartition("__")[2] in general
     }
     return method, general | chosen
+
+
+def seen_of(config):
+    """Read how the image of a config looked; of none, nothing."""
+    if config is None:
+        return []
+    try:
+        return read_seen(config)
+    except ConfigError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--config") from error
 
 
 def own_parameters(context):

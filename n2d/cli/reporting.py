@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from n2d._printable import printable
+from n2d._printable import one_line, printable
 
 FAILED = 1
 # What comes first is left only for what is ahead by more than so many standard errors.
@@ -23,22 +23,6 @@ def say(text, *, err=False):
 def say_lines(text, *, err=False):
     """Print lines, such as a table."""
     typer.echo(printable(text, lines=True), err=err)
-
-
-def one_line(error):
-    """Return an exception as one line of text."""
-    if isinstance(error, MemoryError):
-        text = " ".join(str(error).split())
-        return f"out of memory: {text or 'close other programs, or use less at once'}"
-    if isinstance(error, FileExistsError) and error.filename:
-        return f"{error.filename}: exists already; --overwrite replaces it"
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
-    text = " ".join(str(error).split())
-    if isinstance(error, (OSError, RuntimeError, TypeError, ValueError)) and text:
-        return text
-    return f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def complain(message, *, debug=False):
@@ -88,6 +72,22 @@ def threads(number):
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def on_cluster(address):
+    """Compute with the workers of a Dask cluster; None: here."""
+    if address is None:
+        yield
+        return
+    from n2d.applying.cluster import computing_on
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(computing_on(address))
+        except (ImportError, ValueError) as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--cluster") from error
+        yield
 
 
 @contextlib.contextmanager

@@ -57,6 +57,7 @@ class RunReport:
             ("noise measured", "; ".join(outcome.noise) or "not measured"),
             ("shape", f"{' x '.join(map(str, outcome.shape))}, axes {outcome.axes}"),
             ("planes, fits", f"{outcome.n_planes:,}, {outcome.n_fits:,}"),
+            *_stack_rows(outcome),
             ("values clipped", f"{outcome.n_clipped:,} of {outcome.n_values:,}"),
             ("seconds", f"{outcome.seconds:.1f}"),
             *(("note", note) for note in outcome.notes),
@@ -84,6 +85,16 @@ class RunReport:
         settings = section("Settings", None, {}, rows)
         text = page("Denoised by n2d", [*self._sections, settings], self._command)
         write_page(self._path, text, overwrite=self._overwrite)
+
+
+def _stack_rows(outcome):
+    """What the planes of a series were to each other; nothing of a single one."""
+    if outcome.n_planes < 2 or not outcome.stack:
+        return []
+    how = "each plane on its own"
+    if outcome.stack != "independent":
+        how = f"each plane with its neighbours in {outcome.stack}, where they agree"
+    return [("stack", f"{outcome.stack}: {how}")]
 
 
 def _middle_plane(path, series, job):

@@ -83,8 +83,8 @@ def tune(
     target = Path(f"{image.stem}.n2d.json") if output is None else output
 
     with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
-        from n2d.cli.config import write_config
-        from n2d.files._cases import read_cases
+        from n2d._config import write_config
+        from n2d.files._cases import how_it_looks, read_cases
         from n2d.files._originals import Originals
         from n2d.io import check_target
 
@@ -120,7 +120,8 @@ def tune(
             name, denoiser.set_params(**chosen), cases[0].stack
         )
         search = {"image": image.name, "grid": searched, "results": _plain(results)}
-        write_config(target, name, parameters, search, overwrite=overwrite)
+        seen = [how_it_looks(case) for case in cases]
+        write_config(target, name, parameters, search, seen, overwrite=overwrite)
         if not quiet:
             say(f"{target}: for n2d denoise --config {target}", err=True)
 
@@ -138,7 +139,7 @@ def _make(text, **settings):
 
 def _checked_grid(method, name, texts):
     """Return the grid, or end with a word on the option that makes no sense."""
-    from n2d.cli.config import default_grid, parse_grid
+    from n2d.cli.grids import default_grid, parse_grid
 
     try:
         known = _make(method).get_params()
@@ -268,7 +269,7 @@ def _changed_parameters(name, denoiser, stack):
     `stack` is what the axes of a file say, and it is read for files of other axes, too.
     """
     from n2d import Noise2DetailDenoiser
-    from n2d.cli.config import N2D_METHODS, NOT_TUNABLE
+    from n2d._config import N2D_METHODS, NOT_TUNABLE
 
     # `n2d denoise` starts from the estimator's own defaults, whatever the name.
     default = Noise2DetailDenoiser() if name in N2D_METHODS else _make(name)

@@ -1,6 +1,7 @@
 """`n2d watch`: images denoised as they arrive in a folder."""
 
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import Annotated
 
 import typer
 
+from n2d._printable import one_line
 from n2d._signals import ending_well
 from n2d.cli import options
 from n2d.cli.reporting import (
     clean_ending,
     complain,
-    one_line,
+    on_cluster,
     say,
     threads,
     warnings_in_one_line,
@@ -78,6 +80,7 @@ def watch(
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = options.Precision.auto,
     jobs: options.JobsOption = None,
+    cluster: options.ClusterOption = None,
     overwrite: options.OverwriteOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object per image to stdout.")
@@ -88,8 +91,9 @@ def watch(
     """Denoise images as they arrive in a folder, until Ctrl-C.
 
     One fit, to the first image, goes on from image to image, and is renewed when the
-    noise changes. Stacks that grow, and images that are replaced, are denoised again
-    once they have settled. Started again, it goes on where it was stopped.
+    noise changes. Of stacks that grow, TIFF or OME-Zarr, new planes are denoised while
+    the file is being written; images that are replaced are denoised again. Started
+    again, it skips what is finished.
     """
     parameters = options.own_parameters(context)
     options.check_model(context, model)
@@ -118,7 +122,7 @@ def watch(
     watcher = _Watcher(
         Arrivals(folder, settle), output, job, tell, as_json=as_json, debug=debug
     )
-    with clean_ending(debug=debug), threads(jobs):
+    with clean_ending(debug=debug), threads(jobs), on_cluster(cluster):
         options.check_job(context, job)
         output.mkdir(parents=True, exist_ok=True)
         tell(f"watching {folder}; Ctrl-C ends")
@@ -140,20 +144,21 @@ class _Watcher:
         latest = time.monotonic()
         while True:
             ready = self._arrivals.ready()
+            growing = self._arrivals.growing()
             if len(ready) > 1:
                 self._say(f"{len(ready)} images are waiting")
-            for path in ready:
-                self._one(path)
-            if ready or self._arrivals.n_under_way > len(self._failed):
+            for path in [*growing, *ready]:
+                self._one(path, settled=path not in growing)
+            if ready or growing or self._arrivals.n_under_way > len(self._failed):
                 latest = time.monotonic()
             if stop_after is not None and time.monotonic() - latest > stop_after:
                 return
             time.sleep(_PAUSE)
 
-    def _one(self, path):
+    def _one(self, path, *, settled):
         from n2d.files._jobs import Callback, carry_out
         from n2d.files._targets import plan_outputs
-        from n2d.io import is_own_result
+        from n2d.io import is_own_result, note_result
 
         state = self._arrivals.begin(path)
         if state is None:
@@ -163,18 +168,25 @@ class _Watcher:
             ((_, target),) = plan_outputs([path], f"{self._output}/", overwrite=True)
             record["target"] = str(target)
             # What an earlier version of the image became may be replaced.
-            replaced = self._job.overwrite or is_own_result(target)
+            is_own = is_own_result(target)
+            replaced = self._job.overwrite or is_own or not os.path.lexists(target)
+            grown, marks = self._arrivals.grown(path, settled=settled)
+            if grown is not None and not is_own:
+                grown = replace(grown, n_kept=0)
             with warnings_in_one_line():
                 outcome = carry_out(
-                    replace(self._job, overwrite=replaced),
+                    replace(self._job, overwrite=replaced, grown=grown),
                     path,
                     target,
                     listed=True,
                     say=lambda text, always=False: always and self._say(text, True),
                     progress=Callback(),
                 )
+            note_result(target)
         except Exception as error:  # one bad image must not stop the others
             text = one_line(error)
+            if not settled:  # half a plane, perhaps; it is looked at again
+                return
             if self._arrivals.begin(path) is None:
                 self._say(f"{path}: has gone")
             elif self._arrivals.end(path, state):  # if not, it was being written
@@ -183,20 +195,26 @@ class _Watcher:
                 self._emit(record | {"state": "failed", "error": text})
             return
         self._failed.pop(path, None)
-        if not self._arrivals.end(path, state):
+        self._arrivals.took(path, marks, outcome.seconds)
+        if settled and not self._arrivals.end(path, state):
             self._say(f"{path}: changed while it was read, and will be denoised again")
         if outcome.skipped:
             self._say(f"{target}: finished before, skipped")
             self._emit(record | {"state": "skipped"})
             return
-        self._n_done += 1
+        self._n_done += settled
         lag = time.time() - state[0]
+        planes = ""
+        if not settled or outcome.n_new < outcome.n_planes:
+            planes = f" with {outcome.n_planes} planes, {outcome.n_new} of them new,"
         self._say(
-            f"{target}: written in {outcome.seconds:.1f} s, {lag:.1f} s after its image"
+            f"{target}: written{planes} in {outcome.seconds:.1f} s, {lag:.1f} s after "
+            f"its image{'' if settled else '; which is growing'}"
         )
         self._emit(
             record
-            | {"state": "done", "fits": outcome.n_fits, "planes": outcome.n_planes}
+            | {"state": "done" if settled else "growing", "fits": outcome.n_fits}
+            | {"planes": outcome.n_planes, "new": outcome.n_new}
             | {"seconds": round(outcome.seconds, 3), "lag": round(lag, 3)}
         )
 

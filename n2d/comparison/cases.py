@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from n2d.io import name_in, read_image
+from n2d.io import files_of, name_in, read_image, suffix_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +214,8 @@ def _files_by_name(folder, accepts):
         if path.name[0] != "."
         and (path.is_file() if accepts is None else accepts(path))
     )
+    # Of two files that are one image, the header stands for both.
+    paths = [p for p in paths if suffix_of(p) != ".img" or len(files_of(p)) == 1]
     files = {name_in(path)[0]: path for path in paths}
     if len(files) < len(paths):
         raise ValueError(f"{folder} has two images of one name, differing in extension")

@@ -1,6 +1,7 @@
 """Every method on every case, written down run by run."""
 
 import copy
+import functools
 import inspect
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def compare(
     fresh=False,
     callback=None,
     on_case=None,
+    on_fitted=None,
 ):
     """Run denoisers over images and tabulate quality, time and memory.
 
@@ -73,6 +75,9 @@ def compare(
         soon as all methods are through with it. Denoised images are kept nowhere else,
         so that all runs of a case are then done again if one is missing in the table;
         for a case without any, it is not called.
+    on_fitted : callable, optional
+        Called with each case, the name of a method and its denoiser, fitted to the
+        case, after every run of this process (not where runs are isolated).
 
     Returns
     -------
@@ -130,7 +135,10 @@ def compare(
         estimates, first = {}, None
         for name, denoiser in methods.items():
             if name not in done:
-                outcome, estimate, judgement = _run(denoiser, case, **options)
+                tell = None
+                if on_fitted is not None and not isolate:
+                    tell = functools.partial(on_fitted, case, name)
+                outcome, estimate, judgement = _run(denoiser, case, tell, **options)
                 if judgement is not None:
                     first = judgement if first is None else first
                     outcome["score_error"] = judgement.standard_error(first)
@@ -212,8 +220,8 @@ def _is_complete(row, case, denoiser, options):
     return not row["error"] and all(row[key] is not None for key in wanted)
 
 
-def _run(denoiser, case, *, isolate, stages, score):
-    """Measure one method on one case.
+def _run(denoiser, case, tell, *, isolate, stages, score):
+    """Measure one method on one case, and hand the fitted denoiser to `tell`.
 
     Returns
     -------
@@ -237,6 +245,8 @@ def _run(denoiser, case, *, isolate, stages, score):
             stages=stages and hasattr(denoiser, "transform_stages"),
             score=score and hasattr(denoiser, "score"),
         )
+        if tell is not None:
+            tell(denoiser)
         outcome = _quality(case, measurement) | {
             "score": measurement.score,
             "seconds": measurement.seconds,

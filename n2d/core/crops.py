@@ -170,9 +170,9 @@ def _held_out(windows):
     return trained, held_out
 
 
-def _one_cycle(step, n_steps, warmup=0.2):
+def _one_cycle(step, n_steps):
     """Share of the highest learning rate at a step, from 0."""
-    position = (step + 1) / (n_steps + 1)
+    position, warmup = (step + 1) / (n_steps + 1), 0.2
     if position < warmup:
         return position / warmup
     return (1 + math.cos(math.pi * (position - warmup) / (1 - warmup))) / 2

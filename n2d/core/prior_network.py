@@ -192,7 +192,6 @@ class PriorNetwork(nn.Module):
         modulation = iter(modulation)
         levels = self._levels(level, noisy)
         hidden = self._first(noisy, bias, levels[0])
-        levels = [scale.to(hidden.dtype) for scale in levels]
         skipped = []
         for blocks, down, scale in zip(self.encoder, self.down, levels, strict=False):
             for block in blocks:
@@ -269,10 +268,9 @@ class PriorNetwork(nn.Module):
         """Expected error of the four phases, homogeneous in image and level."""
         inner = F.relu(
             F.conv2d(hidden, self.error_inner.weight, padding=1)
-            + self.error_inner.bias[:, None, None].to(hidden.dtype) * level
+            + self.error_inner.bias[:, None, None] * level
         )
         outer = F.conv2d(inner, self.error_outer.weight).float()
-        level = level.float()
         outer = outer + self.error_outer.bias[:, None, None] * level
         return torch.sqrt(F.relu(outer).square() + (_LEAST_ERROR * level).square())
 
@@ -303,10 +301,15 @@ class _Block(nn.Module):
         return over_strips(self._change, *maps, reach=self.reach)
 
     def _change(self, hidden, level, bias, gain):
-        change = self.inner(hidden)
-        bias = bias.to(change.dtype) * level
-        gain = 1 + gain.to(change.dtype)
-        return self.outer(F.relu(torch.addcmul(bias, change, gain))) + hidden
+        inner, half = self.inner, torch.is_autocast_enabled(hidden.device.type)
+        if half and len(gain) == 1 == level.numel():
+            # In one step: gains that are rounded by themselves cost all pixels alike.
+            weight = inner.weight * (1 + gain[0])[..., None]
+            where = {"padding": inner.padding, "dilation": inner.dilation}
+            change = F.conv2d(hidden, weight, (bias * level).flatten(), **where)
+        else:
+            change = torch.addcmul(bias * level, inner(hidden), 1 + gain)
+        return self.outer(F.relu_(change)) + hidden
 
 
 def _scales(widths, numbers):

@@ -99,8 +99,8 @@ def _check_divisible(x, factor):
         )
 
 
-def random_crops(windows, side, count, generator, *, turned=True):
-    """Draw random square crops.
+def random_crops(windows, side, count, generator):
+    """Draw random square crops, each flipped and transposed at random.
 
     Parameters
     ----------
@@ -113,8 +113,6 @@ def random_crops(windows, side, count, generator, *, turned=True):
         Number of crops N.
     generator : torch.Generator
         Source of randomness, on the CPU.
-    turned : bool, default=True
-        Whether each crop is flipped and transposed at random.
 
     Returns
     -------
@@ -132,11 +130,11 @@ def random_crops(windows, side, count, generator, *, turned=True):
         top = draw(window.shape[-2] - side + 1)
         left = draw(window.shape[-1] - side + 1)
         crop = window[:, top : top + side, left : left + side]
-        if turned and draw(2):
+        if draw(2):
             crop = crop.flip(-2)
-        if turned and draw(2):
+        if draw(2):
             crop = crop.flip(-1)
-        if turned and draw(2):
+        if draw(2):
             crop = crop.transpose(-2, -1)
         crops.append(crop)
     return torch.stack(crops)

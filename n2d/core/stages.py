@@ -222,7 +222,12 @@ def run_paper(
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
         schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1000, gamma=0.5)
         return train(
-            loss, optimizer, n_steps, stage=stage, schedule=schedule, callback=callback
+            *(loss, optimizer, n_steps),
+            stage=stage,
+            schedule=schedule,
+            callback=callback,
+            # Every step does the same: the image and the weights stay where they are.
+            replay=n_steps > 10,
         )
 
     losses1 = fit(

@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from n2d.core.progress import Cancelled, Progress, report
+from n2d.core.graphs import gradients_of
+from n2d.core.progress import Progress, report
 
 # Networks that see values around 1 have weights around 1.
 _LARGEST_WEIGHT = 1e3
@@ -14,15 +15,21 @@ _JUDGE_EVERY = 20
 _PATIENCE = 100
 
 
-#: The earlier name of `n2d.core.progress.Cancelled`.
-TrainingCancelled = Cancelled
-
-
 class TrainingDiverged(RuntimeError):
     """The loss became infinite or NaN; the estimator is as it was before."""
 
 
-def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judge=None):
+def train(
+    loss,
+    optimizer,
+    n_steps,
+    *,
+    stage,
+    schedule=None,
+    callback=None,
+    judge=None,
+    replay=False,
+):
     """Take `n_steps` optimizer steps on a loss.
 
     Parameters
@@ -44,6 +51,8 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judg
         are not trained on. Asked before the first step and now and then; the best
         weights are kept, those from before the first step included, and training ends
         early when it has not found better ones for a while.
+    replay : bool, default=False
+        See `n2d.core.graphs.gradients_of`.
 
     Returns
     -------
@@ -59,19 +68,17 @@ def train(loss, optimizer, n_steps, *, stage, schedule=None, callback=None, judg
     """
     losses = []
     best = _Best(optimizer, judge)
+    gradients = gradients_of(loss, optimizer, replay=replay)
     for step in range(n_steps):
         if step % _JUDGE_EVERY == 0 and best.is_old(step):
             break
-        optimizer.zero_grad(set_to_none=True)
-        value = loss()
-        losses.append(value.item())
+        losses.append(gradients().item())
         if not math.isfinite(losses[-1]):
             raise TrainingDiverged(
                 f"the loss of stage {stage!r} became {losses[-1]} at step {step + 1} "
                 f"of {n_steps}; lower learning_rate, and check that data_range "
                 "matches the data"
             )
-        value.backward()
         optimizer.step()
         if schedule is not None:
             schedule.step()

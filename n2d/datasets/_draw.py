@@ -120,7 +120,7 @@ def splat(shape, rows, cols, values):
     return image.reshape(shape)
 
 
-def curves(starts, angles, lengths, bend, rng, step=0.5):
+def curves(starts, angles, lengths, bend, rng):
     """Points along curves that turn smoothly and at random.
 
     Parameters
@@ -135,8 +135,6 @@ def curves(starts, angles, lengths, bend, rng, step=0.5):
         Radians a curve turns by over 100 pixels, as a standard deviation.
     rng : numpy.random.Generator
         Source of randomness.
-    step : float, default=0.5
-        Distance between points in pixels.
 
     Returns
     -------
@@ -145,7 +143,7 @@ def curves(starts, angles, lengths, bend, rng, step=0.5):
     owner : ndarray of int, shape (m,)
         The curve each point belongs to.
     """
-    count = len(starts)
+    count, step = len(starts), 0.5
     steps = int(np.ceil(max(lengths) / step))
     # Curvature that changes along the way: a random walk of the direction, smoothed.
     knots = max(2, int(steps * step / 12))

@@ -287,13 +287,12 @@ def normal(image):
     return (image - image.mean()) / max(image.std(), 1e-9)
 
 
-def relief(height, rng, strength=None):
+def relief(height, rng):
     """Light from the side on a surface of given height, of about unit deviation."""
     angle = rng.uniform(0, 2 * np.pi)
     down, right = np.gradient(height)
     slope = normal(np.cos(angle) * down + np.sin(angle) * right)
-    strength = rng.uniform(0.3, 1.5) if strength is None else strength
-    return slope / np.sqrt(1 + (strength * slope) ** 2)
+    return slope / np.sqrt(1 + (rng.uniform(0.3, 1.5) * slope) ** 2)
 
 
 def noise_texture(shape, rng):

@@ -180,6 +180,25 @@ def _images(image, plan, gaps):
     ]
 
 
+def how_it_looks(case):
+    """Look at a case as at what a config was found on.
+
+    Parameters
+    ----------
+    case : Case
+        With its noisy image.
+
+    Returns
+    -------
+    dict
+        As `n2d._suits.misfit` takes it.
+    """
+    from n2d._suits import look_at
+    from n2d.images import Images
+
+    return look_at(Images(case.noisy, case.channel_axis))
+
+
 def unread_case(name, path, error):
     """Return what stands for an image that cannot be used, so that others go on.
 

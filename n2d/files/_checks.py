@@ -101,13 +101,42 @@ def check_knows_error(job):
         )
 
 
-def tell_misfit(denoiser, sources, channel_axis, say):
-    """Say, before it is applied, where a model does not suit a file; return that."""
-    from n2d._suits import misfit_of
+def tell_misfit(job, number, n_fits, denoiser, sources, channel_axis, say):
+    """Say where a model, or parameters from a config, do not suit a file; return that.
+
+    Parameters
+    ----------
+    job : n2d.files._jobs.Job
+        What is done.
+    number, n_fits : int
+        Which fit of the file it is, and of how many.
+    denoiser : estimator
+        The one that is going to be applied.
+    sources : list of array-like
+        The planes.
+    channel_axis : int or None
+        Of a plane.
+    say : callable
+        Takes a line for the user.
+
+    Returns
+    -------
+    list of str
+    """
+    from n2d._suits import misfit_of, seen_by
     from n2d.images import Images
 
-    text = misfit_of(denoiser, Images(sources, channel_axis))
-    if text is None:
+    if job.model is not None:
+        told = [(seen_by(denoiser),)]
+    elif job.seen:
+        # Those of a file of as many channels belong to each, else any will do.
+        seen = job.seen if len(job.seen) != n_fits else [job.seen[number]]
+        told = [(one, "the config", "tune on it") for one in seen]
+    else:
         return []
-    say(f"warning: {text}", always=True)
-    return [text]
+    images = Images(sources, channel_axis)
+    texts = [misfit_of(one[0], images, *one[1:]) for one in told]
+    if None in texts:
+        return []
+    say(f"warning: {texts[0]}", always=True)
+    return texts[:1]

@@ -85,18 +85,18 @@ class KeptFits:
 
 def _why_not(denoiser, sources, channel_axis):
     """Say why a fit does not go on with other planes, or return None."""
-    from n2d._suits import detail_of, misfit, windows_of
+    from n2d._suits import looks_of, misfit, seen_by, windows_of
     from n2d.images import Images
 
     windows = windows_of(Images(sources, channel_axis))
     seen = denoiser.input_fingerprint_.get("detail")
-    here = None if seen is None else detail_of(windows, denoiser.noise_)
+    here = seen and looks_of(windows, denoiser.noise_)["detail"]
     if here is None or not seen[0] > 0:
         return "its noise cannot be compared with that of this image"
     factor = here[0] / seen[0]
     if not 1 / _SAME_NOISE <= factor <= _SAME_NOISE:
         return f"the noise is {factor:.2g} times what it was"
-    if misfit(denoiser, windows) is not None:
+    if misfit(seen_by(denoiser), windows, single=True) is not None:
         return "intensities or noise are not those it was made for"
     return None
 

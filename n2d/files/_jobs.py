@@ -53,6 +53,10 @@ class Job:
         Whether results may be replaced, and whether to go on with an earlier run.
     kept : KeptFits or None
         Fits that go on from file to file.
+    seen : list of dict
+        How the image looked that the parameters were chosen on, fit by fit.
+    grown : n2d.files._growing.Grown or None
+        What of the file is whole and new, if it is a stack that grows.
     """
 
     parameters: dict
@@ -69,6 +73,8 @@ class Job:
     overwrite: bool = False
     resume: bool = False
     kept: Any = None
+    seen: list = field(default_factory=list)
+    grown: Any = None
 
     @cached_property
     def description(self):
@@ -156,7 +162,9 @@ class DenoisedFile:
     shape, axes, dtype : tuple, str, str
         Of the result.
     n_fits, n_planes : int
-        How often a denoiser was fitted, and to how many planes it was applied.
+        How often a denoiser was fitted, and how many planes the result has.
+    n_new : int
+        How many of them were denoised now, and not taken over from an earlier result.
     n_clipped : int
         How many values were beyond what the data type of the result can hold.
     n_values : int
@@ -176,6 +184,9 @@ class DenoisedFile:
         of the source.
     uncertainty : Path or None
         The file of the standard errors.
+    stack : str
+        What planes that follow each other were taken for: "independent", "time" or
+        "depth". "" where nothing was done.
     """
 
     shape: tuple = ()
@@ -183,6 +194,7 @@ class DenoisedFile:
     dtype: str = ""
     n_fits: int = 0
     n_planes: int = 0
+    n_new: int = 0
     n_clipped: int = 0
     n_values: int = 0
     notes: list = field(default_factory=list)
@@ -191,6 +203,7 @@ class DenoisedFile:
     trust: dict | None = None
     noise: list = field(default_factory=list)
     uncertainty: Any = None
+    stack: str = ""
 
 
 class Callback:
@@ -268,6 +281,8 @@ def carry_out(job, source, target, *, listed, say, progress):
         with contextlib.suppress(OSError):
             remove_leftovers(target)
     with open_image(source, job.series) as image:
+        if job.grown is not None:
+            image = job.grown.cut(image)
         plan = plan_of(
             image,
             axes=job.axes,
@@ -299,7 +314,9 @@ def carry_out(job, source, target, *, listed, say, progress):
                 f"{source}: the axes are {plan.axes}, as asked for, and {own_axes} in "
                 "the file; what it says of the renamed ones is not kept"
             )
-        if image.metadata and format_of(source) is not format_of(target):
+        suffixes = {"nifti": ".nii", "dicom": ".dcm"}  # others are called so
+        own = suffixes.get(image.format, f".{image.format}")
+        if image.metadata and own not in format_of(target).suffixes:
             outcome.notes.append(
                 f"{target}: is of another format than its source; axes, pixel sizes "
                 "and channel names are kept where it can say them, other metadata not"
@@ -327,7 +344,11 @@ def carry_out(job, source, target, *, listed, say, progress):
                 say(f"warning: {source}: {text}", always=True)
             gaps = gaps_of(image, plan, job.nan)
             work = Work(image.data, gaps, (result, errors), job, progress, outcome)
-            _denoise(work, plan, say)
+            earlier = contextlib.nullcontext()
+            if job.grown is not None and errors is None:
+                earlier = job.grown.earlier(target, plan, shape, dtype)
+            with earlier as known:
+                _denoise(work, plan, say, known)
             image.close()  # or Windows refuses to replace it by its result
     if outcome.n_clipped:
         outcome.notes.append(
@@ -339,12 +360,13 @@ def carry_out(job, source, target, *, listed, say, progress):
     return outcome
 
 
-def _denoise(work, plan, say):
+def _denoise(work, plan, say, earlier):
     from n2d._trust import worst_of_fits
 
     job, progress, outcome = work.job, work.progress, work.outcome
     axis = plan.channel_axis
     progress.begin(plan.n_planes)
+    outcome.stack = plan.stack
     trusts = []
     for number, planes in enumerate(plan.fits):
         learned = planes_to_learn_from(planes, work.gaps)
@@ -362,6 +384,14 @@ def _denoise(work, plan, say):
             )
         ]
         todo = [piece for piece in pieces if not work.is_finished(piece)]
+        if earlier is not None:
+            earlier.copy([p for p in todo if earlier.has(p.place)], work.results[0])
+            todo = [piece for piece in todo if not earlier.has(piece.place)]
+            outcome.n_new += sum(not earlier.has(plane.key) for plane in planes)
+            # Whether the fit still holds, what is new has to say.
+            learned = [p for p in learned if not earlier.has(p.key)] or learned
+        else:
+            outcome.n_new += len(planes)
         progress.skip(
             sum(piece.share for piece in pieces) - sum(piece.share for piece in todo)
         )
@@ -378,9 +408,9 @@ def _denoise(work, plan, say):
             outcome.n_fits += int(is_new) - 1
         if job.is_own:
             denoiser.set_params(stack=plan.stack)
-        if job.model is not None:
-            outcome.notes += tell_misfit(denoiser, sources, axis, say)
-        elif job.is_own:
+        fits = number, len(plan.fits)
+        outcome.notes += tell_misfit(job, *fits, denoiser, sources, axis, say)
+        if job.model is None and job.is_own:
             trusts.append(denoiser.trust_)
             outcome.trust = worst_of_fits(trusts)
             outcome.noise.append(levels_in_words(denoiser))

@@ -153,7 +153,7 @@ class Inputs:
             yield f"left out, {why}: {len(names):,} ({shown})"
 
 
-def expand_inputs(inputs, *, recursive=False, output=None):
+def expand_inputs(inputs, *, recursive=False, outputs=()):
     """Put the images that are in a folder in the place of the folder.
 
     Of files that are one image together, such as the set of an OME-TIFF, the first one
@@ -165,8 +165,8 @@ def expand_inputs(inputs, *, recursive=False, output=None):
         Files, Zarrs, folders of such, and patterns.
     recursive : bool, default=False
         Whether to go into folders in folders.
-    output : str, optional
-        Where results go: a folder that is no input.
+    outputs : sequence of str or None, optional
+        Where results go: folders that are no inputs.
 
     Returns
     -------
@@ -179,13 +179,14 @@ def expand_inputs(inputs, *, recursive=False, output=None):
         If a folder has no image, or nothing is called like a pattern.
     """
     found = Inputs()
-    result = None if output is None else os.path.realpath(output)
+    # Results, and every folder that was searched already, by its own path or a link.
+    seen = {os.path.realpath(output) for output in outputs if output is not None}
     for path in _without_patterns(inputs, found):
         if not path.is_dir() or is_image(path):
             found.paths.append(path)
             continue
         before, n_left_out = len(found.paths), len(found.left_out)
-        _search(path, Path(), found, recursive, result)
+        _search(path, Path(), found, recursive, seen | {os.path.realpath(path)})
         if len(found.paths) == before:
             lines = Inputs(left_out=found.left_out[n_left_out:]).lines()
             told = "".join(f"; {line}" for line in lines)
@@ -208,12 +209,14 @@ def _without_patterns(inputs, found):
         yield from images
 
 
-def _search(folder, below, found, recursive, result):
+def _search(folder, below, found, recursive, seen):
     """Sort what is in a folder: images, folders to go into, and what is left out."""
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".n2d") or path.name.endswith((".part", ".n2d-part")):
-            continue  # our own
-        if path.name.startswith("."):
+        if path.name.startswith(".n2d"):
+            continue  # our own list
+        if path.name.endswith(".n2d-part"):
+            found.left_out.append((path, "unfinished, from a run that was cut off"))
+        elif path.name.startswith("."):
             found.left_out.append((path, "hidden"))
         elif is_image(path):
             found.paths.append(path)
@@ -221,10 +224,12 @@ def _search(folder, below, found, recursive, result):
                 found.below[path] = below
         elif not path.is_dir():
             found.left_out.append((path, _OTHER))
-        elif os.path.realpath(path) == result:
-            continue
+        elif (real := os.path.realpath(path)) in seen:
+            if path.is_symlink():
+                found.left_out.append((path, "a link to a folder that is searched"))
         elif recursive:
-            _search(path, below / path.name, found, recursive, result)
+            seen.add(real)
+            _search(path, below / path.name, found, recursive, seen)
         else:
             found.left_out.append((path, "a folder in the folder, for --recursive"))
 
@@ -233,9 +238,13 @@ def _one_of_each_set(found):
     """Leave out files whose image is in the list already, by another of its files."""
     if len(found.paths) < 2:
         return found.paths
-    kept, seen = [], {}
+    kept, seen, given = [], {}, {}
     for path in found.paths:
         real = os.path.realpath(path)
+        if os.path.abspath(path) in given:
+            found.left_out.append((path, "given twice"))
+            continue
+        given[os.path.abspath(path)] = path
         if real in seen and seen[real] != path:
             why = f"a part of the image of {seen[real]}, and done with it"
             found.left_out.append((path, why))

@@ -177,7 +177,9 @@ def denoise_file(
         resume=resume,
     )
     check_knows_error(job)
-    return carry_out(
+    from n2d._surroundings import undisturbed
+
+    return undisturbed(carry_out)(
         job,
         source,
         target,
@@ -202,4 +204,4 @@ def _settled(method, parameters):
 def _warn_at_most(text, always=False):
     """Print nothing, for the notes are in what is returned; but warn of the axes."""
     if text.startswith("warning: "):
-        warnings.warn(text.removeprefix("warning: "), stacklevel=4)
+        warnings.warn(text.removeprefix("warning: "), stacklevel=5)

@@ -11,6 +11,7 @@ import numpy as np
 
 from n2d.core.progress import Progress, report
 from n2d.fitting.intensities import Intensities
+from n2d.fitting.parts import evenly
 from n2d.fitting.prior_start import fit_from_prior
 from n2d.fitting.windows import (
     are_constant,
@@ -122,7 +123,7 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     """
     if len(images) == 1 or plan.noise is not None:
         return fit_from_prior(windows, data_range, plan, resources)
-    looked_at = _evenly(len(images), _MOST_LOOKED_AT)
+    looked_at = evenly(len(images), _MOST_LOOKED_AT)
     looks = {k: _look(images[k]) for k in looked_at}
     dead = {k for k in looked_at if looks[k].constant and _is_dead(images[k])}
     kept = range(len(windows))
@@ -150,11 +151,6 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     verdicts |= {k: plane.verdict for k, plane in enumerate(found) if plane}
     verdicts = tuple(verdicts.get(k, Verdict()) for k in range(len(images)))
     return replace(fitted, planes=tuple(found), verdicts=verdicts)
-
-
-def _evenly(n, most):
-    """Up to `most` of the numbers below n, evenly spaced."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
 
 
 def _look(image):
@@ -261,7 +257,7 @@ def _to_measure(looks):
         around, 2 * _NEIGHBOURS + 1, axis=0
     )
     apart = np.abs(rough - np.median(around, axis=-1)).max(axis=1)
-    some = set(_evenly(len(numbers), _MOST_MEASURED // 2))
+    some = set(evenly(len(numbers), _MOST_MEASURED // 2))
     for i in np.argsort(-apart, kind="stable").tolist():
         if len(some) == _MOST_MEASURED:
             break

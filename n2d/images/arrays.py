@@ -70,15 +70,15 @@ class Image:
         columns = slice(left, min(left + width, right))
         values = np.asarray(self._array[self._window(rows, columns)])
         values = self._channels_first(values)
-        self._refuse_rounding(values, rows, columns)
+        self._refuse_rounding(values, top, left)
         values = np.array(values, dtype=np.float64, order="C")
         if not np.isfinite(values).all():
             kind = "NaN" if np.isnan(values).any() else "infinity"
             raise ValueError(
-                f"Input {self._name} contains {kind}, in rows {rows.start} to "
-                f"{rows.stop - 1} and columns {columns.start} to {columns.stop - 1}"
-                f"{self._where()}. Replace such pixels before denoising, or "
-                "have files denoised around them: nan='mask' (--nan mask)"
+                f"Input {self._name} contains {kind}, "
+                f"{self._where(~np.isfinite(values), top, left)}. Replace such pixels "
+                "before denoising, or have files denoised around them: nan='mask' "
+                "(--nan mask)"
             )
         missing = (height - values.shape[1], width - values.shape[2])
         if any(missing):
@@ -87,7 +87,7 @@ class Image:
             )
         return values
 
-    def _refuse_rounding(self, values, rows, columns):
+    def _refuse_rounding(self, values, top, left):
         """Raise where integers are so large that floating point has not all of them."""
         if (
             values.dtype.kind not in "iu"
@@ -95,12 +95,12 @@ class Image:
             or not values.size
         ):
             return
-        if values.max() > _LARGEST_EXACT or values.min() < -_LARGEST_EXACT:
+        beyond = (values > _LARGEST_EXACT) | (values < -_LARGEST_EXACT)
+        if beyond.any():
             raise ValueError(
                 f"Input {self._name} has integers beyond 2**53, which floating point "
-                f"cannot tell apart, in rows {rows.start} to {rows.stop - 1} and "
-                f"columns {columns.start} to {columns.stop - 1}{self._where()}. "
-                "Subtract an offset, or convert it to floating point yourself"
+                f"cannot tell apart, {self._where(beyond, top, left)}. Subtract an "
+                "offset, or convert it to floating point yourself"
             )
 
     def write(self, values, top, left):
@@ -142,8 +142,14 @@ class Image:
             return values[np.newaxis]
         return np.moveaxis(values, self._channel_axis, 0)
 
-    def _where(self):
-        return f" of image {self._index[0]}" if self._index else ""
+    def _where(self, wrong, top, left):
+        """Say in words where pixels (C, h, w) of a window are wrong."""
+        rows, columns = (np.flatnonzero(wrong.any(axis)) for axis in ((0, 2), (0, 1)))
+        return (
+            f"in rows {top + rows[0]} to {top + rows[-1]} and columns "
+            f"{left + columns[0]} to {left + columns[-1]}"
+            + (f" of image {self._index[0]}" if self._index else "")
+        )
 
 
 class Images:

@@ -44,6 +44,11 @@ def as_array(X, name):
             f"Sparse data was passed for {name}, but dense data is required. Use "
             f"'.toarray()' to convert it to a dense array"
         )
+    if getattr(X, "mode", None) == "P" and hasattr(X, "getpalette"):  # of Pillow
+        raise TypeError(
+            f"{name} is a palette image, whose numbers are no intensities; take "
+            f'{name}.convert("RGB"), with channel_axis=-1, or {name}.convert("L")'
+        )
     array = X if isinstance(X, np.ndarray) or reads_lazily(X) else np.asarray(X)
     if any(n != n for n in array.shape):  # as for a Dask array after a selection
         raise ValueError(

@@ -8,6 +8,7 @@ The format follows from the suffix: ``.tif`` and ``.tiff`` (TIFF, ImageJ and OME
 
 from n2d.io._atomic import atomic_write, check_target, remove_leftovers
 from n2d.io._formats import SUFFIXES, format_of, name_in, suffix_of
+from n2d.io._growing import plane_marks
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import View
 from n2d.io._ledger import fingerprint
@@ -18,6 +19,7 @@ from n2d.io._writing import (
     create_image,
     is_own_result,
     is_result_of,
+    note_result,
     write_image,
 )
 
@@ -37,7 +39,9 @@ __all__ = [
     "is_own_result",
     "is_result_of",
     "name_in",
+    "note_result",
     "open_image",
+    "plane_marks",
     "read_image",
     "read_text",
     "remove_leftovers",

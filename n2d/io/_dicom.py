@@ -1,6 +1,5 @@
 """DICOM, of hospitals, with pydicom: read, and written as an image derived from one."""
 
-import contextlib
 import hashlib
 import os
 import re
@@ -42,7 +41,8 @@ def read(path):
     if lacking:
         raise ImageFileError(f"{path}: is damaged, it lacks {', '.join(lacking)}")
     kind = str(dataset.PhotometricInterpretation)
-    if kind not in (*_GREY, *_COLOUR):
+    has_palette = kind == "PALETTE COLOR"
+    if kind not in (*_GREY, *_COLOUR) and not has_palette:
         raise ImageFileError(
             f"{path}: {kind} pixels are not intensities, but numbers of colours; save "
             "the image as RGB or grey, with the program that shows it"
@@ -69,15 +69,20 @@ def read(path):
             syntaxes[not implicit] if little else pydicom.uid.ExplicitVRBigEndian
         )
     data = _pixels(path, dataset)
+    notes = ()
+    if has_palette:
+        data, n_samples = _coloured(pydicom, dataset, data), 3
+        notes = ("a palette image, read as RGB, and to be written as RGB",)
     data = data.astype(data.dtype.newbyteorder("="), copy=False)
     axes = ("Q" if n_frames > 1 else "") + "YX" + ("S" if n_samples > 1 else "")
     if data.ndim != len(axes):
         raise ImageFileError(f"{path}: is damaged, it says {axes} of {data.shape}")
     rescale = _rescale(dataset, n_frames, data.ndim)
     gaps = _gaps(dataset, data) if n_samples == 1 else None
-    notes = ()
+    if "ModalityLUTSequence" in dataset:
+        notes += ("its modality LUT is not applied, and kept: these are stored values",)
     if kind == "MONOCHROME1":
-        notes = ("MONOCHROME1: low values are shown bright, and stay as they are",)
+        notes += ("MONOCHROME1: low values are shown bright, and stay as they are",)
     return ImageFile(
         _rescaled(data, *rescale),
         axes,
@@ -93,6 +98,20 @@ def read(path):
         pixel_size=_sizes(dataset),
         gaps=gaps,
     )
+
+
+def _coloured(pydicom, dataset, data):
+    """Return the colours that numbers stand for, and have the data set say so."""
+    data = pydicom.pixels.apply_color_lut(data, dataset)
+    bits = 8 * data.itemsize
+    dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "RGB", 3
+    dataset.PlanarConfiguration, dataset.PixelRepresentation = 0, 0
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    for element in list(dataset):
+        if "PaletteColorLookupTable" in element.keyword:
+            del dataset[element.tag]
+    return data
 
 
 def _without_pixels(pydicom, path, dataset):
@@ -144,13 +163,17 @@ def _pixels(path, dataset):
         syntax = dataset.file_meta.TransferSyntaxUID
         if not syntax.is_compressed:
             raise
-        # Whatever it raises, the advice below is what helps.
-        with contextlib.suppress(Exception):
+        try:
             import imagecodecs
 
             decode = _CODECS.get(str(syntax))
-            if decode is not None and int(dataset.SamplesPerPixel) == 1:
+            is_plain = str(dataset.PhotometricInterpretation) in (*_GREY, "RGB")
+            if decode is not None and is_plain:
                 return _decoded(path, dataset, getattr(imagecodecs, decode))
+        except (ImageFileError, MemoryError):
+            raise
+        except Exception:  # whatever it raises, the advice below is what helps
+            pass
         package = _DECODERS.get(str(syntax))
         advice = (
             f"pip install {package}"
@@ -203,13 +226,14 @@ def _syntax(file):
 
 
 def _decoded(path, dataset, decode):
-    """Decode grey frames with imagecodecs, which the extra for TIFF brings."""
+    """Decode frames with imagecodecs, which the extra for TIFF brings."""
     from pydicom.encaps import generate_frames
 
     n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
     frames = generate_frames(dataset.PixelData, number_of_frames=n_frames)
     frames = np.stack([decode(frame) for frame in frames])
-    if frames.shape != (n_frames, int(dataset.Rows), int(dataset.Columns)):
+    samples = () if int(dataset.SamplesPerPixel) == 1 else (dataset.SamplesPerPixel,)
+    if frames.shape != (n_frames, int(dataset.Rows), int(dataset.Columns), *samples):
         raise ImageFileError(f"{path}: is damaged, it has pixels of {frames.shape}")
     bits = int(dataset.BitsAllocated)
     frames = frames.astype(f"u{bits // 8}")

@@ -215,7 +215,8 @@ FORMATS = (
     WholeFile("_npy", ".npy"),
     WholeFile("_raster", ".bmp"),
     WholeFile("_raster", ".webp"),
-    WholeFile("_mrc", ".mrc", ".mrcs", ".rec"),
+    WholeFile("_raster", ".gif", written_as=".tif"),
+    WholeFile("_mrc", ".mrc", ".mrcs", ".rec", ".st", ".ali", ".map", ".ccp4"),
     WholeFile("_nifti", ".nii", ".nii.gz"),
     WholeFile("_nifti", ".hdr", ".img", written_as=".nii"),
     WholeFile("_dicom", ".dcm", ".ima"),
@@ -237,7 +238,7 @@ _ADVICE = {
     (".svs", ".ndpi", ".qptiff", ".bif"): (
         "of such slides save the part to denoise as OME-TIFF, for example with QuPath"
     ),
-    (".gif", ".avif", ".heic", ".jp2", ".tga", ".ppm", ".pgm", ".exr"): (
+    (".avif", ".heic", ".jp2", ".tga", ".ppm", ".pgm", ".exr"): (
         "save it as TIFF or PNG, for example with Fiji"
     ),
     (".par", ".mgz", ".mgh", ".mnc", ".head", ".brik", ".v", ".nrrd", ".mha", ".mhd"): (
@@ -295,6 +296,13 @@ def suffix_of(path):
     return suffix
 
 
+# Tags that files without a head begin with, in the order of bytes that they have.
+_FIRST_IN_DICOM = [
+    bytes((group, 0, element, 0))
+    for group, element in ((2, 0), (2, 1), (8, 0), (8, 1), (8, 5), (8, 8), (8, 0x16))
+]
+
+
 def _begins_as_dicom(path):
     """Whether a file has the mark of DICOM; scanners give them numbers for names."""
     # The table of contents of a disk has the mark, and no image.
@@ -302,7 +310,8 @@ def _begins_as_dicom(path):
         return False
     try:
         with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            head = file.read(132)
+            return head[128:] == b"DICM" or head[:4] in _FIRST_IN_DICOM
     except OSError:
         return False
 

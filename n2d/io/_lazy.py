@@ -2,6 +2,7 @@
 
 import math
 import threading
+from pathlib import Path
 
 import numpy as np
 
@@ -144,6 +145,36 @@ class Scaled(LazyArray):
         slope, intercept = self._scale
         stored = np.asarray(self._array[tuple(ranges)])
         return (stored * np.float64(slope) + intercept).astype(self.dtype)
+
+
+class Coloured(LazyArray):
+    """The colours that stored numbers stand for, on a last axis.
+
+    Parameters
+    ----------
+    array : array-like
+        The numbers, with ``shape``, ``dtype`` and basic indexing.
+    table : ndarray of shape (n, 3)
+        Red, green and blue of each number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.io._lazy import Coloured
+    >>> table = np.array([[0, 0, 0], [255, 128, 0]], np.uint8)
+    >>> colours = Coloured(np.array([[0, 1]], np.uint8), table)
+    >>> colours.shape, colours[0, 1].tolist()
+    ((1, 2, 3), [255, 128, 0])
+    """
+
+    def __init__(self, array, table):
+        path = getattr(array, "path", "the array")
+        super().__init__((*array.shape, 3), table.dtype, path)
+        self._array, self._table = array, table
+
+    def _read(self, ranges):
+        numbers = np.asarray(self._array[tuple(ranges[:-1])])
+        return self._table[:, ranges[-1]][np.minimum(numbers, len(self._table) - 1)]
 
 
 class RawFile(LazyArray):
@@ -323,6 +354,8 @@ def out_of_memory(path, error):
 
 def damaged(path, error):
     """Return the error that users see for what a library raised on reading a file."""
+    if Path(path).is_file() and not Path(path).stat().st_size:
+        return ImageFileError(f"{path}: is empty, a file of 0 bytes; copy it again")
     return ImageFileError(
         f"{path}: cannot be read, damaged or not what its name says "
         f"({type(error).__name__}: {' '.join(str(error).split())[:300]})"

@@ -5,6 +5,7 @@ the finished blocks of a result that grows lies in its work folder. Lines are ap
 the last one may be cut off, and does not count then.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -33,17 +34,19 @@ class Ledger:
 
     def read(self):
         """Return the object of every whole line, None for damaged ones."""
-        return list(self._lines())
+        return [found for found, _ in self.lines()]
 
-    def _lines(self):
+    def lines(self, start=0):
+        """Yield the object of every whole line after a place, and where it ends."""
         try:
             check_regular(self.path)
             with open(self.path, "rb") as file:
+                file.seek(start)
                 while line := file.readline(_LONGEST_LINE):
                     if line.endswith(b"\n"):
-                        yield self._parsed(line)
+                        yield self._parsed(line), file.tell()
                     elif len(line) == _LONGEST_LINE:  # the rest of it is damaged, too
-                        yield None
+                        yield None, file.tell()
         except OSError:
             return
 
@@ -55,6 +58,14 @@ class Ledger:
         except (ValueError, AttributeError, RecursionError, TypeError):
             return None
         return found if isinstance(found, dict) else None
+
+    def head(self):
+        """Return the beginning, by which another list in its place is known."""
+        try:
+            with open(self.path, "rb") as file:
+                return file.read(512)
+        except OSError:
+            return b""
 
     def append(self, record):
         """Add a line."""
@@ -144,6 +155,33 @@ def differing(then, now):
     return ", ".join(found)
 
 
+class _Known:
+    """What a list says of each file: read once, and then what has been added to it."""
+
+    def __init__(self, ledger):
+        self._ledger = ledger
+        self._state, self._head, self._end, self._of = None, b"", 0, {}
+
+    def about(self, name):
+        """Return the lines about a file, the first first."""
+        state = _state(self._ledger.path)
+        if state is None or state != self._state:
+            head = self._ledger.head()
+            grew = state and self._state and state[0] > self._state[0]
+            if not grew or not head.startswith(self._head):  # another, or changed
+                self._end, self._of = 0, {}
+            for found, end in self._ledger.lines(self._end):
+                self._end = end
+                if found is not None and isinstance(found.get("output"), str):
+                    self._of.setdefault(found["output"], []).append(found)
+            self._state, self._head = state, head
+        return self._of.get(name, [])
+
+
+# A folder of n files asks n times.
+_known = functools.lru_cache(8)(lambda path: _Known(Ledger(path)))
+
+
 class FinishedFiles:
     """Which files of a folder are the whole result of which run.
 
@@ -165,33 +203,29 @@ class FinishedFiles:
         """Whether the file is the whole result of a run."""
         state = _state(self._target)
         digest = run_digest(run_key)
-        wanted = {"output": self._target.name, "state": state, "key": digest}
+        wanted = {"state": state, "key": digest}
         likely = [
             found.get("content")
-            for found in self._ledger.read()
-            if found is not None and all(found.get(k) == v for k, v in wanted.items())
+            for found in _known(self._ledger.path).about(self._target.name)
+            if all(found.get(k) == v for k, v in wanted.items())
         ]
         # Only then is the file read: times can be set, and disks count in seconds.
         return state is not None and bool(likely) and _sampled(self._target) in likely
 
     def difference(self, run_key):
         """Say how the run that made the file differs; "" where that is not known."""
-        for found in self._ledger.read()[::-1]:
-            if found is not None and found.get("output") == self._target.name:
-                told = found.get("told")
-                is_it = found.get("state") == _state(self._target)
-                if isinstance(told, dict) and is_it:
-                    return differing(told, told_of(run_key))
-                break
+        for found in _known(self._ledger.path).about(self._target.name)[-1:]:
+            told = found.get("told")
+            if isinstance(told, dict) and found.get("state") == _state(self._target):
+                return differing(told, told_of(run_key))
         return ""
 
     def knows(self):
         """Whether the file is as some run has left it."""
         state = _state(self._target)
-        wanted = {"output": self._target.name, "state": state}
         return state is not None and any(
-            found is not None and all(found.get(k) == v for k, v in wanted.items())
-            for found in self._ledger.read()
+            found.get("state") == state
+            for found in _known(self._ledger.path).about(self._target.name)
         )
 
     def add(self, complete, run_key):
@@ -210,9 +244,11 @@ class FinishedFiles:
 
 
 def _state(path):
-    """Return size and time of change of a file, or None."""
+    """Return what tells versions of a file, or a folder, apart; None if it is gone."""
     try:
         found = os.stat(path)
+        if os.path.isdir(path):
+            return [fingerprint(path)]
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns]

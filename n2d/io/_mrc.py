@@ -13,7 +13,12 @@ from n2d.io._limits import check_inside, check_size
 from n2d.io._units import convert_unit
 
 _DTYPES = ("int8", "uint8", "int16", "uint16", "float16", "float32")
-_MODES = (0, 1, 2, 3, 4, 6, 12, 101)  # 3, 4 and 101 are refused by their kind
+_MODES = (0, 1, 2, 4, 6, 12, 101)  # 4 is refused by its kind
+_PACKED = 101  # four bits a pixel, the first of two in the lower half of a byte
+_NO_INTENSITIES = {
+    3: "complex integers, which are no intensities",
+    16: "colours (mode 16), which such files have no standard for; save it as TIFF",
+}
 # Fields of the header that say nothing of the values, and are kept.
 _KEPT = (
     "nxstart nystart nzstart mx my mz cella cellb mapc mapr maps ispg exttyp nversion "
@@ -53,34 +58,40 @@ def read(path):
         n_extended = head[_NSYMBT : _NSYMBT + 4]
         mrc.header.nsymbt = np.frombuffer(n_extended, mrc.header.nsymbt.dtype)[0]
         _settle_byte_order(mrc.header, os.path.getsize(path))
-        if int(mrc.header.mode) not in _MODES:
+        mode = int(mrc.header.mode)
+        if mode in _NO_INTENSITIES:
+            raise ImageFileError(f"{path}: holds {_NO_INTENSITIES[mode]}")
+        if mode not in _MODES:
             raise ImageFileError(
                 f"{path}: is no MRC file, or of a mode ({mrc.header.mode}) that is not "
                 "known; .rec files of Philips' scanners save as NIfTI (.nii)"
             )
+        if mode == _PACKED:  # mrcfile does not know it; it becomes bytes
+            mrc.header.mode = 0
         dtype = mrcfile.utils.data_dtype_from_header(mrc.header)
         shape = mrcfile.utils.data_shape_from_header(mrc.header)
         header = mrc.header.copy()
         lengths = {letter: float(mrc.voxel_size[letter.lower()]) for letter in "ZYX"}
     shape = tuple(int(n) for n in shape)
-    if dtype == np.int8 and _has_unsigned_bytes(header):
+    if mode == _PACKED or (dtype == np.int8 and _has_unsigned_bytes(header)):
         dtype = np.dtype(np.uint8)
     if dtype.kind not in "iuf":
         raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
     check_inside(path, int(header.nsymbt), "extended header")
     offset = 1024 + int(header.nsymbt)
     stored = os.path.getsize(path) - offset
-    check_size(path, shape, dtype, stored=max(stored, 0), whole=False)
-    if int(np.prod(shape, dtype=object)) * dtype.itemsize > stored:
+    check_size(path, shape, dtype, stored=max(stored, 0), whole=mode == _PACKED)
+    in_file = (*shape[:-1], -(-shape[-1] // 2)) if mode == _PACKED else shape
+    if math.prod(in_file) * dtype.itemsize > stored:
         raise ImageFileError(f"{path}: is damaged, it ends too early")
     with open(path, "rb") as file:
         extended = np.frombuffer(file.read(offset)[1024:], "V1")
     axes = "YX" if len(shape) == 2 else ("ZYX" if int(header.ispg) else "QYX")
     if len(shape) == 4:
         axes = "QZYX"
-    raw = RawFile(path, shape, dtype, offset=offset)
+    raw = RawFile(path, in_file, dtype, offset=offset)
     image = ImageFile(
-        raw,
+        _unpacked(raw, shape) if mode == _PACKED else raw,
         axes,
         "mrc",
         metadata={"header": header, "extended": extended},
@@ -92,6 +103,14 @@ def read(path):
     )
     image.resources.callback(raw.close)
     return image
+
+
+def _unpacked(raw, shape):
+    """Return four-bit numbers as bytes; a row begins with a byte of its own."""
+    packed = raw[...]
+    numbers = np.empty((*packed.shape, 2), np.uint8)
+    numbers[..., 0], numbers[..., 1] = packed & 15, packed >> 4
+    return numbers.reshape(*packed.shape[:-1], -1)[..., : shape[-1]]
 
 
 def _settle_byte_order(header, size):

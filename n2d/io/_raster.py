@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and WebP, with Pillow."""
+"""PNG, JPEG, BMP, WebP and GIF, with Pillow."""
 
 import contextlib
 import io
@@ -9,7 +9,13 @@ import zlib
 from importlib.util import find_spec
 
 import numpy as np
-from PIL import BmpImagePlugin, Image, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
 
 from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._limits import check_size
@@ -17,6 +23,7 @@ from n2d.io._streams import declared_pixels
 
 _BMP = BmpImagePlugin.BmpImageFile.format
 _WEBP = WebPImagePlugin.WebPImageFile.format
+_GIF = GifImagePlugin.GifImageFile.format
 # Pillow's modes of 8 bits per sample that are read: (axes, last sample is opacity)
 _MODES = {
     "L": ("YX", False),
@@ -26,7 +33,7 @@ _MODES = {
 }
 _KEPT = ("dpi", "exif", "icc_profile")
 # A JPEG may turn out to be an MPO. Pillow knows formats whose module is imported.
-_READ = ("PNG", "JPEG", _BMP, _WEBP)
+_READ = ("PNG", "JPEG", _BMP, _WEBP, _GIF)
 _KINDS = {".png": "png", ".bmp": "bmp", ".webp": "webp"}
 # How many samples a pixel may have, besides one.
 _SAMPLES = {"PNG": (2, 3, 4), "WEBP": (3, 4)}
@@ -44,12 +51,9 @@ def read(path):
     """Read a picture; see `n2d.io.open_image`."""
     with _own_limits(), Image.open(_openable(path), formats=_READ) as image:
         n_pictures = getattr(image, "n_frames", 1)
-        if n_pictures > 1 and image.format != "MPO":
-            raise ImageFileError(
-                f"{path}: is animated ({image.n_frames} frames); save the frames as "
-                "files, or as the pages of a TIFF"
-            )
         depth = _png_depth(path) if image.format == "PNG" else 8
+        if n_pictures > 1 and image.format != "MPO":
+            return _read_frames(path, image, depth)
         samples = len(image.getbands())
         stored = os.path.getsize(path)
         check_size(path, (*image.size[::-1], samples), "u1", stored=stored)
@@ -143,6 +147,38 @@ def _chunks_of_png(file):
         size, name = struct.unpack(">I4s", head)
         yield name, place, size
         place += size + 12
+
+
+def _read_frames(path, image, depth):
+    """Read an animated picture, as a series in time."""
+    n_pictures = image.n_frames
+    if depth == 16:  # of which Pillow drops the lower 8 bits without a word
+        raise ImageFileError(
+            f"{path}: is animated ({n_pictures} frames of 16 bits); save the frames as "
+            "files, or as the pages of a TIFF"
+        )
+    shape = (n_pictures, *image.size[::-1], 4)
+    check_size(path, shape, "u1", stored=os.path.getsize(path))
+    # The first picture of a PNG may be for programs that show no others.
+    first = int(bool(image.info.get("default_image")))
+    data, durations = np.empty((n_pictures - first, *shape[1:]), np.uint8), set()
+    for number, frame in enumerate(data):
+        image.seek(first + number)
+        frame[...] = image.convert("RGBA")
+        durations.add(image.info.get("duration"))
+    duration = durations.pop() if len(durations) == 1 else None
+    alpha = bool((data[..., 3] < 255).any())
+    axes, data = "TYXS", data if alpha else data[..., :3]
+    if not alpha and (data == data[..., :1]).all():
+        axes, data = "TYX", data[..., 0]
+    return ImageFile(
+        np.ascontiguousarray(data),
+        axes,
+        image.format.lower(),
+        alpha,
+        notes=(f"is animated; its {len(data)} frames are read as a series in time",),
+        pixel_size={"T": (float(duration), "millisecond")} if duration else {},
+    )
 
 
 def _is_grey(image):

@@ -6,6 +6,7 @@ and OIF (Olympus) with oiffile: all in Python and free for every use.
 
 import contextlib
 import importlib
+import math
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
-from n2d.io._limits import check_size, which_of
+from n2d.io._limits import check_size, check_stream, which_of
 from n2d.io._units import unit_name
 
 _PACKAGES = {
@@ -124,6 +125,8 @@ def _positive(sizes):
 
 # -- Zeiss ----------------------------------------------------------------------------
 
+_CZI_LZW = 2
+
 
 @contextlib.contextmanager
 def _czi(czifile, path):
@@ -151,10 +154,10 @@ def _czi(czifile, path):
         scenes = [
             [e for e in entries if s is None or e.start[scene] == s] for s in numbers
         ]
-        yield [_czi_scene(file, found, sizes, names) for found in scenes]
+        yield [_czi_scene(path, file, found, sizes, names) for found in scenes]
 
 
-def _czi_scene(file, entries, sizes, names):
+def _czi_scene(path, file, entries, sizes, names):
     """Put the parts of a scene together; what no part covers is 0, as there."""
     axes = file.axes.replace("S", "B").replace("0", "S")
     starts = np.array([e.start for e in entries])
@@ -164,7 +167,7 @@ def _czi_scene(file, entries, sizes, names):
     def load():
         values = np.zeros(stop - start, file.dtype)
         for entry in entries:
-            tile = entry.data_segment().data(resize=False)
+            tile = _czi_tile(path, entry)
             place = np.array(entry.start) - start
             values[
                 tuple(slice(a, a + n) for a, n in zip(place, tile.shape, strict=True))
@@ -173,6 +176,23 @@ def _czi_scene(file, entries, sizes, names):
 
     shape = tuple(int(n) for n in stop - start)
     return _Found(shape, file.dtype, axes, load, "", sizes, names)
+
+
+def _czi_tile(path, entry):
+    """Decode a part, of which no more than it should be is taken."""
+    segment, shape = entry.data_segment(), tuple(map(int, entry.stored_shape))
+    if not entry.compression:
+        return segment.data(resize=False)
+    data, dtype = segment.data(raw=True), np.dtype(entry.dtype)
+    if entry.compression != _CZI_LZW:
+        check_stream(path, data, math.prod(shape))
+        return segment.data(resize=False)
+    import imagecodecs
+
+    n_bytes = math.prod(shape) * dtype.itemsize
+    values = imagecodecs.lzw_decode(data, out=n_bytes)
+    values = np.frombuffer(values, dtype).reshape(shape)
+    return values[..., ::-1] if shape[-1] == 3 else values  # blue comes first
 
 
 def _described_czi(xml):

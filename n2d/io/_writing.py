@@ -115,7 +115,7 @@ def is_own_result(path):
     Parameters
     ----------
     path : str or os.PathLike
-        A file. Folders, as OME-Zarrs are, can be changed without a trace, and are none.
+        A file; a folder, as an OME-Zarr is, counts if `note_result` was told of it.
 
     Returns
     -------
@@ -123,6 +123,21 @@ def is_own_result(path):
         True if it was made by `create_image` with a key, and is as it was then.
     """
     return FinishedFiles(path).knows()
+
+
+def note_result(path):
+    """Note in the list beside it that a folder is the whole result of a run, as it is.
+
+    Files are noted as they are made. Afterwards a run may replace it, unless anything
+    in it has changed.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The folder; of a file nothing is noted.
+    """
+    if format_of(path).is_folder:
+        FinishedFiles(path).add(path, {})
 
 
 def write_image(path, array, *, like=None, axes=None, overwrite=False):

@@ -4,6 +4,7 @@ import io
 
 from sklearn.utils.validation import check_is_fitted
 
+from n2d._surroundings import undisturbed
 from n2d.core.device import usable_device
 from n2d.model_file.container import ModelFileError, pack, read_model, unpack
 from n2d.model_file.state import describe, restore
@@ -12,6 +13,7 @@ from n2d.model_file.state import describe, restore
 class SavedAsFile:
     """Gives an estimator the methods `save` and `load`."""
 
+    @undisturbed
     def save(self, path, *, overwrite=False):
         """Write the fitted estimator to a model file, whole or not at all.
 
@@ -76,6 +78,7 @@ class SavedAsFile:
             temporary.write_bytes(content)
 
     @classmethod
+    @undisturbed
     def load(cls, path, *, device=None):
         """Read a fitted estimator from a model file.
 

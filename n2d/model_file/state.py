@@ -279,6 +279,8 @@ def _input(fields):
         "dtype": fields.optional("dtype", fields.text),
         "sha256": fields.text("sha256", 64),
         "detail": fields.optional("detail", fields.interval),
+        "contrast": fields.optional("contrast", fields.number),
+        "bright_to_dark": fields.optional("bright_to_dark", fields.number),
     }
     fields.end()
     return found

@@ -10,5 +10,4 @@ def denoise_layer(viewer):
         napari gives it.
     """
     _, widget = viewer.window.add_plugin_dock_widget("noise2detail", "Denoise")
-    widget.image_tab.choices.choose(viewer.layers.selection.active)
-    widget.image_tab.run()
+    widget.image_tab.run_for(viewer.layers.selection.active)

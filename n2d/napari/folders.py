@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2d.core.progress import Cancelled
-from n2d.files import denoise_file
-from n2d.files._targets import expand_inputs, plan_outputs
 from n2d.napari.words import error_in_words, verdict_in_words
 
 
@@ -45,10 +43,14 @@ def pairs_of(folder, output):
     ValueError
         If there is no image in `folder`, or results would replace them.
     """
-    if not str(folder).strip() or not Path(folder).is_dir():
-        raise ValueError(f"{folder or 'nothing'} is no folder; choose one with images")
+    if not str(folder).strip():
+        raise ValueError("choose a folder with images")
+    if not Path(folder).is_dir():
+        raise ValueError(f"{folder} is no folder; choose one with images")
     if not str(output).strip():
         raise ValueError("choose a folder for the results")
+    from n2d.files._targets import expand_inputs, plan_outputs
+
     found = expand_inputs([Path(folder)])
     return plan_outputs(found.paths, f"{str(output).rstrip('/')}/")
 
@@ -74,6 +76,8 @@ def denoise_folder(pairs, settings, rows, watch, *, overwrite=False):
     int
         How many files were denoised.
     """
+    from n2d.files import denoise_file
+
     n_done = 0
     for source, target in pairs:
         watch.begin(1, source.name)
@@ -99,7 +103,10 @@ def denoise_folder(pairs, settings, rows, watch, *, overwrite=False):
             rows.append(Row(source.name, "stopped"))
             raise
         except Exception as error:  # one bad file must not stop the others
-            rows.append(Row(source.name, f"failed: {error_in_words(error)}"))
+            reason = error_in_words(error)
+            for path in (source, target):  # the table has its name
+                reason = reason.removeprefix(f"{path}: ")
+            rows.append(Row(source.name, f"failed: {reason}"))
         else:
             n_done += 1
             verdict = verdict_in_words(done.trust)[0]

@@ -3,6 +3,7 @@
 Layers are looked at by their attributes only; nothing of napari is imported.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,9 @@ _DEVIATIONS = 4
 _SAMPLE = 2**18
 
 
+NOISE, ERROR = "removed noise", "standard error"
+
+
 class LayerError(ValueError):
     """A layer cannot be denoised; the message says why, and what to do."""
 
@@ -47,7 +51,7 @@ class Source:
         One letter for each axis of `data`: T, C, Z, Y, X, S (colours), or Q for a
         series of which nothing is known.
     own_axes : str
-        The axes as the layer itself says them.
+        The axes as the layer itself says them, or the file that it was read from.
     name : str
         Of the layer.
     alpha : bool
@@ -119,7 +123,10 @@ def source_of(layer, axes=None):
         If there is no image in it, or `axes` does not fit.
     """
     data = layer.data[0] if layer.multiscale else layer.data
+    path = getattr(getattr(layer, "source", None), "path", None)
     own = axes_of(layer)
+    if path is not None and _UNKNOWN in own and own[-1] == "X":
+        own = _axes_of_file(str(path), tuple(data.shape)) or own
     kind = np.dtype(data.dtype).kind
     if kind not in "buif":
         raise LayerError(
@@ -133,7 +140,6 @@ def source_of(layer, axes=None):
     except ValueError as error:
         raise LayerError(str(error).replace("--axes ", "axes ")) from error
     colours = data.shape[-1] if layer.rgb else 0
-    path = getattr(getattr(layer, "source", None), "path", None)
     return Source(
         data=data,
         axes=settled,
@@ -186,6 +192,20 @@ def axes_of(layer):
     return "".join(letters) + ("S" if layer.rgb else "")
 
 
+@functools.lru_cache
+def _axes_of_file(path, shape):
+    """The axes as a file says them, where its pixels are those of the layer, or ""."""
+    from n2d.io import open_image
+
+    try:
+        with open_image(path) as image:
+            axes = str(image.axes)
+            same = tuple(image.data.shape) == shape and axes.endswith("YX")
+    except Exception:  # the layer is there, whatever its file is
+        return ""
+    return axes if same else ""
+
+
 def placed_like(layer, offset=None):
     """Return how a layer lies in the world, for another one.
 
@@ -234,7 +254,7 @@ def results_like(layer, source, results, level=None):
     place = placed_like(layer)
     look = {name: getattr(layer, name) for name in _LOOK if hasattr(layer, name)}
     found = []
-    for kind in ("standard error", "removed noise", "denoised"):
+    for kind in (ERROR, NOISE, "denoised"):
         if kind not in results:
             continue
         data = results[kind]
@@ -260,7 +280,7 @@ def _limits_of(layer, data):
 
 def _shown(kind, data, level):
     """How noise that was removed, or an error, is shown: hidden at first."""
-    signed = kind == "removed noise"
+    signed = kind == NOISE
     if level:
         high = _DEVIATIONS * level if signed else level
     else:
@@ -299,3 +319,30 @@ def file_name(source):
         return source.path
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name)
     return f"{Path(name).stem or 'image'}.tif"
+
+
+def removed_noise(noisy, denoised, axes):
+    """What was taken away; of colours the mean.
+
+    Parameters
+    ----------
+    noisy, denoised : ndarray
+        A layer's pixels before and after.
+    axes : str
+        Their axes.
+
+    Returns
+    -------
+    ndarray
+        Floating point.
+    """
+    dtype = np.result_type(noisy.dtype, np.float32)
+    found = np.subtract(noisy, denoised, dtype=dtype)
+    return found.mean(axis=-1, dtype=dtype) if axes[-1] == "S" else found
+
+
+def single_error(std, axes):
+    """The standard error as one image; of colours the root of the mean square."""
+    if axes[-1] != "S":
+        return std
+    return np.sqrt(np.square(std).mean(axis=-1))

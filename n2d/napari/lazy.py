@@ -6,7 +6,8 @@ import threading
 import numpy as np
 
 from n2d.io._lazy import expand
-from n2d.napari.work import ERROR, NOISE, Watch, removed_noise, single_error
+from n2d.napari.layers import ERROR, NOISE, removed_noise, single_error
+from n2d.napari.work import Watch
 
 # Planes with more pixels take too long for someone who scrolls through them.
 LARGEST_PLANE = 2048**2

@@ -25,12 +25,15 @@ class Seen:
         The part.
     offset : tuple of int
         Its first pixel, along the axes of the layer without colours.
+    is_all : bool
+        Whether it is all that is seen, not only the middle of it.
     """
 
     place: tuple
     rows: slice
     columns: slice
     offset: tuple
+    is_all: bool = True
 
     @property
     def shape(self):
@@ -113,6 +116,7 @@ def view_of(layer, fits, dims):
         slice(int(first[0]), int(last[0])),
         slice(int(first[1]), int(last[1])),
         tuple(map(int, offset)),
+        not too_long.any(),
     )
 
 

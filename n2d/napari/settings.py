@@ -60,6 +60,13 @@ class Settings:
                 found["stack"] = self.stack
         return found
 
+    def check(self):
+        """Raise where nothing can be done with them."""
+        if self.method == N2D and self.noise is not None and not self.noise > 0:
+            raise SettingsError(
+                "noise is more than 0: say how large it is, or tick 'measure'"
+            )
+
     def denoiser(self, channel_axis=None, stack="independent"):
         """Make the denoiser, unfitted.
 
@@ -102,7 +109,7 @@ def write_settings(path, settings):
     settings : Settings
         What to write.
     """
-    from n2d.cli.config import write_config
+    from n2d._config import write_config
 
     search = {
         "from": "napari",
@@ -132,7 +139,7 @@ def read_settings(path, settings):
     SettingsError
         If it is no such file, or has parameters that the window has not.
     """
-    from n2d.cli.config import ConfigError, read_config
+    from n2d._config import ConfigError, read_config
 
     try:
         method, _ = read_config(Path(path))  # complains of what is no such file
@@ -196,7 +203,11 @@ def as_command(source, settings, model=None):
     words = ["n2d", "denoise", path, "-o", _result_name(path)]
     if settings.method != N2D:
         words += ["--method", settings.method]
-    if source.axes != source.own_axes:
+    if source.path:
+        says_axes = source.axes != source.own_axes
+    else:  # what napari writes has lost the axes of the layer
+        says_axes = source.axes not in ("YX", "YXS") and "Q" not in source.axes
+    if says_axes:
         words += ["--axes", source.axes]
     if settings.channels != "independent":
         words += ["--channels", settings.channels]

@@ -1,5 +1,8 @@
 """What was found, in plain words."""
 
+import numpy as np
+
+from n2d._printable import one_line
 from n2d.core.progress import Cancelled
 
 _HEADS = {
@@ -8,7 +11,10 @@ _HEADS = {
     "bad": ("\N{BALLOT X} Not to be trusted", "#d64545"),
     None: ("Not judged", "#888888"),
 }
-_GOOD = "what was removed looks like noise, as much of it as was measured"
+_GOOD = "what is removed looks like noise, as much of it as was measured"
+_FLAT = "all pixels are the same, and stay so"
+# Noise that changes by less of itself with intensity is nearly the same everywhere.
+_WORTH_A_WORD = 0.1
 
 
 def verdict_in_words(trust):
@@ -37,7 +43,7 @@ def verdict_in_words(trust):
     head, colour = _HEADS[trust["verdict"]]
     reasons = "; ".join(trust["reasons"])
     if trust["verdict"] == "good" and not reasons:
-        reasons = _GOOD
+        reasons = _FLAT if trust.get("noise", 1) is None else _GOOD
     return f"{head}: {reasons}" if reasons else head, colour
 
 
@@ -56,28 +62,34 @@ def noise_in_words(models, values):
     level : float
         In the units of the layer, of the noisiest channel.
     text : str
-        How it depends on intensity, neighbours and places.
+        How it depends on intensity, neighbours and places, where it does.
+    details : str
+        All that is known, in lines.
     """
-    from n2d.cli.noise import rows_of
+    from n2d.noise.words import rows_of
 
     model = max(models, key=lambda one: one.level)
-    rows = dict(rows_of(model, values))
-    usual = {
-        "intensity": "does not change the noise",
-        "correlation": "none: pixels are independent",
-        "places": "the same everywhere",
-    }
-    said = [rows["level"].partition(", ")[2].partition("; ")[2] or ""]
-    said += [f"{k}: {rows[k]}" for k, v in usual.items() if rows[k] != v]
+    details = rows_of(model, values)
+    rows = dict(details)
+    said = [rows["level"].partition("; ")[2].replace("; ", ", ")]
+    dark, bright = np.quantile(values, [0.01, 0.99])
+    least, most = np.sqrt(model.variance(np.array([dark, bright])))
+    if abs(most - least) > _WORTH_A_WORD * model.level:
+        said.append(f"{least:.3g} in the dark, {most:.3g} in the bright")
+    if not rows["correlation"].startswith("none"):
+        y, x = model.correlation[:, 0]
+        said.append(f"neighbours share it ({y:.2f} along y, {x:.2f} along x)")
+    if model.place is not None:
+        said.append(f"from place to place {rows['places']}")
     if not rows["beside it"].startswith("nothing"):
-        said.append(f"beside it: {rows['beside it']}")
-    return float(model.level), "; ".join(part for part in said if part)
+        said.append(f"besides: {rows['beside it']}")
+    lines = "\n".join(f"{name}: {text}" for name, text in details)
+    return float(model.level), "; ".join(filter(None, said)), lines
 
 
 def error_in_words(error):
     """Say what went wrong, in one line."""
-    from n2d.cli.reporting import one_line
-
     if isinstance(error, Cancelled):
         return "stopped: nothing was changed"
-    return one_line(error).replace("--overwrite replaces it", "choose another name")
+    text = one_line(error).replace("--overwrite replaces it", "choose another name")
+    return text.replace(", or replace the input with --overwrite", "")

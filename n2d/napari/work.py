@@ -12,7 +12,6 @@ import numpy as np
 
 from n2d._memory import check_room
 from n2d.core.progress import Cancelled
-from n2d.files._gaps import Gaps, NotANumber
 from n2d.io import View
 
 # What a fit costs, in pixels denoised: it reads so many, and denoises them a few times.
@@ -26,8 +25,6 @@ _MANY, _LEARNED = 64, 16
 NEARBY = 3
 # Values at a time in which missing values are looked for.
 _VALUES = 2**24
-
-NOISE, ERROR = "removed noise", "standard error"
 
 
 class Watch:
@@ -114,10 +111,10 @@ class Fits:
             and self.model is model
         )
 
-    def at(self, settings):
-        """The same fits with settings that differ in strength."""
+    def at(self, settings, source=None):
+        """The same fits with settings that differ in strength, or another name."""
         found = copy.copy(self)
-        found.settings = settings
+        found.settings, found.source = settings, source or self.source
         return found
 
     def kept(self):
@@ -134,6 +131,8 @@ class Fits:
             return None
         if not self.source.is_lazy and _all_finite(data):
             return None
+        from n2d.files._gaps import Gaps, NotANumber
+
         return Gaps(data, NotANumber(data), self.source.axes)
 
     @property
@@ -170,6 +169,14 @@ class Fits:
         """Index of a plane in the layer's pixels."""
         number, i = self.fit_of(place)
         return self._planes_of(number)[i].key
+
+    def is_fitted(self, number):
+        """Whether there is a fit, of any strength."""
+        return number in self._fits
+
+    def shares_fits_with(self, other):
+        """Whether what is fitted for the one is there for the other."""
+        return other is not None and self._fits is other._fits
 
     def fit_all(self, watch):
         """Fit to all planes, unless that was done already."""
@@ -218,7 +225,9 @@ class Fits:
         if known is not None and not exactly and self.settings.method == "n2d":
             return known[1].at_strength(strength)
         planes = self._planes_of(number)
-        watch.begin(self._fit_cost(number), "measuring the noise")
+        trains = self.settings.method in ("n2d-paper", "n2d-random", "zs-n2n")
+        text = "training on the image" if trains else "measuring the noise"
+        watch.begin(self._fit_cost(number), text)
         learned = planes
         if self.source.is_lazy and len(planes) > _MANY:
             some = np.linspace(0, len(planes) - 1, _LEARNED).round().astype(int)
@@ -467,30 +476,3 @@ def _all_finite(array):
     step = _VALUES if flat is not array else max(1, _VALUES * len(array) // array.size)
     parts = (flat[i : i + step] for i in range(0, len(flat), step))
     return all(np.isfinite(part).all() for part in parts)
-
-
-def removed_noise(noisy, denoised, axes):
-    """What was taken away; of colours the mean.
-
-    Parameters
-    ----------
-    noisy, denoised : ndarray
-        A layer's pixels before and after.
-    axes : str
-        Their axes.
-
-    Returns
-    -------
-    ndarray
-        Floating point.
-    """
-    dtype = np.result_type(noisy.dtype, np.float32)
-    found = np.subtract(noisy, denoised, dtype=dtype)
-    return found.mean(axis=-1, dtype=dtype) if axes[-1] == "S" else found
-
-
-def single_error(std, axes):
-    """The standard error as one image; of colours the root of the mean square."""
-    if axes[-1] != "S":
-        return std
-    return np.sqrt(np.square(std).mean(axis=-1))

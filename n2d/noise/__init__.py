@@ -15,6 +15,7 @@ from n2d.noise.refine import (
     is_sure,
     refine_noise,
 )
+from n2d.noise.rician import remove_rician_bias
 from n2d.noise.simulate import (
     add_correlated_noise,
     add_gaussian_noise,
@@ -51,6 +52,7 @@ __all__ = [
     "noise_from_json",
     "noise_to_json",
     "refine_noise",
+    "remove_rician_bias",
     "stabilize",
     "undo_correlation",
     "unstabilize",

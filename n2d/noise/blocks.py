@@ -35,11 +35,16 @@ def as_windows(image) -> list[np.ndarray]:
     return windows
 
 
-def sample_blocks(windows: list[np.ndarray]) -> np.ndarray | None:
-    """Cut (n, size, size) blocks, half overlapping; None where there are too few."""
+# Sizes and steps of blocks, and how many are wanted: half overlapping; and of small
+# images large ones, overlapping more.
+_SIZES = ((16, 8, 100), (8, 4, 30))
+LARGE = ((16, 4, 100),)
+
+
+def sample_blocks(windows: list[np.ndarray], sizes=_SIZES) -> np.ndarray | None:
+    """Cut (n, size, size) blocks of the first of `sizes` that there are enough of."""
     rng = np.random.default_rng(0)  # which blocks are looked at, always the same ones
-    for size, wanted in ((16, 100), (8, 30)):
-        step = size // 2
+    for size, step, wanted in sizes:
         grids = [[max(0, (n - size) // step + 1) for n in w.shape] for w in windows]
         counts = [rows * columns for rows, columns in grids]
         if sum(counts) < wanted:

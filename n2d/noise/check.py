@@ -17,17 +17,22 @@ _LEAST_REMOVED, _HARDLY_REMOVED, _MOST_REMOVED = 0.4, 0.2, 1.4
 # Correlation of neighbours in what was removed, beyond what was told: structure.
 _MOST_CORRELATED, _SURELY_STRUCTURE = 0.35, 0.6
 
-# Where the level may be off by this share, and is this share of the contrast at least.
-_MOST_SPREAD, _MATTERS = 0.55, 0.04
+# Where the level may be off by this share, and is this share of the contrast at least;
+# and, where it may be off by more, is so at twice that.
+_MOST_SPREAD, _MATTERS, _LARGE_SPREAD = 0.25, 0.04, 0.3
 
 # Noise of this share of the contrast and more: there is little left to see.
 _DROWNED = 2.0
 
-# Second thoughts that left less than this share of the measured level, where the
-# denoiser then removed less than this share of what is left, and the level that was
-# measured is this share of the contrast at least: of the two, either may be right
-# (`python benchmarks/trust.py --wrong`).
-_LEAST_BELIEVED, _LITTLE_REMOVED, _MAY_MATTER = 0.38, 0.47, 0.035
+# How many times as strong as believed the noise may be, by what was measured at first
+# and how far that may be off, times the share of the noise that was not removed; and
+# the share of the contrast that this is at least: of the two, either may be right
+# (`python benchmarks/noise.py --oracle`, `python benchmarks/trust.py`).
+_MAYBE_MORE, _UNEXPLAINED, _MAY_MATTER = 2.0, 1.4, 0.02
+
+# In images of fewer pixels than these, few of them flat, less of a difference tells,
+# and what was removed tells nothing.
+_SMALL, _MAYBE_MORE_OF_SMALL = 96**2, 1.4
 
 # Offsets of rows or columns of this share of the level are seen in the result.
 _SEEN_STRIPES = 0.5
@@ -129,7 +134,10 @@ def check_result(
     }
     if measured is not None and measured.level > 0:
         figures["believed"] = noise.level / measured.level
-    findings = [*_findings(figures, strength), *_stripes_left(noise, stripes_go)]
+    findings = [
+        *_findings(figures, strength, small=n_pixels < _SMALL),
+        *_stripes_left(noise, stripes_go),
+    ]
     found = [Verdict(v, (reason,), figures) for v, reason in findings]
     return worst_of(found) if found else Verdict(figures=figures)
 
@@ -202,7 +210,7 @@ def _stripes_left(noise, stripes_go):
             )
 
 
-def _findings(figures, strength):
+def _findings(figures, strength, small=False):
     """Yield verdicts and reasons."""
     if figures["contrast"] >= _MATTERS:
         # Who asks for less gets less.
@@ -213,23 +221,29 @@ def _findings(figures, strength):
                 f"only {figures['removed']:.0%} of the measured noise was removed; "
                 "give the noise, if you know it, or try strength above 1",
             )
-        if figures["spread"] > _MOST_SPREAD:
-            yield (
-                "doubtful",
-                "noise and fine texture cannot be told apart: the level may be off by "
-                f"{figures['spread']:.0%}; give the noise, if you know it",
-            )
-    if (
-        figures["believed"] < _LEAST_BELIEVED
-        and figures["removed"] < _LITTLE_REMOVED
-        and figures["contrast"] > _MAY_MATTER * figures["believed"]
-        and strength >= 1
+    spread, believed = figures["spread"], max(figures["believed"], 1e-9)
+    most = figures["contrast"] / believed * np.exp(2 * spread)
+    if (spread > _MOST_SPREAD and figures["contrast"] >= _MATTERS) or (
+        spread > _LARGE_SPREAD and most >= _MATTERS
     ):
         yield (
             "doubtful",
-            "noise and fine texture cannot be told apart: there may be "
-            f"{1 / figures['believed']:.1f} times as much noise; give the noise, if "
-            "you know it, or try strength above 1",
+            "noise and fine texture cannot be told apart: the level may be off by "
+            f"{spread:.0%}; give the noise, if you know it",
+        )
+    more = np.exp(spread) / believed
+    unexplained = more * (1 - figures["removed"]) > _UNEXPLAINED
+    if (
+        more > (_MAYBE_MORE_OF_SMALL if small else _MAYBE_MORE)
+        and (unexplained or small)
+        and more * figures["contrast"] > _MAY_MATTER
+        and strength >= 1
+    ):
+        much = f"{more:.1f} times as much noise" if more < 10 else "much more noise"
+        yield (
+            "doubtful",
+            f"noise and texture cannot be told apart: there may be {much}; give the "
+            "noise, if you know it, or try strength above 1",
         )
     if figures["removed"] > max(1.0, strength) * _MOST_REMOVED:
         yield (

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from n2d.noise import reader
-from n2d.noise.blocks import as_windows, sample_blocks, weighted_sum
+from n2d.noise.blocks import LARGE, as_windows, sample_blocks, weighted_sum
 from n2d.noise.defects import Defects, without_defects
 from n2d.noise.flat import Fit, fit_power
 from n2d.noise.hot_pixels import (
@@ -30,6 +30,9 @@ _MEDIAN = 0.45494  # of squared standard normal numbers
 # a high-frequency cell; images of nothing but gradients have less.
 _LEAST_FINE = 1e-3
 
+# What white noise there would be is read off so many blocks, or a few more.
+_FINE_BLOCKS = 400
+
 # Power that rounding leaves in a constant block, of values from 0 to 1, and the share
 # of the range of values that counts as dark.
 _NOTHING = 1e-14
@@ -44,6 +47,12 @@ _DARKEST_PHOTONS = 1.0
 # `_SURE_SPREAD`.
 _NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
 _SURE_SPREAD = 0.3
+
+# Where it speaks of as much more as this, in the logarithm of the level, or the noise
+# is next to nothing at high frequencies, it is believed if it expects to be off by less
+# than this: JPEG and interpolation leave nothing there for the fit. Not believed, it is
+# heard where it speaks of that much more.
+_FAR, _SEEN_SPREAD, _APART = 1.2, 0.38, 0.5
 
 # A second fit is believed where it expects to be off by less than this share of what
 # it expects of the first, and by no more than leaves no doubt: where the scene is dense
@@ -141,22 +150,29 @@ def estimate_noise(image) -> NoiseModel:
     if low == high:
         return NoiseModel(level=0.0, offset=low)
     blocks = sample_blocks(windows)
-    if blocks is not None and painted_over(blocks).any():
+    painted = None if blocks is None else painted_over(blocks)
+    cleaned, defects = windows, Defects()
+    if painted is None or not painted.any():
         # Areas that repeat would be taken for a lattice.
-        cleaned, defects = windows, Defects()
-    else:
         cleaned, defects = without_defects(windows)
-    low = min(float(window.min()) for window in cleaned)
-    high = max(float(window.max()) for window in cleaned)
-    if low == high:
-        return NoiseModel(level=0.0, offset=low, defects=defects)
-    blocks = sample_blocks(cleaned)
+    if any(new is not old for new, old in zip(cleaned, windows, strict=True)):
+        low = min(float(window.min()) for window in cleaned)
+        high = max(float(window.max()) for window in cleaned)
+        if low == high:
+            return NoiseModel(level=0.0, offset=low, defects=defects)
+        blocks = sample_blocks(cleaned)
+        painted = None if blocks is None else painted_over(blocks)
     if blocks is None:
         return NoiseModel(level=_level_of_differences(cleaned), offset=low)
     # The fit works on an image of unit range around zero: no unit is special.
     scale = high - low
-    blocks = (blocks - low) / scale
-    noise = _measure(blocks).rescaled(scale, low)
+    noise = _measure((blocks - low) / scale, painted)
+    if blocks.shape[-1] < reader.SIZE:
+        large = sample_blocks(cleaned, LARGE)
+        if large is not None:
+            other = _measure((large - low) / scale, painted_over(large))
+            noise = _twice(noise, other)
+    noise = noise.rescaled(scale, low)
     if not noise.level > 0:
         return replace(noise, defects=replace(defects, hot=0.0))
     stabilized = [stabilize(window, noise) for window in windows]
@@ -167,6 +183,21 @@ def estimate_noise(image) -> NoiseModel:
         known = list(map(without_hot_pixels, windows, masks))
         return replace(estimate_noise(known), defects=replace(defects, hot=hot))
     return replace(noise, defects=replace(defects, hot=hot))
+
+
+def _twice(noise: NoiseModel, another: NoiseModel) -> NoiseModel:
+    """Of a small image, measured on small blocks and on large ones.
+
+    There are few large ones, mostly rough: the small ones are right more often, but see
+    no noise that reaches far. Where the two disagree neither is to be relied on.
+    """
+    if another.spread is None:
+        return noise
+    blurred = another.correlation[:, 0].max() > _BLURRED
+    if blurred and another.spread < _SURE_SPREAD:
+        return another
+    apart = abs(np.log(max(another.level, 1e-12) / max(noise.level, 1e-12)))
+    return replace(noise, spread=max(another.spread, float(apart)))
 
 
 def _level_of_differences(windows: list[np.ndarray]) -> float:
@@ -182,17 +213,20 @@ def _level_of_differences(windows: list[np.ndarray]) -> float:
     return float(np.median(differences) / np.sqrt(2 * _MEDIAN))
 
 
-def _measure(blocks: np.ndarray) -> NoiseModel:
-    """Measure the noise of blocks (n, size, size) with values from 0 to 1."""
+def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
+    """Measure the noise of blocks (n, size, size) with values from 0 to 1.
+
+    `painted` (n,) tells which of them have been painted over.
+    """
     basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
-    visible = _shows_its_noise(blocks, mean, power, basis)
-    if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
+    visible = _shows_its_noise(blocks, painted, mean, power, basis)
+    shown = power if visible.all() else power[visible]
+    if np.quantile(shown[:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return NoiseModel(level=0.0)
 
-    fit, weights = fit_power(power[visible], mean[visible], basis)
-    shown = power[visible]
+    fit, weights = fit_power(shown, mean[visible], basis)
     smooth = _smooth_fit(fit, shown, mean[visible], basis)
     if smooth is not None:
         fit, weights = smooth
@@ -205,12 +239,19 @@ def _measure(blocks: np.ndarray) -> NoiseModel:
         variance = fit.variance(mean)
     # Noise that is next to nothing at high frequencies is smooth texture, not noise,
     # unless it is surely seen at low ones.
-    white = np.median(shown[:, basis.fine]) / _MEDIAN
-    seen = reading is not None and reading.spread < _SURE_SPREAD
+    some = shown[:: max(1, len(shown) // _FINE_BLOCKS)]
+    white = np.median(some[:, basis.fine]) / _MEDIAN
+    seen = reading is not None and (
+        reading.spread < _SURE_SPREAD
+        or (reading.surprising and reading.spread < _SEEN_SPREAD)
+    )
     if variance.mean() > white / _LEAST_FINE and not seen:
-        return NoiseModel(
-            level=np.sqrt(white), offset=_dark_end(fit, blocks, visible)[1]
-        )
+        # Or so it seems: the other level is the one that there may be.
+        spread = None
+        if reading is not None and white > _NOTHING:
+            spread = np.log(variance.mean() / white) / 2
+        level, offset = np.sqrt(white), _dark_end(fit, blocks, visible)[1]
+        return NoiseModel(level=level, offset=offset, spread=spread)
     # Clipping takes noise away: there the model says what it would have been.
     hidden = weighted_sum(power[~visible], weights)
     variance[~visible] = np.minimum(variance[~visible], hidden)
@@ -284,14 +325,21 @@ def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading | None
     surprising = (
         reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
         or apart > _NO_SURPRISE_LAG
-    ) and (reading.spread < _SURE_SPREAD / 2 or blurred)
+    ) and (
+        reading.spread < _SURE_SPREAD / 2
+        or blurred
+        or (reading.log_factor > _FAR and reading.spread < _SEEN_SPREAD)
+    )
     told = np.exp(reading.log_factor) * np.sqrt(fit.variance(mean).mean())
     contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
     nothing = told < _WEAK_SHARE * contrast and (
         reading.spread > _SURE_SPREAD or not blurred
     )
     if not surprising or nothing:
-        return fit, reading._replace(log_factor=0.0)
+        spread = reading.spread
+        if reading.log_factor > _APART:
+            spread = max(spread, reading.log_factor)
+        return fit, reading._replace(log_factor=0.0, spread=spread)
     factor = np.exp(2 * reading.log_factor)
     if fit.curve is not None:
         curve = np.stack([fit.curve[0], factor * fit.curve[1]])
@@ -327,7 +375,7 @@ def first_reading(image) -> tuple[float, np.ndarray] | None:
     basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
-    visible = _shows_its_noise(blocks, mean, power, basis)
+    visible = _shows_its_noise(blocks, painted_over(blocks), mean, power, basis)
     if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
         return None
     fit, _ = fit_power(power[visible], mean[visible], basis)
@@ -353,7 +401,7 @@ def _dark_end(
         Variance there.
     """
     n, size, _ = blocks.shape
-    smooth = blocks.reshape(n, size // 4, 4, size // 4, 4).mean(axis=(2, 4))
+    smooth = blocks.reshape(n, size // 4, 4, size // 4, 4).mean(axis=4).mean(axis=2)
     darkest = float(np.quantile(smooth, 0.001))
     if fit.slope == 0:
         return 0.0, darkest, max(fit.intercept, 0.0)
@@ -370,7 +418,7 @@ def _dark_end(
     return fit.slope, offset, max(fit.slope * offset + fit.intercept, 0.0)
 
 
-def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:
+def _shows_its_noise(blocks, painted, mean, power, basis) -> np.ndarray:
     """Tell which blocks (n,) are neither clipped nor silent, if there are enough."""
     low, high = blocks.min(), blocks.max()
     level = np.sqrt(np.median(power[:, basis.fine].mean(axis=1)))
@@ -385,7 +433,7 @@ def _shows_its_noise(blocks, mean, power, basis) -> np.ndarray:
     constant = power[:, basis.used].mean(axis=1) <= _NOTHING
     silent = constant & ((mean <= low + _DARK_END * (high - low)) | (mean >= high))
     clipped[silent] = 1
-    clipped[painted_over(blocks)] = 1
+    clipped[painted] = 1
     visible = clipped < _CLIPPED_SHARE
     if visible.sum() < max(30, 0.02 * len(blocks)):
         visible = clipped <= np.quantile(clipped, 0.2)

@@ -264,20 +264,24 @@ def _no_longer_than(told, measured):
 
 def _correlation(removed, probe, response):
     """Correlation at 1 to `N_LAGS` pixels along y and x, over all windows."""
-
-    def product(a, b, axis, lag):
-        a, b = (np.moveaxis(x, axis, 0) for x in (a, b))
-        return (a[lag:] * b[: len(b) - lag]).ravel()
+    windows = [
+        [np.asarray(x, float) for x in kinds]
+        for kinds in zip(removed, probe, response, strict=True)
+    ]
 
     def mean_product(axis, lag):
-        # (J z) z_k has no preferred direction: both are averaged.
-        products = [
-            product(r, r, axis, lag)
-            + (product(j, z, axis, lag) + product(z, j, axis, lag)) / 2
-            for r, z, j in zip(removed, probe, response, strict=True)
-        ]
-        products = np.concatenate(products)
-        return products.mean() if products.size else 0.0
+        total, number = 0.0, 0
+        for window in windows:
+            n = window[0].shape[axis]
+            later = (slice(None),) * axis + (slice(lag, None),)
+            before = (slice(None),) * axis + (slice(max(0, n - lag)),)
+            r, z, j = (x[later] for x in window)
+            r_k, z_k, j_k = (x[before] for x in window)
+            # (J z) z_k has no preferred direction: both are averaged.
+            pairs = ((r, r_k, 1.0), (j, z_k, 0.5), (z, j_k, 0.5))
+            total += sum(w * np.einsum("yx,yx->", a, b) for a, b, w in pairs)
+            number += r.size
+        return total / number if number else 0.0
 
     power = mean_product(0, 0)
     if not power > 0:

@@ -164,8 +164,8 @@ def read_model(path):
 
 def read_config(path):
     """Read a file of settings."""
-    from n2d.cli.config import ConfigError
-    from n2d.cli.config import read_config as of_config
+    from n2d._config import ConfigError
+    from n2d._config import read_config as of_config
 
     try:
         of_config(path)
@@ -176,8 +176,8 @@ def read_config(path):
 
 def read_noise(path):
     """Read what is told of the noise."""
-    from n2d.cli.config import ConfigError
-    from n2d.cli.config import read_noise as of_noise
+    from n2d._config import ConfigError
+    from n2d._config import read_noise as of_noise
 
     try:
         of_noise(path)

@@ -1,6 +1,7 @@
 """OME-Zarr 0.1 to 0.5, and Zarr arrays without its metadata: reading, with zarr."""
 
 import contextlib
+import math
 import os
 import stat
 import zipfile
@@ -44,8 +45,9 @@ def _read(zarr, path, node, folder, series):
     """Read what is in a Zarr; `folder` is None for one in a ZIP."""
     if isinstance(node, zarr.Array):
         refuse_series(path, series)
-        names = getattr(node.metadata, "dimension_names", None) or ()
-        axes = _plain_axes(names, node.ndim)
+        names = getattr(node.metadata, "dimension_names", None)
+        names = names or node.attrs.get("_ARRAY_DIMENSIONS")  # of xarray, in Zarr 2
+        axes = _plain_axes(names if isinstance(names, (list, tuple)) else (), node.ndim)
         return _image(path, node, folder, axes, {}, (), {"attributes": {}})
     attributes = node.attrs.asdict()
     described = attributes.get("ome", attributes)
@@ -80,6 +82,8 @@ def _read(zarr, path, node, folder, series):
     notes = []
     if len(multiscales) > 1:
         notes.append(f"the first of {len(multiscales)} multiscales is read")
+    if "image-label" in described or "image-label" in attributes:
+        raise ImageFileError(f"{path}: holds labels, and no intensities; leave it out")
     if "labels" in node:
         notes.append("its labels are not copied to the result")
     skip = ("ome", "multiscales", "omero", "labels", "_creator", "n2d")
@@ -99,8 +103,17 @@ def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
     dtype = np.dtype(array.dtype)
     if dtype.kind not in "buif":
         raise ImageFileError(f"{path}: holds {dtype}, which are no intensities")
-    enough = np.prod(array.shape, dtype=object)
-    stored = _stored_bytes(folder, enough) if folder else os.path.getsize(path)
+    stored, n_missing = os.path.getsize(path), 0
+    if folder:
+        parts = array.chunks if array.shards is None else array.shards
+        n_parts = math.prod(map(_divided_up, array.shape, parts))
+        stored, n_missing = _stored(folder, math.prod(array.shape), n_parts)
+    if n_missing > 0:
+        notes = (
+            *notes,
+            f"{n_missing:,} of its {n_parts:,} chunks are not there, because they are "
+            f"empty or were never written, and count as {array.fill_value}",
+        )
     check_size(path, array.shape, dtype, stored=stored, whole=False)
     check_part(
         path, array.chunks, dtype, whole=array.shape, stored=stored, name="chunk"
@@ -143,16 +156,21 @@ class ZarrSource(LazyArray):
         return np.asarray(self._array[tuple(ranges)]).astype(self.dtype, copy=False)
 
 
-def _stored_bytes(folder, enough):
-    """Add up the sizes of the files in a folder, until there are enough."""
+def _divided_up(n, part):
+    return -(-n // part)
+
+
+def _stored(folder, enough, n_parts):
+    """Add up the bytes of a folder's files until there are enough; count what lacks."""
     total = 0
     for place, _, names in os.walk(folder):
-        for name in names:
+        n_parts -= sum(name[:1] != "." and name[-5:] != ".json" for name in names)
+        for name in names if total <= enough else ():
             found = os.lstat(os.path.join(place, name))
             total += found.st_size if stat.S_ISREG(found.st_mode) else 0
-        if total > enough:
+        if total > enough and n_parts <= 0:
             break
-    return total
+    return total, n_parts
 
 
 def _refuse_collections(path, node, described):

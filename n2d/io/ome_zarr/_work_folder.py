@@ -180,7 +180,12 @@ class WorkFolder:
         if not self._ledger.path.stat().st_size:
             return False
         if resume:
-            done = self._read()
+            try:
+                done = self._read()
+            except ImageFileError:
+                if not overwrite:
+                    raise
+                return False  # the input has changed since
             if done is None:  # killed before the first line was whole
                 return False
             self._done = done

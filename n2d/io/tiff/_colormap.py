@@ -33,7 +33,7 @@ def is_ramp(colormap):
     >>> is_ramp(np.random.default_rng(0).integers(0, 65536, (3, 256)))
     False
     """
-    if colormap is None or colormap.ndim != 2 or len(colormap) != 3:
+    if not _is_table(colormap):
         return False
     table = np.asarray(colormap, np.float64)
     used = np.flatnonzero(table.any(0))
@@ -46,3 +46,29 @@ def is_ramp(colormap):
         return True
     wide = np.abs(steps).max(0) > max(_WIDE, 4 / table.shape[1])
     return bool(np.count_nonzero(wide) <= _JUMPS)
+
+
+def colours(colormap):
+    """Return red, green and blue of every entry of a colour map.
+
+    Parameters
+    ----------
+    colormap : ndarray of shape (3, n) or None
+        As TIFF has it, from 0 to 65,535.
+
+    Returns
+    -------
+    ndarray of shape (n, 3) or None
+        Of 8 bits, where no entry has more; None if there are no colours in it.
+    """
+    if not _is_table(colormap) or (colormap == colormap[:, :1]).all():
+        return None
+    table = np.ascontiguousarray(np.asarray(colormap, np.uint16).T)
+    high = table >> 8  # programs fill the low byte with the same, or with nothing
+    if ((table == 257 * high) | (table == 256 * high)).all():
+        return high.astype(np.uint8)
+    return table
+
+
+def _is_table(colormap):
+    return colormap is not None and colormap.ndim == 2 and len(colormap) == 3

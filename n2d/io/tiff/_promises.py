@@ -14,6 +14,7 @@ from n2d.io._limits import (
     check_regular,
     check_stream,
 )
+from n2d.io._streams import declared_pixels
 
 # What tifffile decodes without imagecodecs, and without a limit.
 _UNLIMITED = {8: "zlib", 32946: "zlib", 34925: "lzma"}
@@ -89,6 +90,7 @@ def _of_ome(path, xml):
     return [n_planes, *counts], list(dict.fromkeys(names))
 
 
+_HEAD = 2**16  # bytes of a picture that say how large it is, nearly always
 _COUNTED = {"PlaneCount", "NumPlanes", "FirstZ", "FirstT", "FirstC"}
 
 
@@ -182,7 +184,11 @@ def check_pages(path, pages):
                 page.dataoffsets, page.databytecounts, strict=False
             ):
                 handle.seek(offset)
-                check_data(path, key, handle.read(min(count, handle.size)))
+                count = min(count, handle.size)
+                data = handle.read(min(count, _HEAD))
+                if declared_pixels(data) is None:  # not said, or not at the beginning
+                    data += handle.read(count - len(data))
+                check_data(path, key, data)
         finally:
             if was_closed:
                 handle.close()

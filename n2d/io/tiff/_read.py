@@ -2,16 +2,18 @@
 
 import contextlib
 import logging
+import re
 
 import numpy as np
 import tifffile
 
 from n2d.io._image import ImageFile, ImageFileError, turned
+from n2d.io._lazy import Coloured
 from n2d.io._limits import check_size, which_of
 from n2d.io._units import unit_name
 from n2d.io.tiff import _ome_xml as ome
 from n2d.io.tiff._chain import refuse_circles
-from n2d.io.tiff._colormap import is_ramp
+from n2d.io.tiff._colormap import colours, is_ramp
 from n2d.io.tiff._promises import check_pages, refuse_too_many
 from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
@@ -34,6 +36,8 @@ _PRIVATE, _PLACES, _MOST_BYTES = 32768, (4, 13, 16, 17, 18), 2**20
 _OF_LAYOUT = {*range(32995, 32999), 33432, _ICC_PROFILE, 50838, 50839, 50674}
 # Of planes, or with places inside: Metamorph, LSM, Photoshop, Micro-Manager, NDPI.
 _NOT_KEPT = {*range(33628, 33632), 34412, 34377, 37724, 51123, *range(65420, 65536)}
+# How tifffile calls a tag that it could not read.
+_OF_A_TAG = re.compile(r"<tifffile\.\w+ (\d+) @\d+> raised ")
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
 
 
@@ -41,7 +45,7 @@ def read(path, series=None):
     """Read a TIFF file; see `n2d.io.open_image`."""
     refuse_circles(path)
     with contextlib.ExitStack() as resources:
-        with _logged() as messages:
+        with logged() as messages:
             tif = resources.enter_context(tifffile.TiffFile(path))
             image = _read(path, tif, messages, resources, series)
         return ImageFile(**image, resources=resources.pop_all())
@@ -50,7 +54,7 @@ def read(path, series=None):
 def files_of(path):
     """Return the files that the image of an OME-TIFF is spread over, `path` first."""
     names = [path]
-    with _logged(), tifffile.TiffFile(path) as tif:
+    with logged(), tifffile.TiffFile(path) as tif:
         if tif.is_ome and tif.ome_metadata.count("FileName=") > 1:
             refuse_too_many(path, tif)
             for series in tif.series:
@@ -67,7 +71,11 @@ def _read(path, tif, messages, resources, number):
     first, page = series[0], series[0].keyframe
     if first.dtype is None:
         raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
-    _refuse_no_intensities(path, page, first, imagej=tif.is_imagej)
+    table = _colours(path, page, series)
+    if table is None:
+        _refuse_no_intensities(path, page)
+    if first.axes.count("Y") != 1 or first.axes.count("X") != 1:
+        raise ImageFileError(f"{path}: has no image axes, but {first.axes!r}")
     shape = (len(series), *first.shape) if appended else first.shape
     stored = tif.filehandle.size
     check_size(path, shape, first.dtype, stored=stored, whole=False)
@@ -77,7 +85,8 @@ def _read(path, tif, messages, resources, number):
     if number is not None:  # of others that are described differently
         messages[:] = [text for text in messages if "shaped series" not in text]
     _refuse_damage(path, messages)
-    data = None if appended else lazy_series(path, tif, first, resources)
+    _refuse_unclear(path, page)
+    data = None if appended else lazy_series(path, tif, first, resources, messages)
     if data is None:
         check_size(path, shape, first.dtype, stored=None)
         for one in series:
@@ -90,13 +99,18 @@ def _read(path, tif, messages, resources, number):
     if "I" not in axes:  # positions of a stage are images of their own
         axes = axes.replace("R", "I")
     metadata = _metadata(tif, first, page, messages, number or 0)
+    if table is not None:
+        data, axes = Coloured(data, table), axes + "S"
+        metadata["photometric"] = "rgb"
+        metadata.pop("colormap", None)
+        messages.append("a palette image, read as RGB, and to be written as RGB")
     metadata["axes"] = axes
     if len(series) < len(tif.series):
         messages.append("its other images are not kept")
     if metadata["compression"] not in LOSSLESS:
         messages.append(
-            f"its {metadata['compression']} compression loses detail, so the result is "
-            "compressed without loss, and is larger"
+            f"its {metadata['compression']} compression is not written; the result is "
+            "compressed with zlib, without loss"
         )
     alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
     pixel_size, names = _resolution(tif, metadata, axes), ()
@@ -178,11 +192,48 @@ def _refuse_damage(path, messages):
         )
 
 
-def _refuse_no_intensities(path, page, series, *, imagej):
+def _colours(path, page, series):
+    """Return the colours of a palette image; None if its numbers are intensities."""
+    if _photometric(page) != tifffile.PHOTOMETRIC.PALETTE or _has_lookup_table(page):
+        return None
+    table = colours(page.colormap) if page.samplesperpixel == 1 else None
+    pages = [one for part in series for one in part.pages if one is not None]
+    if table is not None and any(
+        not np.array_equal(one.aspage().colormap, page.colormap) for one in pages
+    ):
+        raise ImageFileError(
+            f"{path}: has a palette of its own for each page; convert the image to "
+            "RGB, for example with Fiji"
+        )
+    return table
+
+
+def _has_lookup_table(page):
+    """Whether a colour map is there to show intensities with, as all of ImageJ are."""
+    return page.parent.is_imagej or page.parent.is_ome or is_ramp(page.colormap)
+
+
+def _refuse_unclear(path, page):
+    """Raise where the tags of samples and their bits are missing, and it matters."""
+    bits = page.tags.get(258)
+    if bits is None and page.compression == 1:
+        n_bytes = -(-page.imagewidth * page.samplesperpixel // 8) * page.imagelength
+        if sum(page.databytecounts) > 4 * n_bytes:  # one bit, for lack of the tag
+            raise ImageFileError(
+                f"{path}: is damaged, it does not say how many bits a pixel has"
+            )
+    if bits is not None and bits.count > 1 and 277 not in page.tags:
+        raise ImageFileError(
+            f"{path}: is damaged, it does not say how many samples a pixel has, and "
+            f"has the bits of {bits.count}"
+        )
+
+
+def _refuse_no_intensities(path, page):
     """Raise where the pixels are no intensities."""
     kinds = tifffile.PHOTOMETRIC
     intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
-    if imagej or is_ramp(page.colormap):  # a table to show intensities with
+    if _has_lookup_table(page):
         intensities.append(kinds.PALETTE)
     if _photometric(page) not in intensities:
         name = getattr(page.photometric, "name", page.photometric)
@@ -190,8 +241,6 @@ def _refuse_no_intensities(path, page, series, *, imagej):
             f"{path}: {name} pixels are not intensities that can be denoised; convert "
             "the image to grey or RGB, for example with Fiji"
         )
-    if series.axes.count("Y") != 1 or series.axes.count("X") != 1:
-        raise ImageFileError(f"{path}: has no image axes, but {series.axes!r}")
 
 
 def _photometric(page):
@@ -249,7 +298,7 @@ def _metadata(tif, series, page, messages, number):
     metadata = {
         "photometric": "rgb" if page.photometric == 6 else _photometric(page).name,
         "extrasamples": [extra.name for extra in page.extrasamples],
-        "compression": getattr(page.compression, "name", str(page.compression)),
+        "compression": tifffile.COMPRESSION(page.compression).name,
         "predictor": int(page.predictor or 1) > 1,
         "tile": (page.tilelength, page.tilewidth) if page.is_tiled else None,
         "bigtiff": tif.is_bigtiff,
@@ -323,11 +372,13 @@ def _imagej_channel_names(described, axes, shape):
 
 
 @contextlib.contextmanager
-def _logged():
+def logged():
     """Collect what tifffile logs: its only word on files that it can half read."""
     messages = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
+    handler.emit = lambda record: messages.append(
+        _OF_A_TAG.sub(r"its tag \1 is not as TIFF wants it: ", record.getMessage())
+    )
     logger = logging.getLogger("tifffile")
     logger.addHandler(handler)
     try:

@@ -13,7 +13,7 @@ from n2d.io.tiff._promises import check_data, check_page
 _MOST_CACHED_BYTES = 2**26
 
 
-def lazy_series(path, tif, series, resources):
+def lazy_series(path, tif, series, resources, messages):
     """Return one image series as something that reads windows, or None.
 
     Parameters
@@ -26,6 +26,8 @@ def lazy_series(path, tif, series, resources):
         One of its series.
     resources : contextlib.ExitStack
         Where what is opened is to be closed.
+    messages : list of str
+        Where what a user should know is added.
 
     Returns
     -------
@@ -60,7 +62,11 @@ def lazy_series(path, tif, series, resources):
         return None
     check_page(path, key, size)
     for number, page in enumerate(pages):
-        # A page without pixels is allowed, and holds zeros: its offsets are 0.
+        if page is not None and not any(page.databytecounts):
+            raise ImageFileError(
+                f"{path}: page {number} of {len(pages)} has no pixels, as of an "
+                "acquisition that was stopped; save the others anew"
+            )
         if page is not None and any(
             offset + count > size
             for offset, count in zip(
@@ -70,6 +76,9 @@ def lazy_series(path, tif, series, resources):
             raise ImageFileError(
                 f"{path}: is damaged, it ends before the pixels of page {number}"
             )
+    n_empty = sum(page is not None and 0 in page.databytecounts for page in pages)
+    if n_empty:
+        messages.append(f"in {n_empty} of its pages there are gaps, which count as 0")
     return _Segments(path, tif, key, pages, series.shape)
 
 

@@ -100,14 +100,16 @@ def _kind(array, axes, like, kept, target):
         wants_ome = True
     sizes = {} if like is None else like.pixel_size
     names = () if like is None else like.channel_names
-    if wants_ome and ome.can_hold(array.dtype) and set(axes) <= set("TCZYXS"):
-        options["metadata"] = ome.new_metadata(axes, sizes, names)
-        return options, "new ome"
     described = kept.get("imagej")
-    foreign = bool(like is not None and like.format != "tiff" and sizes)
-    if _fits_imagej(array, axes) and (described is not None or foreign):
-        options |= _imagej_options(array, axes, described, sizes, names, options)
+    foreign = like is not None and like.format != "tiff" and bool(sizes or names)
+    fits = _fits_imagej(array, axes)
+    if not wants_ome and fits and (described is not None or (foreign and not names)):
+        options |= _imagej_options(array, axes, described, sizes, options)
         return options, "imagej"
+    # What ImageJ has no place for, OME-XML has: other types, names of channels.
+    if (wants_ome or foreign) and ome.can_hold(array.dtype) and _fits_ome(axes):
+        options["metadata"] = ome.new_metadata(axes.replace("I", "Q"), sizes, names)
+        return options, "new ome"
     if "description" in kept:
         options["description"] = kept["description"]
         options["metadata"] = None
@@ -135,6 +137,11 @@ def _options(array, axes, kept, like):
     if all(value and len(value) == 2 and value[1] for value in resolution):
         options["resolution"] = (kept["XResolution"], kept["YResolution"])
         options["resolutionunit"] = kept.get("ResolutionUnit")
+    elif like is not None and {"Y", "X"} <= like.pixel_size.keys():
+        sizes = [convert_unit(*like.pixel_size[a], "centimeter") for a in "XY"]
+        if all(sizes):
+            options["resolution"] = tuple(1 / size for size in sizes)
+            options["resolutionunit"] = 3
     if kept.get("iccprofile"):
         options["iccprofile"] = kept["iccprofile"]
     tags = [
@@ -162,7 +169,12 @@ def _fits_imagej(array, axes):
     )
 
 
-def _imagej_options(array, axes, described, sizes, names, options):
+def _fits_ome(axes):
+    """Whether OME-XML has the axes: its own, and one that it does not know."""
+    return set(axes) <= set("TCZYXSIQ") and len(set(axes) & set("IQ")) < 2
+
+
+def _imagej_options(array, axes, described, sizes, options):
     if described is not None:
         metadata = {k: v for k, v in described.items() if k not in _IMAGEJ_COUNTS}
         # The description is ASCII, and this is how ImageJ itself writes units.
@@ -171,7 +183,7 @@ def _imagej_options(array, axes, described, sizes, names, options):
                 metadata[key] = _escaped(value.replace("μ", "µ"))
         found = {"metadata": metadata | {"axes": axes}}
     else:
-        found = _imagej_from_other(axes, sizes, names)
+        found = _imagej_from_other(axes, sizes)
     if "tile" not in options and "compression" not in options:
         # ImageJ reads beyond 4 GB what has one page only, and knows no BigTIFF.
         found["truncate"] = array.nbytes > _CLASSIC
@@ -182,7 +194,7 @@ def _escaped(text):
     return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in text)
 
 
-def _imagej_from_other(axes, sizes, names):
+def _imagej_from_other(axes, sizes):
     """Return options of an ImageJ file for an image of another format."""
     metadata = {"axes": axes}
     found = {"metadata": metadata}
@@ -199,7 +211,6 @@ def _imagej_from_other(axes, sizes, names):
         value = convert_unit(sizes["T"][0], sizes["T"][1], "second")
         if value is not None:
             metadata["finterval"] = value
-    del names  # labels are of planes, not of channels
     return found
 
 

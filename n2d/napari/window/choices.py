@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -84,9 +85,7 @@ class Choices(QWidget):
         self.measured = QCheckBox("measure")
         self.measured.setChecked(True)
         self.measured.setToolTip("Measure the noise on the layer, or say what it is")
-        self.noise = QDoubleSpinBox()
-        self.noise.setDecimals(4)
-        self.noise.setRange(0.0, 1e12)
+        self.noise = _Amount()
         self.noise.setEnabled(False)
         self.noise.setToolTip(
             "Standard deviation of the noise, in the units of the layer. What you say "
@@ -102,14 +101,14 @@ class Choices(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Layer", self.layer_box)
         form.addRow("Axes", self.axes_edit)
-        form.addRow("", self.described)
+        form.addRow(self.described)
         form.addRow("Channels", self.channels_box)
         form.addRow("Share a fit", self.fit_box)
         form.addRow("Neighbours", self.stack_check)
         form.addRow("Method", self.method_box)
         form.addRow("Strength", self.strength)
         form.addRow("Noise", noise_row)
-        form.addRow("", self.noise_text)
+        form.addRow(self.noise_text)
         self._form = form
 
         self._fill_methods()
@@ -127,6 +126,8 @@ class Choices(QWidget):
         events.removed.connect(self.refill)
         events.reordered.connect(self.refill)
         self.refill()
+        if self.layer is None:
+            self._other_layer()
 
     # -- what is chosen --------------------------------------------------------------
 
@@ -150,9 +151,7 @@ class Choices(QWidget):
 
     @property
     def _told(self):
-        if self.measured.isChecked() or not self.noise.value():
-            return None
-        return float(self.noise.value())
+        return None if self.measured.isChecked() else float(self.noise.value())
 
     def source(self):
         """What a denoiser has to know of the layer.
@@ -167,9 +166,11 @@ class Choices(QWidget):
         return source_of(self.layer, self.axes_edit.text().strip().upper() or None)
 
     def choose(self, layer):
-        """Choose a layer, as a user does."""
-        if layer in self._layers:
+        """Choose a layer, as a user does; False where it is no image."""
+        known = layer is not None and layer in self._layers
+        if known:
             self.layer_box.setCurrentIndex(self._layers.index(layer))
+        return known
 
     def put(self, settings):
         """Set all fields, as settings from a file say."""
@@ -189,12 +190,13 @@ class Choices(QWidget):
         self.model, self.model_path = model, path
         self._other_axes()
 
-    def show_noise(self, level, text):
-        """Show what was measured."""
+    def show_noise(self, level, text, details=""):
+        """Show what was measured; the details to whoever asks."""
         if self.measured.isChecked():
             with self._quietly():
                 self.noise.setValue(level)
         self.noise_text.setText(text)
+        self.noise_text.setToolTip(details)
 
     # -- what happens ----------------------------------------------------------------
 
@@ -208,7 +210,9 @@ class Choices(QWidget):
                 if isinstance(layer, Image) and not layer.metadata.get(PREVIEW)
             ]
             self.layer_box.clear()
-            self.layer_box.addItems([layer.name for layer in self._layers])
+            for layer in self._layers:
+                self.layer_box.addItem(layer.name)
+                layer.events.name.connect(self.refill)  # once, however often
             if before in self._layers:
                 self.layer_box.setCurrentIndex(self._layers.index(before))
             elif self._layers:
@@ -239,10 +243,10 @@ class Choices(QWidget):
             source = plan = None
         else:
             size = " x ".join(map(str, source.data.shape))
-            text = (
-                f"{size}, {source.dtype}{_pixel_size(self.layer)}; {plan.description}"
-            )
+            how = plan.description.replace("as the file says", "as the layer says")
+            text = f"{size}, {source.dtype}{_pixel_size(self.layer)}; {how}"
         self.described.setText(text)
+        self._show_row(self.described, bool(text))
         self._show_row(self.channels_box, source is not None and "C" in source.axes)
         self._show_row(self.fit_box, plan is not None and plan.n_planes > 1)
         could = plan and source.plan(replace(self.settings, stack="auto"), self.model)
@@ -289,6 +293,32 @@ class Choices(QWidget):
 
     def _show_row(self, field, visible):
         self._form.setRowVisible(field, visible)
+
+
+class _Amount(QDoubleSpinBox):
+    """A field for a number of any size, in as many digits as mean something."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.setDecimals(30)  # it rounds to so many
+        self.setRange(0.0, 1e30)
+
+    def textFromValue(self, value):
+        return f"{value:.4g}"
+
+    def valueFromText(self, text):
+        return float(text.replace(",", "."))
+
+    def validate(self, text, position):
+        try:
+            fits = self.valueFromText(text) >= 0
+        except ValueError:
+            fits = False
+        state = QValidator.State.Acceptable if fits else QValidator.State.Intermediate
+        return state, text, position
+
+    def stepBy(self, steps):
+        self.setValue(self.value() * 1.1**steps)
 
 
 def _combo(names):

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QLineEdit,
     QProgressBar,
@@ -22,7 +23,7 @@ from n2d.napari.folders import denoise_folder, pairs_of
 from n2d.napari.window.tasks import Tasks
 from n2d.napari.words import error_in_words
 
-_COLUMNS = ("file", "outcome", "verdict", "seconds")
+_COLUMNS = ("file", "outcome", "s")
 
 
 class FolderTab(QWidget):
@@ -51,7 +52,10 @@ class FolderTab(QWidget):
         self.status.setWordWrap(True)
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(_COLUMNS)
-        self.table.horizontalHeader().setStretchLastSection(False)
+        self.table.verticalHeader().hide()
+        header, modes = self.table.horizontalHeader(), QHeaderView.ResizeMode
+        header.setSectionResizeMode(1, modes.Stretch)
+        header.setSectionResizeMode(2, modes.ResizeToContents)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
 
         form = QFormLayout()
@@ -76,6 +80,7 @@ class FolderTab(QWidget):
     def run(self):
         """Denoise the files of the folder."""
         try:
+            self._choices.settings.check()
             pairs = pairs_of(self.source_edit.text(), self.target_edit.text())
         except Exception as error:
             self.status.setText(error_in_words(error))
@@ -100,12 +105,14 @@ class FolderTab(QWidget):
     def _show_rows(self):
         for row in self._rows[self._n_shown :]:
             seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-            cells = (row.name, row.outcome, row.verdict, seconds)
+            outcome = f"{row.outcome}. {row.verdict}" if row.verdict else row.outcome
+            cells = (row.name, outcome, seconds)
             self.table.insertRow(self._n_shown)
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
                 self.table.setItem(self._n_shown, column, item)
+            self.table.resizeRowToContents(self._n_shown)
             self._n_shown += 1
 
     def _finished(self, n_files, n_done):

@@ -19,7 +19,15 @@ from qtpy.QtWidgets import (
 )
 
 from n2d.core.progress import Cancelled
-from n2d.napari.layers import LayerError, results_like
+from n2d.napari.layers import (
+    ERROR,
+    NOISE,
+    LayerError,
+    placed_like,
+    removed_noise,
+    results_like,
+    single_error,
+)
 from n2d.napari.lazy import is_for_lazy, lazy_results
 from n2d.napari.preview import NAME as PREVIEW
 from n2d.napari.preview import options_of, picture_of, view_of
@@ -27,10 +35,10 @@ from n2d.napari.window.choices import Choices
 from n2d.napari.window.more import More
 from n2d.napari.window.tasks import Tasks, time_left
 from n2d.napari.words import error_in_words, noise_in_words, verdict_in_words
-from n2d.napari.work import ERROR, NOISE, Fits, removed_noise, single_error
+from n2d.napari.work import Fits
 
 # A slider that moves, or a view that is moved, has come to rest after so long.
-_REST_MS = 120
+_REST_MS = 60
 _RED, _GREY = "#d64545", "#888888"
 
 
@@ -60,10 +68,10 @@ class ImageTab(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._fits = None
-        self._preview = self._seen = self._shows = None
+        self._preview = self._seen = self._shows = self._measuring = None
         self._parts = collections.deque(maxlen=1)
         self.tasks = Tasks(self)
-        self._runs = False
+        self._runs = None
 
         self.choices = Choices(viewer)
         self.preview_button = QPushButton("Preview")
@@ -142,15 +150,19 @@ class ImageTab(QWidget):
         kinds += [ERROR] if self._wants_error(fits) else []
         work = functools.partial(_results, fits, kinds, lazy)
         total = fits.total(of_fits_only=lazy)
-        self._runs = True
+        self._runs = fits.source.name  # which may be another than is chosen by then
         self.say(f"{fits.source.name}: starting")
         start = time.monotonic()
-        self.tasks.start(
-            work,
-            functools.partial(self._finished, layer, fits, start),
-            self._failed,
-            total=total,
-        )
+        done = functools.partial(self._finished, layer, fits, start)
+        self._start(fits, work, done, self._failed, total)
+
+    def run_for(self, layer):
+        """Denoise all of a layer, as from its menu."""
+        if self.choices.choose(layer):
+            self.run()
+            return
+        name = "what is chosen" if layer is None else layer.name
+        self.complain(LayerError(f"{name} is no image: choose the layer of one"))
 
     def fitted_model(self):
         """The fit of the layer that is shown, as it can be saved.
@@ -197,8 +209,11 @@ class ImageTab(QWidget):
 
     @_said_in_window
     def _look(self):
-        """Denoise the part of the layer that is seen."""
-        if self._runs or not self.preview_button.isChecked():
+        """Denoise the part of the layer that is seen, or only get ready for that."""
+        if self._runs or self.choices.layer is None:
+            return
+        if not self.preview_button.isChecked():
+            self._measure()
             return
         layer, fits = self.choices.layer, self._settled()
         seen = view_of(layer, fits, self._viewer.dims)
@@ -210,12 +225,50 @@ class ImageTab(QWidget):
         # Filled by the thread, emptied here: see `Tasks`.
         self._parts = collections.deque(maxlen=1)
         self._shows = layer, seen
+        work = functools.partial(_look_at, fits, seen, self._parts)
+        done = functools.partial(self._looked_at, seen)
+        total = fits.total(of_fits_only=True)
+        self._start(fits, work, done, self._look_failed, total)
+
+    def _start(self, fits, work, done, failed, total):
+        """Compute for the user; what is being measured for the same may end first."""
+        waits = fits.shares_fits_with(self._measuring)
+        if not waits:
+            self._measuring = None
+        self.tasks.start(work, done, failed, total=total, stops=not waits)
+
+    def _measure(self):
+        """Learn the noise of a layer before anybody asks: then a look takes no time.
+
+        Of what is in memory only: to read, or to compute, may be dear.
+        """
+        try:
+            fits = self._settled()
+            place = view_of(self.choices.layer, fits, self._viewer.dims).place
+        except ValueError:
+            return  # said when somebody asks
+        number = fits.fit_of(place)[0]
+        if (
+            not isinstance(fits.source.data, np.ndarray)
+            or not fits.knows_error
+            or fits.model is not None
+            or fits.is_fitted(number)
+            or fits.shares_fits_with(self._measuring)
+        ):
+            return
+        self._measuring = fits
         self.tasks.start(
-            functools.partial(_look_at, fits, seen, self._parts),
-            functools.partial(self._looked_at, fits, seen),
-            self._look_failed,
-            total=fits.total(of_fits_only=True),
+            functools.partial(_learn, fits, place),
+            functools.partial(self._measured, fits),
+            lambda error: self._measured(fits, None),
+            total=fits.total(),
         )
+
+    def _measured(self, fits, found):
+        if fits.shares_fits_with(self._measuring):
+            self._measuring = None
+        if found is not None and fits.shares_fits_with(self._fits):
+            self._tell(found)
 
     def _show_preview(self):
         """Show what is denoised of the preview by now."""
@@ -228,6 +281,11 @@ class ImageTab(QWidget):
         if shown is not None and shown.data is picture:
             shown.refresh()
             return
+        if shown is not None and _looks_like(shown, layer, picture):
+            # Much sooner seen than a new layer, and it keeps what the user set.
+            shown.data = picture
+            shown.translate = placed_like(layer, seen.offset)["translate"]
+            return
         self._drop_preview()
         options = options_of(layer, seen, f"{layer.name} ({PREVIEW})")
         chosen = set(self._viewer.layers.selection)
@@ -236,10 +294,13 @@ class ImageTab(QWidget):
         )
         self._viewer.layers.selection = chosen & set(self._viewer.layers)
 
-    def _looked_at(self, fits, seen, seconds):
+    def _looked_at(self, seen, found):
         self._show_preview()
-        self.say(f"preview of {seen.shape[0]} x {seen.shape[1]} pixels")
-        self._tell(fits, seen.place)
+        text = f"preview of {seen.shape[0]} x {seen.shape[1]} pixels"
+        if not seen.is_all:
+            text += ", the middle of what is seen: zoom in for the rest"
+        self.say(text)
+        self._tell(found)
 
     def _look_failed(self, error):
         self._seen = None
@@ -263,9 +324,10 @@ class ImageTab(QWidget):
     def _settled(self):
         """The planes of the layer with the choices, and what was fitted before."""
         source, settings = self.choices.source(), self.choices.settings
+        settings.check()
         model, known = self.choices.model, self._fits
         if known is not None and known.is_for(source, settings, model):
-            self._fits = known.at(settings)
+            self._fits = known.at(settings, source)
         else:
             self._fits = Fits(source, source.plan(settings, model), settings, model)
         return self._fits
@@ -278,7 +340,7 @@ class ImageTab(QWidget):
         self.error_check.setEnabled(ours)
         self.run_button.setEnabled(self.choices.layer is not None and not self._runs)
         self.preview_button.setEnabled(self.choices.layer is not None)
-        self._view_moved()
+        self._timer.start()
 
     def _layer_changed(self):
         if not self._runs:
@@ -291,27 +353,36 @@ class ImageTab(QWidget):
             self.say("open an image first: File > Open, or drop it into the window")
         elif self.status.text().startswith("open an image"):
             self.say("")
-        self._view_moved()
+        self._timer.start()
+
+    @property
+    def _is_quiet(self):
+        """Whether nobody has asked for what is computed."""
+        return self._measuring is not None and not self.tasks.waits
 
     def _progressed(self, share, text):
+        if self._is_quiet:
+            return
         self._show_preview()
         self.bar.setValue(round(1000 * share))
         if not text or not self.tasks.is_busy:
             return
         left = time_left(share, time.monotonic() - self.tasks.start_time)
-        self.say(f"{text}, {left}" if left else text)
+        text = f"{text}, {left}" if left else text
+        self.say(f"{self._runs}: {text}" if self._runs else text)
 
     def _busy_changed(self, busy):
-        self.cancel_button.setEnabled(busy)
+        self.cancel_button.setEnabled(busy and not self._is_quiet)
         self.run_button.setEnabled(not self._runs and self.choices.layer is not None)
         if not busy:
             self.bar.setValue(0)
 
     def _no_longer_runs(self):
-        self._runs = False
+        self._runs = None
         self._busy_changed(False)
 
-    def _finished(self, layer, fits, start, results):
+    def _finished(self, layer, fits, start, outcome):
+        results, found = outcome
         self._no_longer_runs()
         self.preview_button.setChecked(False)
         try:
@@ -328,7 +399,7 @@ class ImageTab(QWidget):
                 "plane is denoised when you look at it"
             )
         self.say(text)
-        self._tell(fits, None)
+        self._tell(found)
 
     def _add(self, layer, fits, results):
         models = fits.noise_of(fits.first_place) or ()
@@ -343,16 +414,13 @@ class ImageTab(QWidget):
             self.say(error_in_words(error))
         self._view_moved()
 
-    def _tell(self, fits, place):
+    def _tell(self, found):
         """Show the noise and the verdict."""
-        text, colour = verdict_in_words(fits.trust())
+        (text, colour), noise = found
         self.verdict.setStyleSheet(f"color: {colour}")
         self.verdict.setText(text)
-        place = fits.first_place if place is None else place
-        models = fits.noise_of(place)
-        if models is not None and self.choices.layer is not None:
-            values = np.asarray(fits.sample_of(place))
-            self.choices.show_noise(*noise_in_words(models, values))
+        if noise is not None and self.choices.layer is not None:
+            self.choices.show_noise(*noise)
 
 
 def _same(before, wanted):
@@ -363,23 +431,47 @@ def _same(before, wanted):
     )
 
 
+def _looks_like(shown, layer, picture):
+    """Whether a layer can show another picture of the same source."""
+    return (
+        shown.rgb == layer.rgb
+        and shown.ndim == layer.ndim
+        and shown.data.dtype == picture.dtype
+        and np.array_equal(shown.scale, layer.scale)
+    )
+
+
+def _found(fits, place):
+    """The verdict, and the noise of a plane, in words."""
+    models = fits.noise_of(place)
+    noise = None
+    if models is not None:
+        noise = noise_in_words(models, np.asarray(fits.sample_of(place)))
+    return verdict_in_words(fits.trust()), noise
+
+
+def _learn(fits, place, watch):
+    """Fit to what a plane belongs to; in a thread."""
+    fits.fitted(fits.fit_of(place)[0], watch)
+    return _found(fits, place)
+
+
 def _look_at(fits, seen, parts, watch):
     """Denoise what is seen, tile by tile; in a thread."""
-    start = time.monotonic()
     picture, write = picture_of(seen, fits)
     for rows, columns in seen.tiles():
         clean, _ = fits.part(seen.place, rows, columns, watch)
         watch.check()
         write(rows, columns, clean)
         parts.append(picture)
-    return time.monotonic() - start
+    return _found(fits, seen.place)
 
 
 def _results(fits, kinds, lazy, watch):
     """Denoise all of a layer; in a thread."""
     if lazy:
         fits.fit_all(watch)
-        return lazy_results(fits.kept(), kinds)
+        return lazy_results(fits.kept(), kinds), _found(fits, fits.first_place)
     denoised, std, _ = fits.run(watch, return_std=ERROR in kinds)
     axes = fits.source.axes
     results = {"denoised": denoised}
@@ -392,4 +484,4 @@ def _results(fits, kinds, lazy, watch):
     if std is not None:
         std = std[..., :-1] if fits.source.alpha else std
         results[ERROR] = single_error(std, axes)
-    return results
+    return results, _found(fits, fits.first_place)

@@ -59,8 +59,13 @@ class Tasks(QObject):
         """Whether something runs."""
         return self._current is not None
 
-    def start(self, function, done, failed, *, total=1.0):
-        """Run a function in a thread, after what runs there has been stopped.
+    @property
+    def waits(self):
+        """Whether something waits for what runs."""
+        return self._next is not None
+
+    def start(self, function, done, failed, *, total=1.0, stops=True):
+        """Run a function in a thread, once nothing else runs there.
 
         Parameters
         ----------
@@ -73,17 +78,23 @@ class Tasks(QObject):
             Takes the exception; `n2d.core.progress.Cancelled` where it was stopped.
         total : float
             What the watch counts to.
+        stops : bool, default=True
+            Whether what runs is stopped; if not, it is waited for.
         """
         self._next = function, done, failed, total
-        if self.is_busy:
-            self.ending.stop.set()
-        else:
+        if not self.is_busy:
             self._begin()
+        else:
+            if stops:
+                self.ending.stop.set()
+            self.changed.emit(True)
 
     def stop(self):
-        """Stop what runs, and forget what waits."""
-        self._next = None
+        """Stop what runs, and what waits for that."""
+        waits, self._next = self._next, None
         self.ending.stop.set()
+        if waits is not None:
+            waits[2](Cancelled("stopped"))
 
     def close(self):
         """Stop, and wait until nothing computes any more."""
@@ -118,6 +129,8 @@ class Tasks(QObject):
         done, failed, stop = self._current
         self._current = None
         if self._next is not None:
+            if kind == "done" and not stop.is_set():  # was waited for
+                done(value)
             self._begin()
             return
         self.changed.emit(False)

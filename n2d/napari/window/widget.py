@@ -53,4 +53,5 @@ def _close(*endings):
 
 def _warm_up():
     """Import what takes a few seconds while the user looks at the window."""
-    import_module("n2d.denoiser")
+    for name in ("n2d.denoiser", "n2d.files.denoising"):
+        import_module(name)

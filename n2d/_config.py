@@ -1,12 +1,12 @@
 """The file that `n2d tune` writes and `n2d denoise --config` reads.
 
 A JSON object: "parameters" of `n2d.Noise2DetailDenoiser` or another denoiser, the
-"method" they are for, the "version" of n2d and the "search" that found them. Only
-"parameters" has to be there, so that it can be written by hand.
+"method" they are for, the "version" of n2d, the "search" that found them, and what was
+"seen" of the image there. Only "parameters" has to be there, so that it can be written
+by hand.
 """
 
 import json
-from enum import StrEnum
 
 from n2d import __version__
 
@@ -19,34 +19,11 @@ _OF_NAME = {
 N2D_METHODS = tuple(_OF_NAME)
 # Belong to a file or a machine, not into a search or its result.
 NOT_TUNABLE = {"channel_axis", "device", "verbose"}
-_KEYS = {"method", "parameters", "search", "version"}
+_KEYS = {"method", "parameters", "search", "seen", "version"}
 
 
 class ConfigError(ValueError):
     """A file of parameters cannot be used; the message names it and says why."""
-
-
-class Solver(StrEnum):
-    """What `--solver` may be."""
-
-    fast = "fast"
-    paper = "paper"
-
-
-class Init(StrEnum):
-    """What `--init` may be."""
-
-    auto = "auto"
-    random = "random"
-    synthetic = "synthetic"
-
-
-class Precision(StrEnum):
-    """What `--precision` may be."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
 
 
 def read_config(path):
@@ -86,6 +63,37 @@ def read_config(path):
     return method, found
 
 
+def read_seen(path):
+    """Read how the image looked that the parameters were chosen on, fit by fit."""
+    found = _read_object(path).get("seen", [])
+    try:
+        return [_seen_of(path, one) for one in found]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f'{path}: what it says under "seen" makes no sense; tune again, or take it '
+            "out"
+        ) from error
+
+
+def _seen_of(path, found):
+    """Return what `n2d._suits.misfit` takes, checked."""
+    import numpy as np
+
+    read = {
+        "data_range": lambda pair: tuple(map(float, pair)),
+        "dtype": lambda name: np.dtype(str(name)).name,
+        "noise": lambda models: tuple(_noise_of(path, models)),
+        "contrast": float,
+        "detail": lambda pair: tuple(map(float, pair)),
+        "bright_to_dark": float,
+    }
+    seen = {name: found[name] and to(found[name]) for name, to in read.items()}
+    for name in ("data_range", "detail"):
+        if seen[name] is not None and len(seen[name]) != 2:
+            raise ValueError(name)
+    return seen
+
+
 def read_noise(path):
     """Read what is told about the noise: what `n2d noise --json` has written."""
     from n2d._parameters import complaint_about
@@ -106,15 +114,17 @@ def _noise_of(path, content):
         raise ConfigError(f"{path}: {error}") from error
 
 
-def write_config(path, method, parameters, search, *, overwrite=False):
+def write_config(path, method, parameters, search, seen=(), *, overwrite=False):
     """Write chosen parameters, and the search for them, whole or not at all."""
     from n2d.io import atomic_write
+    from n2d.noise import noise_to_json
 
     content = {
         "version": __version__,
         "method": method,
         "parameters": parameters,
         "search": search,
+        "seen": [one | {"noise": noise_to_json(one["noise"])} for one in seen],
     }
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_write(path, overwrite=overwrite) as temporary:
@@ -153,89 +163,3 @@ def _refuse_unknown(path, found, known, kind):
             f"{path}: there is no {kind} {', '.join(map(repr, unknown))}; there are "
             f"{', '.join(sorted(known))}"
         )
-
-
-# -- what `n2d tune` searches ---------------------------------------------------------
-
-# Up to a dozen settings, which take a minute for 512 x 512 pixels. Where the parameters
-# of a denoiser are in the units of the image (sigma of BM3D) there is no default.
-_DEFAULTS = {
-    "n2d": {"strength": [1.0, 0.6, 0.8, 1.25, 1.6, 2.0]},
-    "n2d-random": {
-        "max_iter": [100, 400],
-        "downsampling_factors": [(), (2, 4)],
-        "detail_max_iter": [0, 200],
-    },
-    "nlm": {"strength": [0.6, 0.8, 1.0, 1.2], "patch_size": [5, 7]},
-    "wavelet": {"wavelet": ["db2", "sym4"], "method": ["BayesShrink", "VisuShrink"]},
-    "tv": {"strength": [0.5, 0.7, 1.0, 1.4, 2.0]},
-    "bilateral": {"strength": [1.0, 2.0, 3.0], "blur": [1.0, 1.8, 3.0]},
-    "gaussian": {"blur": [0.5, 0.7, 1.0, 1.4, 2.0, 2.8]},
-    "median": {"size": [3, 5, 7]},
-    "zs-n2n": {"max_iter": [100, 200, 400]},
-}
-
-
-def default_grid(method):
-    """Return what is searched for a denoiser where the user does not say."""
-    inner = method.removeprefix("vst-")
-    if inner not in _DEFAULTS:
-        raise ValueError(
-            f"{method} has no default grid; say what to search, such as --grid "
-            "sigma=5,10,20"
-        )
-    from n2d.baselines import denoiser_registry
-
-    prefix = "denoiser__" if inner != method else ""
-    known = denoiser_registry()[method]().get_params()
-    grid = {f"{prefix}{name}": values for name, values in _DEFAULTS[inner].items()}
-    # The default first: it stays where nothing is better for certain.
-    return {
-        name: list(dict.fromkeys([known[name], *values]))
-        if known[name] in values or not isinstance(known[name], str)
-        else values
-        for name, values in grid.items()
-    }
-
-
-def parse_grid(texts, method, known):
-    """Read a grid from texts such as ``detail_max_iter=0,100``, a parameter each."""
-    from n2d.comparison.methods import parse_value, split_outside_brackets
-
-    grid = {}
-    allowed = sorted(
-        name
-        for name in known
-        if name.rpartition("__")[2] not in NOT_TUNABLE and name != "denoiser"
-    )
-    for text in texts:
-        name, equals, values = (part.strip() for part in text.partition("="))
-        if not equals:
-            raise ValueError(f"write PARAMETER=VALUE,VALUE,..., got {text!r}")
-        if name not in allowed:
-            raise ValueError(
-                f"{method} has no parameter {name!r} to search; there are "
-                f"{', '.join(allowed)}"
-            )
-        if name in grid:
-            raise ValueError(f"{name} is given twice; give all its values at once")
-        grid[name] = [parse_value(value) for value in split_outside_brackets(values)]
-        if not grid[name]:
-            raise ValueError(f"{name} has no values: write {name}=VALUE,VALUE,...")
-        for value in grid[name]:
-            _check(name, value, method)
-    return grid
-
-
-def _check(name, value, method):
-    """Raise now what would be raised in the middle, or at the end, of the search."""
-    from n2d._parameters import complaint_about
-
-    complaint = complaint_about(name, value) if method in N2D_METHODS else ""
-    if not complaint:
-        try:
-            json.dumps(value)
-        except TypeError:
-            complaint = f"{name}={value!r} cannot be written to a file"
-    if complaint:
-        raise ValueError(complaint)
