@@ -27,6 +27,9 @@ _AROUND, _FINELY_AROUND = 8, 2
 # 192 x 192); with shares of 0.5 to 0.85 results differed by 0.05 dB.
 _WORTH_IT = 0.6
 
+# A motion by a sample more has to differ by this share less.
+_FARTHER = 1e-3
+
 # What a unit of noise in the average costs, beside a unit of what frames differ by: the
 # network leaves as much of the noise as it says it may be off, at most this, and all of
 # the difference. A constant cost of 0.2 won 0.4 dB more in static scenes, and lost up
@@ -40,8 +43,11 @@ _CELL, _PATCH = 4, 3
 # What is too weak to be seen in denoised frames: means of cells of noisy ones, in
 # windows of so many cells. They may differ by so many times what noise makes them
 # differ by (mean square). Without that, strangers at 2 photons lost 0.9 dB.
-_MEANS = ((4, 9), (8, 13))
-_CHANCE = 1.5
+_MEANS = ((4, 9), (8, 9), (8, 13))
+_CHANCE = 1.35
+
+# Frames differ so much (mean square) where one of them was not seen.
+_UNSEEN = 100.0
 
 # What is in the noise of all frames, as the pattern of a detector is, is not averaged
 # away: what is removed from them, alike in windows of so many cells of 8 x 8 pixels,
@@ -89,10 +95,11 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
     stays, and counts in the level.
     """
     others = [i for i in range(len(noisy)) if i != here]
-    theirs, moved, variances, shared = [], [], [], []
+    theirs, moved, variances, shared, beyond = [], [], [], [], []
     removed = noisy[here] - guides[here]
     for i in others:
         there, y, variance = guides[i], noisy[i], torch.ones_like(guides[i, 0])
+        outside = torch.zeros_like(variance)
         if moving:
             off = (errors[i].square() + errors[here].square()).sum(0)
             motion, finer = _motion(guides[here], there, off)
@@ -100,9 +107,11 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
                 motion = torch.stack([_spread(x, BLOCK) for x in motion])
                 there, y = (_moved(x, motion, 2) for x in (finer, _finer(y)))
                 variance = sum(h * h for h in _HALF) ** (motion % 2).sum(0)
+                outside = _outside(motion, 2).to(variance)
         theirs.append(there)
         moved.append(y)
         variances.append(variance)
+        beyond.append(outside)
         product = ((y - there) * removed - errors[i] * errors[here]).mean(0)
         shared.append(_shared(product, correlation))
     variances = torch.stack(variances)
@@ -112,6 +121,9 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
     differences = torch.stack(moved) - noisy[here]
     for side, window in _MEANS:
         apart = apart + _apart_in_means(differences, correlation, side, window)
+    # What lies beyond the border was not seen, whatever is put in its place.
+    unseen = _UNSEEN * _patches(torch.stack(beyond))
+    apart = apart + torch.diag_embed(unseen.permute(1, 2, 0))
     cost = (_LEFT * off[here]).clamp(max=_COST)
     weights = _weights(apart, _cells(variances), cost)
     rest = 1 - sum(weights)
@@ -270,8 +282,12 @@ def _best(here, there, tops, side, motion, steps, finer):
             apart = (around[..., rows, columns] - windows).square_()
             costs.append(apart.sum(0).mean((1, 2)))
             candidates.append((dy - steps, dx - steps))
-    least, best = torch.stack(costs).min(0)
-    return motion + motion.new_tensor(candidates)[best], least
+    costs, moved = torch.stack(costs), motion + motion.new_tensor(candidates)[:, None]
+    # Of motions as good as each other, as in what is put beyond the border, the least.
+    best = (costs * (1 + _FARTHER * moved.abs().sum(2))).argmin(0)[None]
+    return moved.gather(0, best[..., None].expand(-1, -1, 2))[0], costs.gather(0, best)[
+        0
+    ]
 
 
 def _windows(x, tops, side):
@@ -298,6 +314,17 @@ def _moved(x, motion, finer):
     columns = (columns + motion[1]).clamp(0, x.shape[2] - 1)
     place = rows * x.shape[2] + columns
     return x.flatten(1)[:, place.flatten()].reshape(-1, height, width)
+
+
+def _outside(motion, finer):
+    """Whether places (H, W) have moved to beyond the border."""
+    _, height, width = motion.shape
+    rows, columns = (
+        torch.arange(0, finer * n, finer, device=motion.device) for n in (height, width)
+    )
+    rows, columns = rows[:, None] + motion[0], columns + motion[1]
+    inside = (rows >= 0) & (rows < finer * height)
+    return ~(inside & (columns >= 0) & (columns < finer * width))
 
 
 def _finer(x):
