@@ -14,7 +14,7 @@ from n2d._planes import PlaneByPlane
 from n2d._plans import plan_of, takes_neighbours, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
-from n2d._suits import looks_of, warn_unless_suits
+from n2d._suits import looks_of, warn_unless_suits, windows_of
 from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
@@ -316,7 +316,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.input_fingerprint_ = input_fingerprint(images, windows)
         self.data_range_ = data_range
         self.noise_ = self._noise_in_units(fitted)
-        self.input_fingerprint_ |= looks_of(windows, self.noise_)
+        self.input_fingerprint_ |= looks_of(windows_of(images), self.noise_)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
         whole = are_whole(images, windows) or bool(fitted.planes)

@@ -117,7 +117,7 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
     variances = torch.stack(variances)
     off = _patches(errors.square().sum(1))
     apart = _products(torch.stack(theirs) - guides[here], _CELL, _PATCH)
-    apart = _beyond(apart, off[others], off[here])
+    apart = _beyond(apart, off[others], off[here], moving)
     differences = torch.stack(moved) - noisy[here]
     for side, window in _MEANS:
         apart = apart + _apart_in_means(differences, correlation, side, window)
@@ -164,18 +164,29 @@ def _apart_in_means(differences, correlation, side, window):
     return _spread(found, side // _CELL)
 
 
-def _beyond(products, own, common):
+def _beyond(products, own, common, surely=False):
     """Products (h, w, n, n) of differences without what errors add to them.
 
     Each has errors of its own (n, h, w), and all those of what is common to them (h,
     w), mean squares. Nothing is left in directions in which there is less than that.
     """
+    errors = common[..., None] + own.permute(1, 2, 0)  # (h, w, n)
     rest = products - common[..., None, None] - torch.diag_embed(own.permute(1, 2, 0))
     # Without LAPACK, as on Apple's graphics processors, the processor does it.
     on = rest.cpu() if rest.device.type == "mps" else rest
     squares, axes = torch.linalg.eigh(on)
     found = axes * squares.clamp(min=0)[..., None, :] @ axes.transpose(-1, -2)
-    return found.to(rest.device)
+    found = found.to(rest.device)
+    if not surely:
+        return found
+    # Only what differs for sure may cancel: else a flash of one frame would be used to
+    # cancel errors of the others, and 6 % of it were in the frames beside it. In
+    # z-stacks, which have no such events, this lost 0.5 dB.
+    square = products.diagonal(dim1=2, dim2=3).clamp(min=1e-12)
+    real = (1 - errors / square).clamp(min=0).sqrt()
+    joint = real[..., None] * real[..., None, :]
+    alone = found.diagonal(dim1=2, dim2=3) * (1 - real.square())
+    return found * joint + torch.diag_embed(alone)
 
 
 def _variance_of_means(correlation, side):
