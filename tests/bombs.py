@@ -375,6 +375,40 @@ def webp_canvas(path):
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
 
 
+def _gif(path, side, n_frames):
+    size = struct.pack("<HH", side, side)
+    # One pixel of each, in the corner: the canvas is put together for every frame.
+    frame = b"\x2c" + bytes(4) + struct.pack("<HHB", 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    content = b"GIF89a" + size + b"\xf0\0\0" + bytes(3) + b"\xff" * 3
+    path.write_bytes(content + frame * n_frames + b";")
+
+
+def gif_canvas(path):
+    _gif(path, 65535, 1)
+
+
+def gif_frames(path):
+    _gif(path, 4000, 5000)
+
+
+def gif_small_frames(path):
+    _gif(path, 130, 20000)
+
+
+def apng_frames(path):
+    def chunk(name, data):
+        check = zlib.crc32(name + data)
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", 4000, 4000, 8, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+    content += chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))
+    content += chunk(b"IDAT", zlib.compress(bytes(4000 * 4001), 9)) + chunk(
+        b"IEND", b""
+    )
+    path.write_bytes(content)
+
+
 def npy_header(path):
     content = b"\x93NUMPY\x02\x00" + struct.pack("<I", GIGABYTES)
     sparse(path, content, GIGABYTES + 100)
@@ -412,6 +446,10 @@ BOMBS = {
     "PNG, three texts of 256 MB": ("a.png", png_text),
     "PNG, profile of 2 GB": ("b.png", png_profile),
     "WebP, canvas of 16383 x 16383": ("a.webp", webp_canvas),
+    "GIF, canvas of 65535 x 65535": ("a.gif", gif_canvas),
+    "GIF, 5000 frames of 4000 x 4000": ("b.gif", gif_frames),
+    "GIF, 20000 frames of 130 x 130": ("c.gif", gif_small_frames),
+    "PNG, 2e9 frames of 4000 x 4000": ("c.png", apng_frames),
     "NPY, header of 2 GB": ("a.npy", npy_header),
 }
 # Those that hold an image, and read it without what is beside it.

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 import struct
 import threading
@@ -17,6 +18,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from n2d._memory import in_words
 from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._limits import check_size
 from n2d.io._streams import declared_pixels
@@ -43,6 +45,8 @@ _OF_COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _JPEG_QUALITY = 95
 _PNG = b"\x89PNG\r\n\x1a\n"
+# A frame that only says what has changed may be a few bytes, and is a whole picture.
+_MOST_PER_BYTE_OF_FRAMES = 200
 _LARGEST_PROFILE = 2**25
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -158,7 +162,14 @@ def _read_frames(path, image, depth):
             "files, or as the pages of a TIFF"
         )
     shape = (n_pictures, *image.size[::-1], 4)
-    check_size(path, shape, "u1", stored=os.path.getsize(path))
+    stored = os.path.getsize(path)
+    if math.prod(shape) > max(2**25, _MOST_PER_BYTE_OF_FRAMES * stored):
+        raise ImageFileError(
+            f"{path}: declares {n_pictures} frames of {shape[1]} x {shape[2]}, but "
+            f"holds {in_words(stored)}: it is damaged, or save the frames as pages of "
+            "a TIFF"
+        )
+    check_size(path, shape, "u1", stored=stored)
     # The first picture of a PNG may be for programs that show no others.
     first = int(bool(image.info.get("default_image")))
     data, durations = np.empty((n_pictures - first, *shape[1:]), np.uint8), set()

@@ -110,7 +110,12 @@ def _letters(path, axes, shape, *, named):
         else:
             letters.append(next(left, ""))
     found = "".join(letters)
-    if len(found) != len(shape) or not {"Y", "X"} <= set(found):
+    if not {"Y", "X"} <= set(found):
+        raise ImageFileError(
+            f"{path}: has the axes {axes}, and no rows and columns (Y and X); save it "
+            "as TIFF, with the microscope's program"
+        )
+    if len(found) != len(shape):
         raise ImageFileError(
             f"{path}: has the axes {axes}, more than can be denoised at once; save a "
             "part of it as OME-TIFF"

@@ -44,6 +44,11 @@ def corpus(folder):
         file = io.BytesIO()
         tifffile.imwrite(file, stack, photometric="minisblack", **options)
         found[f"{name}.tif"] = file.getvalue(), read
+    file = io.BytesIO()
+    table = rng.integers(0, 65536, (3, 256)).astype(np.uint16)
+    palette = {"photometric": "palette", "colormap": table, "metadata": None}
+    tifffile.imwrite(file, stack[0], compression="zlib", **palette)
+    found["palette.tif"] = file.getvalue(), read
     grey = np.random.default_rng(0).integers(0, 255, (32, 24), np.uint8)
     colour = np.stack([grey] * 3, axis=-1)
     images = {
@@ -63,7 +68,7 @@ def corpus(folder):
     for name, (pixels, axes) in images.items():
         write_image(folder / name, pixels, axes=axes)
         found[name] = content_of(folder / name), read
-    found |= _read_only(folder)
+    found |= _read_only(folder) | _animations(grey)
     found["model.n2d"] = _model(folder), read_model
     config = {"method": "n2d", "parameters": {"max_iter": 3, "strength": 1.1}}
     found["config.json"] = json.dumps(config).encode(), read_config
@@ -71,6 +76,20 @@ def corpus(folder):
     found["noise.json"] = json.dumps(noise).encode(), read_noise
     line = {"output": "a.tif", "state": [1, 2], "key": "0", "content": "1"}
     found["journal.jsonl"] = (json.dumps(line) + "\n").encode() * 3, read_journal
+    return found
+
+
+def _animations(grey):
+    """Make pictures of several frames."""
+    from PIL import Image
+
+    found = {}
+    frames = [Image.fromarray(np.roll(grey, i, 0)) for i in range(3)]
+    for name, kind in (("frames.gif", "GIF"), ("frames.png", "PNG")):
+        file = io.BytesIO()
+        options = {"save_all": True, "append_images": frames[1:], "duration": 40}
+        frames[0].save(file, kind, **options)
+        found[name] = file.getvalue(), read
     return found
 
 
