@@ -38,6 +38,7 @@ from n2d.noise import (
     refine_noise,
 )
 from n2d.noise.place import find_pattern
+from n2d.noise.refine import may_reach_further
 
 # Noise counts as settled when a round changes its level by less than this share, and
 # its correlation by less than this.
@@ -161,7 +162,8 @@ def fit_from_prior(windows, data_range, plan, resources):
         noise = _unless(sure, noise, doubted)
     losses, stopped, seen, n_rounds = [], "max_iter reached", {}, plan.n_rounds
     correlated = max(np.abs(model.correlation).max() for model in measured)
-    if all(sure) and correlated <= _SURELY_BLURRED:
+    settled = all(sure) and correlated <= _SURELY_BLURRED
+    if settled and not any(map(may_reach_further, noise)):
         # What is removed says no more: noisy images, real ones too, come out as well.
         losses, stopped, n_rounds = [0.0], "noise settled", 0
         report(resources.callback, Progress(PARTIAL_DENOISING, 1, 1, 0.0))
