@@ -12,6 +12,24 @@ from n2d._surroundings import undisturbed
 from n2d.images import Images
 
 
+def _frames_where_they_fit(method):
+    """Give arrays back for what fits into no frame that the process is set to give."""
+
+    @functools.wraps(method)
+    def wrapped(self, X, *args, **kwargs):
+        width = getattr(X, "shape", ())[-1:]
+        fits = getattr(X, "ndim", 0) == 2 and (
+            method.__name__ == "fit_transform"
+            or width == (getattr(self, "n_features_in_", None),)
+        )
+        if fits or self._own_container() != "default":
+            return method(self, X, *args, **kwargs)
+        with config_context(transform_output="default"):
+            return method(self, X, *args, **kwargs)
+
+    return wrapped
+
+
 class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of the denoisers: one contract for X, one score.
 
@@ -31,8 +49,10 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        for name in {"transform", "fit_transform"} & cls.__dict__.keys():
-            setattr(cls, name, _frames_where_they_fit(cls.__dict__[name]))
+        # Around what scikit-learn wraps: `transform`, and a `fit_transform` of its own.
+        for name in ("transform", "fit_transform"):
+            if hasattr(cls, name):
+                setattr(cls, name, _frames_where_they_fit(getattr(cls, name)))
 
     @undisturbed
     def score(self, X, y=None):
@@ -132,21 +152,3 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _frames_where_they_fit(method):
-    """Give arrays back for what fits into no frame that the process is set to give."""
-
-    @functools.wraps(method)
-    def wrapped(self, X, *args, **kwargs):
-        width = getattr(X, "shape", ())[-1:]
-        fits = getattr(X, "ndim", 0) == 2 and (
-            method.__name__ == "fit_transform"
-            or width == (getattr(self, "n_features_in_", None),)
-        )
-        if fits or self._own_container() != "default":
-            return method(self, X, *args, **kwargs)
-        with config_context(transform_output="default"):
-            return method(self, X, *args, **kwargs)
-
-    return wrapped
