@@ -53,7 +53,7 @@ GROUPS = {
     "MR, Rician 15": ("mri", ("rician15",), "", None, 8),
     "grey, Gaussian 25": ("kodak_grey", ("gaussian25",), "", 256, 8),
     "grey, Gaussian 2": ("kodak_grey", ("gaussian2",), "", 256, 8),
-    "colour, Gaussian 25": ("kodak", ("gaussian25",), "", 256, 8),
+    "colour, Gaussian 25": ("kodak", ("gaussian25",), "", 256, 4),
     "histology, Gaussian 25": ("histology", ("gaussian25",), "", 256, 8),
 }
 
@@ -265,6 +265,12 @@ def without_rician_bias(sigma_of):
     return apply
 
 
+def brightness_of_the_clean_image(denoiser, case):
+    """Undo the straight line between the values of the clean image and the noisy."""
+    line = np.polyfit(np.ravel(case.clean), np.ravel(case.noisy), 1)
+    return (denoiser.transform(case.noisy) - line[1]) / line[0]
+
+
 # name -> function of the fitted default and the case
 APPLIED = {
     "told 0.8 times the level": at_strength(0.8),
@@ -277,6 +283,7 @@ APPLIED = {
     "sees 16 to 48 pixels far": not_seeing_beyond(16),
     "sees 32 to 96 pixels far": not_seeing_beyond(32),
     "noise told from the clean image": told_truly,
+    "brightness told from the clean image": brightness_of_the_clean_image,
     "Rician bias removed, level known": without_rician_bias(
         lambda case: float(case.group.removeprefix("rician")) / 255
     ),

@@ -1,15 +1,13 @@
-"""What one image takes, as ratios: ``python benchmarks/speed.py [fit] [peers] [busy]``.
+"""What one image takes, as ratios: ``python benchmarks/speed.py [--only fit]``.
 
 One generated fluorescence image, in one process, in turns, after a first run of each.
 
 - `fit`: processor seconds of `fit` and `transform`, one thread, by the side of the
   image, and those of the bare network over as many pixels.
-- `peers`: `fit_transform` and `transform` of 512 x 512 pixels with two threads, beside
-  BM3D and non-local means; medians of the ratios of runs that followed each other.
 - `busy`: the wall time of `fit_transform` with two threads over that with one, as the
   machine is and while another process keeps one of its cores busy.
 
-The tables go to OUTPUT/speed.md.
+The tables go to OUTPUT/speed.md. Other denoisers beside it: `benchmarks/peers.py`.
 """
 
 import argparse
@@ -22,13 +20,13 @@ import numpy as np
 import torch
 from machine import describe_machine
 
-from n2d import Noise2DetailDenoiser, denoiser_registry
+from n2d import Noise2DetailDenoiser
 from n2d.core.device import computing_in, settled_precision
 from n2d.core.prior import load_prior
 from n2d.core.prior_network import N_DIRECTIONS, N_LAGS
 from n2d.datasets import fluorescence_cells
 
-SIDES = (128, 256, 512, 1024)
+SIDES = (128, 256, 512)
 
 
 def image(side):
@@ -91,31 +89,6 @@ def fit(rounds):
     return lines
 
 
-def peers(rounds):
-    """Ratios to BM3D and non-local means, on two threads."""
-    X, registry = image(512), denoiser_registry()
-    fitted = Noise2DetailDenoiser(random_state=0).fit(X)
-    actions = {
-        name: lambda name=name: registry[name]().fit_transform(X)
-        for name in ("bm3d", "nlm", "n2d")
-    }
-    actions["n2d, fitted"] = lambda: fitted.transform(X)
-    actions = {name: with_threads(2, action) for name, action in actions.items()}
-    wall = in_turns(actions, rounds, time.perf_counter)
-    lines = [
-        "| wall time of | seconds | of bm3d | of nlm | megapixels per second |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    for name, seconds in wall.items():
-        shares = [np.median(seconds / wall[other]) for other in ("bm3d", "nlm")]
-        rate = X.size / 1e6 / np.median(seconds)
-        lines.append(
-            f"| {name} | {np.median(seconds):.3f} | {shares[0]:.2f} | {shares[1]:.2f} "
-            f"| {rate:.2f} |"
-        )
-    return lines
-
-
 def keep_busy():
     """Compute for ever, on one core where cores can be chosen."""
     if hasattr(os, "sched_setaffinity"):
@@ -155,7 +128,6 @@ def busy(rounds):
 
 MEASURES = {
     "fit": (fit, "Processor seconds, one thread"),
-    "peers": (peers, "512 x 512 pixels, two threads, beside others"),
     "busy": (busy, "512 x 512 pixels, while another process is busy"),
 }
 
@@ -163,18 +135,18 @@ MEASURES = {
 def main():
     """Measure and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("what", nargs="*", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
     text = [
         "# What one image takes",
-        f"Made with `benchmarks/speed.py {' '.join(arguments.what)}`, medians of "
-        f"{arguments.rounds} runs in turns, on: {describe_machine(2)}. Network in "
+        f"Made with `benchmarks/speed.py --only {' '.join(arguments.only)}`, medians "
+        f"of {arguments.rounds} runs in turns, on: {describe_machine(2)}. Network in "
         f"{settled_precision(torch.device('cpu'), 'auto')}. Load of the machine at the "
         f"end: {{load}}.",
     ]
-    for what in arguments.what:
+    for what in arguments.only:
         measure, title = MEASURES[what]
         text += [f"## {title}", "\n".join(measure(arguments.rounds))]
         print(text[-1], flush=True)

@@ -116,7 +116,7 @@ def main():
     ]
     for name, *figures in rows(arguments.pictures):
         cells = [f"{f:{form}}" for f, form in zip(figures, FORMS, strict=False)]
-        lines.append(f"| {' | '.join([name, *cells, ''][:6])} |")
+        lines.append(f"| {' | '.join([name, *cells, '-'][:6])} |")
         print(lines[-1], flush=True)
         (arguments.output / "structure.md").write_text("\n".join(lines) + "\n")
 

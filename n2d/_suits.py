@@ -221,7 +221,9 @@ def misfit(seen, windows, *, single=False):
         elif here["detail"][1] < _QUIETER * min(1, seen["detail"][0]):
             reasons.append("its noise is far weaker than what was seen")
         before, now = (x["bright_to_dark"] for x in (seen, here))
-        if before and now and not 1 / _BRIGHTER < now / before < _BRIGHTER:
+        # Where structure drowns it in the one, it says nothing of the other.
+        known = before and now and 1 / _BRIGHTER < before < _BRIGHTER
+        if known and not 1 / _BRIGHTER < now / before < _BRIGHTER:
             reasons.append("its noise depends on brightness in another way")
     return ", and ".join(reasons) or None
 

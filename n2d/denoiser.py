@@ -14,7 +14,7 @@ from n2d._planes import PlaneByPlane
 from n2d._plans import plan_of, takes_neighbours, told_noise
 from n2d._progress import reporting
 from n2d._sklearn import estimator_constraints, fit_context
-from n2d._suits import looks_of, warn_unless_suits
+from n2d._suits import looks_of, warn_unless_suits, windows_of
 from n2d._surroundings import undisturbed
 from n2d._trust import trust_of, warn_unless_trusted
 from n2d.applying.results import results_of
@@ -80,8 +80,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         There are synthetic weights for 48.
     max_iter : int or "auto", default="auto"
         Steps of stage 1, at most: of the optimizer, or, with synthetic weights, rounds
-        in which the noise is measured again on what was taken away. ``"auto"``: 2,000
-        with ``solver="paper"``, 400 with random and 3 with synthetic weights.
+        in which the noise is measured again on what was taken away, if it is not sure.
+        ``"auto"``: 2,000 for the paper, 400 with random, 3 with synthetic weights.
     downsampling_factors : tuple of int or "auto", default="auto"
         Factors, 2 or more, by which stage 2 pulls neighbouring pixels apart;
         ``()`` switches it off. With synthetic weights, those the mixture may use.
@@ -102,8 +102,8 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         What the shipped network is computed in. ``"auto"``: bfloat16 where the
         processor or the GPU is made for it (AVX-512 BF16, AMX, CUDA from Ampere on),
-        which is twice as fast and moves results by 0.01 deviations of the noise, else
-        float32. Networks that are trained on the image are computed in float32.
+        which is twice as fast and moves results by 0.004 deviations of the noise,
+        else float32. Networks that are trained on the image are computed in float32.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights and the crops. The same int gives the same bits on the same
         CPU; None gives new ones each time. No global random state is read or changed.
@@ -316,7 +316,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.input_fingerprint_ = input_fingerprint(images, windows)
         self.data_range_ = data_range
         self.noise_ = self._noise_in_units(fitted)
-        self.input_fingerprint_ |= looks_of(windows, self.noise_)
+        self.input_fingerprint_ |= looks_of(windows_of(images), self.noise_)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
         whole = are_whole(images, windows) or bool(fitted.planes)

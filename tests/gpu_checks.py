@@ -117,7 +117,7 @@ def travelling(device, folder=None):
     with tempfile.TemporaryDirectory() as passing, single_precision():
         path = Path(folder or passing, "model.n2d")
         fitted = denoiser(device).fit(noisy)
-        fitted.save(path)
+        fitted.save(path, overwrite=True)
         loaded = Noise2DetailDenoiser.load(path, device="cpu")
         expected = fitted.transform(noisy)
         if folder is not None:

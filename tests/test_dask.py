@@ -3,6 +3,8 @@
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 
 import cloudpickle
@@ -172,6 +174,40 @@ def test_weights_are_in_the_graph_once(fitted, small_chunks):
     assert weights > 300_000
     assert sizes[-1] > 0.9 * weights
     assert sizes[-2] < 0.1 * weights
+
+
+def test_chunks_of_large_arrays_are_put_together_further(fitted):
+    def n_blocks(*shape):
+        lazy = fitted.transform(da.zeros(shape, np.uint16, chunks=256))
+        keys = lazy.__dask_graph__().keys()
+        return sum(str(key[0]).startswith("_denoised_block") for key in keys)
+
+    # Around smaller ones more is computed twice; of few there are not enough to share.
+    assert (n_blocks(2048, 2048), n_blocks(4096, 4096)) == (16, 16)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator of Linux")
+def test_workers_keep_freed_memory_while_they_compute():
+    code = """if True:
+        import contextlib, ctypes, resource
+        import numpy as np
+        from n2d._memory import freed_memory_kept
+
+        def faults(kept):
+            with kept:
+                np.ones(2**19)
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+                for _ in range(20):
+                    np.ones(2**19)  # of 1,024 pages
+                return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+        is_glibc = hasattr(ctypes.CDLL(None), "mallopt")
+        found = [faults(k()) for k in 2 * [contextlib.nullcontext, freed_memory_kept]]
+        assert found[0] > 5000 and found[2] > 5000 or not is_glibc, found
+        assert max(found[1], found[3]) < 3000 or not is_glibc, found
+    """
+    environment = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"}  # as Dask sets it
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_the_same_computation_has_the_same_name(fitted):

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "_memory": (set(), {"psutil"}),
     "_printable": (set(), set()),
     # files of settings: of the command line, and of the plugin
-    "_config": ({"_parameters", "baselines", "io", "noise"}, set()),
+    "_config": ({"_parameters", "baselines", "io", "noise"}, {"numpy"}),
     # before anything else is imported
     "_signals": (set(), set()),
     "_progress": (set(), {"rich"}),

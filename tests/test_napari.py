@@ -78,6 +78,51 @@ def test_three_clicks_to_a_denoised_layer(opened, qtbot):
     assert tab.choices.layer is source
 
 
+def test_the_noise_is_known_before_anybody_asks(opened, qtbot, monkeypatch):
+    n_fits, fit = [], Noise2DetailDenoiser.fit
+    monkeypatch.setattr(
+        Noise2DetailDenoiser, "fit", lambda *a, **k: n_fits.append(1) or fit(*a, **k)
+    )
+    viewer, tab = opened(noisy() * 1e-9, name="faint")
+    tab.preview_button.click()  # while it is being measured, or before
+    settled(qtbot, tab)
+    assert "faint (preview)" in names(viewer)
+    assert len(n_fits) == 1
+    assert tab.verdict.text()
+    assert abs(float(tab.choices.noise.text()) - 1e-8) < 1e-9
+    tab.choices.measured.setChecked(False)
+    tab.choices.noise.lineEdit().setText("2e-8")
+    tab.choices.noise.interpretText()
+    assert tab.choices.settings.noise == 2e-8
+    tab.choices.noise.setValue(0)
+    tab.run_button.click()
+    assert "more than 0" in tab.status.text()
+    viewer.layers["faint"].name = "named"
+    assert tab.choices.layer_box.currentText() == "named"
+
+
+def test_a_layer_of_labels_is_refused_by_name(opened):
+    from n2d.napari.commands import denoise_layer
+
+    viewer, tab = opened(noisy(), name="x")
+    viewer.layers.selection.active = viewer.add_labels(np.zeros((8, 8), int), name="l")
+    denoise_layer(viewer)
+    assert "l is no image" in tab.status.text()
+    assert names(viewer) == ["x", "l"]
+
+
+def test_cancel_of_what_waits_is_a_cancel(opened, qtbot):
+    viewer, tab = opened(noisy((64, 64)), name="x")
+    qtbot.waitUntil(lambda: tab._measuring is not None, timeout=WAIT)
+    tab.run_button.click()
+    assert tab.cancel_button.isEnabled()
+    tab.cancel_button.click()
+    settled(qtbot, tab)
+    assert names(viewer) == ["x"]
+    assert tab.run_button.isEnabled()
+    assert not tab.cancel_button.isEnabled()
+
+
 def test_no_layer_is_said_and_one_that_comes_is_taken(opened):
     viewer, tab = opened()
     assert not tab.run_button.isEnabled()
@@ -406,7 +451,7 @@ def test_a_folder_is_denoised_into_another(make_napari_viewer, qtbot, tmp_path):
     _, widget = viewer.window.add_plugin_dock_widget("noise2detail")
     tab = widget.folder_tab
     tab.run_button.click()
-    assert "no folder" in tab.status.text()
+    assert "choose a folder" in tab.status.text()
     tab.source_edit.setText(str(tmp_path / "in"))
     tab.target_edit.setText(str(tmp_path / "out"))
     tab.run_button.click()

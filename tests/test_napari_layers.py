@@ -150,7 +150,8 @@ def test_colours_are_one_image_and_opacity_is_kept():
     expected = Noise2DetailDenoiser(channel_axis=-1, random_state=0).fit_transform(
         image[..., :3]
     )
-    np.testing.assert_array_equal(denoised[..., :3], np.clip(np.rint(expected), 0, 255))
+    # Rounded; either way where it is in the middle.
+    np.testing.assert_allclose(denoised[..., :3], expected.clip(0, 255), atol=0.5001)
     assert not std[..., 3].any()
     removed = removed_noise(image[..., :3], denoised[..., :3], "YXS")
     assert removed.shape == image.shape[:2]

@@ -1,5 +1,7 @@
 """Second thoughts about noise, against noise that is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,28 @@ def test_strong_and_negative_correlations_are_left_alone():
     assert discount_texture(strong) == strong
     ramp = NoiseModel(level=1.0, correlation=[[0.3, -0.2], [-0.1, -0.1]])
     assert discount_texture(ramp) == ramp
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.5])
+def test_noise_of_a_known_level_has_the_correlation_that_is_seen(spread):
+    # Sharpened and blurred, as by back-projection: negative further on, along y.
+    rng = np.random.default_rng(4)
+    f = [np.abs(np.fft.fftfreq(256))[:, None], np.abs(np.fft.fftfreq(256))]
+    filtered = np.fft.fft2(rng.standard_normal((256, 256))) * (f[0] + 0.02)
+    filtered *= np.exp(-20 * (f[0] ** 2 + f[1] ** 2))
+    noise = np.fft.ifft2(filtered).real
+    noise /= noise.std()
+    truth = [[np.mean(n[k:] * n[:-k]) for k in (1, 2)] for n in (noise, noise.T)]
+    assert truth[0][1] < -0.05
+    across = [np.mean(n[1:, 1:] * n[:-1, :-1]) for n in (noise, noise[:, ::-1])]
+    told = NoiseModel(1.0, correlation=[[0.2, 0, 0, 0], [0.5, 0, 0, 0]])
+    told = replace(told, diagonals=np.zeros((2, 3)), spread=spread)
+    nothing = [np.zeros(noise.shape)]
+    refined = refine_noise(told, nothing, [noise], nothing, nothing)
+    if spread < 0.1:
+        np.testing.assert_allclose(refined.correlation[:, :2], truth, atol=0.03)
+        np.testing.assert_allclose(refined.diagonals[:, 0], across, atol=0.03)
+    else:
+        assert (np.abs(refined.correlation[:, :2]) <= told.correlation[:, :2]).all()
+        assert not refined.diagonals.any()
+    assert refined.level <= 1

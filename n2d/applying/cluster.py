@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from n2d import __version__
+from n2d._memory import freed_memory_kept
 from n2d._surroundings import undisturbed
 from n2d.applying.workers import workers
 from n2d.core.device import usable_device
@@ -182,5 +183,5 @@ def _estimates(stages, denoiser, values, tile, device, names, dtype):
     """Denoise a tile on a worker."""
     device = usable_device(str(device), fall_back=True)
     denoiser = replace(denoiser, stages=stages).to(device)
-    with workers(1, torch.get_num_threads(), device) as submit:
+    with freed_memory_kept(), workers(1, torch.get_num_threads(), device) as submit:
         return submit(denoiser.estimates, values, tile, device, names, dtype).result()

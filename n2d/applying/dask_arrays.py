@@ -1,6 +1,7 @@
 """Dask arrays in, lazy Dask arrays out: any chunks, the same numbers."""
 
 import hashlib
+import math
 import pickle
 from itertools import accumulate, groupby
 
@@ -14,8 +15,9 @@ from n2d.core.device import usable_device
 from n2d.images import Images, settle_axes
 
 # Chunks are put together to sides of about this many pixels at least: around every
-# chunk a halo is computed twice.
-_SMALLEST_CHUNK = 512
+# chunk a halo is computed twice, half as much again at the first of these sides, a
+# quarter at the second, which is taken where it leaves so many chunks to share.
+_SMALLEST_CHUNK, _BETTER_CHUNK, _ENOUGH_CHUNKS = 512, 1024, 16
 
 # And along the axis of a stack to so many times what is read of it on every side.
 _FEWEST_PLANES = 4
@@ -114,7 +116,11 @@ def _denoised_array(array, plane, node, denoiser, names, channel_axis, device, n
     stacked = 0 not in (*plane, channels)
     n_planes = n_planes if stacked else 0
 
-    chunks = {i: _merged(array.chunks[i], max(_SMALLEST_CHUNK, depth)) for i in plane}
+    least = max(_SMALLEST_CHUNK, depth)
+    n_better = math.prod(array.shape[i] // _BETTER_CHUNK for i in plane)
+    if n_better * (array.numblocks[0] if stacked else 1) >= _ENOUGH_CHUNKS:
+        least = max(_BETTER_CHUNK, depth)
+    chunks = {i: _merged(array.chunks[i], least) for i in plane}
     if channels is not None:
         chunks[channels] = (array.shape[channels],)
     if n_planes:
@@ -123,7 +129,7 @@ def _denoised_array(array, plane, node, denoiser, names, channel_axis, device, n
     depths = {i: depth if len(merged.chunks[i]) > 1 else 0 for i in plane}
     if n_planes and len(merged.chunks[0]) > 1:
         depths[0] = n_planes
-    n_blocks = int(np.prod(merged.numblocks))
+    n_blocks = math.prod(merged.numblocks)
     dtype = np.result_type(array.dtype, np.float32)
     results = da.map_blocks(
         _denoised_block,

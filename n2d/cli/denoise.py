@@ -9,6 +9,7 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.reporting import FAILED, clean_ending, on_cluster, say, threads
+from n2d.cli.values import FitPer
 
 
 class DataType(StrEnum):
@@ -53,13 +54,13 @@ def denoise(
     stack: options.StackOption = None,
     channels: options.ChannelsOption = options.Channels.independent,
     fit_per: Annotated[
-        options.FitPer,
+        FitPer,
         typer.Option(
             "--fit-per",
             help="What is measured together: each plane on its own, the Z and T planes "
             "of a channel, or all planes of a file.",
         ),
-    ] = options.FitPer.channel,
+    ] = FitPer.channel,
     solver: options.SolverOption = options.Solver.fast,
     init: options.InitOption = options.Init.auto,
     noise: options.NoiseOption = None,

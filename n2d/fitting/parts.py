@@ -10,7 +10,7 @@ from n2d.core.prior import PRIOR_ALIGNMENT
 # pixels, in squares of this side; of every image at least one is checked. A denoised
 # square has nearly the mean that it had: that of the image is kept to 0.002 deviations
 # of the noise (median of 240 images), to 0.02 in nineteen of twenty.
-_ENOUGH_PIXELS, _SIDE = 2**14, 64
+_ENOUGH_PIXELS, _SIDE = 2**15, 96
 
 
 class Part(NamedTuple):

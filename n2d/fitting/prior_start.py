@@ -38,6 +38,7 @@ from n2d.noise import (
     refine_noise,
 )
 from n2d.noise.place import find_pattern
+from n2d.noise.refine import may_reach_further
 
 # Noise counts as settled when a round changes its level by less than this share, and
 # its correlation by less than this.
@@ -160,9 +161,10 @@ def fit_from_prior(windows, data_range, plan, resources):
         doubted = _doubted(prior, noise, sample, scaled, data_range, places, resources)
         noise = _unless(sure, noise, doubted)
     losses, stopped, seen, n_rounds = [], "max_iter reached", {}, plan.n_rounds
-    if all(sure):
-        # What is removed says no more: 138 noisy images were 0.01 dB better without
-        # (of `benchmarks/noise.py --quick`, sure ones), their levels off as much.
+    correlated = max(np.abs(model.correlation).max() for model in measured)
+    settled = all(sure) and correlated <= _SURELY_BLURRED
+    if settled and not any(map(may_reach_further, noise)):
+        # What is removed says no more: noisy images, real ones too, come out as well.
         losses, stopped, n_rounds = [0.0], "noise settled", 0
         report(resources.callback, Progress(PARTIAL_DENOISING, 1, 1, 0.0))
     for step in range(n_rounds):

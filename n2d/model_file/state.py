@@ -278,8 +278,8 @@ def _input(fields):
         "shape": fields.optional("shape", lambda m: fields.integers(m, 1, 2**62)),
         "dtype": fields.optional("dtype", fields.text),
         "sha256": fields.text("sha256", 64),
-        "detail": fields.optional("detail", fields.interval),
         "contrast": fields.optional("contrast", fields.number),
+        "detail": fields.optional("detail", fields.interval),
         "bright_to_dark": fields.optional("bright_to_dark", fields.number),
     }
     fields.end()

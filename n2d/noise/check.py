@@ -19,7 +19,7 @@ _MOST_CORRELATED, _SURELY_STRUCTURE = 0.35, 0.6
 
 # Where the level may be off by this share, and is this share of the contrast at least;
 # and, where it may be off by more, is so at twice that.
-_MOST_SPREAD, _MATTERS, _LARGE_SPREAD = 0.25, 0.04, 0.3
+_MOST_SPREAD, _MATTERS, _LARGE_SPREAD = 0.25, 0.04, 0.35
 
 # Noise of this share of the contrast and more: there is little left to see.
 _DROWNED = 2.0

@@ -18,6 +18,13 @@ _MOST_CORRELATED = 0.9
 # Neighbours as correlated as this are so by blur: texture alone does not get there.
 _SURELY_NOISE = 0.45
 
+# Where the level of such noise is known to this share, its correlation is what is seen
+# in what was taken away, but for what chance leaves: the first measurement knows short
+# reaches, and back-projection's noise reaches far and is negative further on
+# (`python benchmarks/ct.py --oracle`). Noise of enlarged images, more correlated than
+# this, the first measurement knows better.
+_CLOSELY, _BY_CHANCE, _ENLARGED = 0.1, 0.03, 0.8
+
 # A level is beyond doubt where it is known to this share, and this share of the
 # contrast: below it lie the photographs without noise, whose texture passes for it.
 _SURE_SPREAD, _SURE_SHARE = 0.05, 0.03
@@ -217,7 +224,8 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
 
     Variance and correlations only shrink: denoisers are not perfect, and what they
     wrongly take away would be called noise, and taken away the more, in every further
-    round.
+    round. Only of noise that is surely blurred, and of a level that is known closely,
+    the correlation is what is found.
 
     Examples
     --------
@@ -233,12 +241,42 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
     power = _removed_power(noise, denoised, removed, probe, response)
     if power is None:
         return noise
+    measured = _correlation(removed, probe, response)
+    correlation, diagonals = _no_longer_than(noise.correlation, measured), None
+    if may_reach_further(noise):
+        correlation = _rid_of_chance(measured)
+        if noise.diagonals is not None:
+            across = _correlation(removed, probe, response, ((1, 1), (1, -1)))
+            diagonals = _rid_of_chance(across[:, : noise.diagonals.shape[1]])
     return replace(
         noise.louder(np.sqrt(min(1.0, max(0.0, power)))),
-        correlation=_no_longer_than(
-            noise.correlation, _correlation(removed, probe, response)
-        ),
+        correlation=correlation,
+        diagonals=noise.diagonals if diagonals is None else diagonals,
     )
+
+
+def may_reach_further(noise: NoiseModel) -> bool:
+    """Tell whether `refine_noise` takes the correlation that it finds.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        As measured.
+
+    Returns
+    -------
+    bool
+        True of noise that is surely blurred, and of a level that is known closely.
+
+    Examples
+    --------
+    >>> from n2d.noise import NoiseModel
+    >>> from n2d.noise.refine import may_reach_further
+    >>> may_reach_further(NoiseModel(2.0, correlation=[[0.6], [0.6]], spread=0.02))
+    True
+    """
+    known = noise.spread is not None and noise.spread < _CLOSELY
+    return bool(known and _SURELY_NOISE <= noise.correlation[:, 0].max() < _ENLARGED)
 
 
 def _removed_power(noise, denoised, removed, probe, response):
@@ -262,24 +300,29 @@ def _no_longer_than(told, measured):
     return size * np.sign(told)
 
 
-def _correlation(removed, probe, response):
-    """Correlation at 1 to `N_LAGS` pixels along y and x, over all windows."""
+def _rid_of_chance(measured):
+    """Correlation without what chance leaves of none."""
+    return np.where(np.abs(measured) > _BY_CHANCE, measured, 0.0)
+
+
+def _correlation(removed, probe, response, steps=((1, 0), (0, 1))):
+    """Correlation (2, `N_LAGS`) along two directions, over all windows."""
     windows = [
         [np.asarray(x, float) for x in kinds]
         for kinds in zip(removed, probe, response, strict=True)
     ]
 
-    def mean_product(axis, lag):
+    def mean_product(dy, dx):
         total, number = 0.0, 0
         for window in windows:
-            n = window[0].shape[axis]
-            later = (slice(None),) * axis + (slice(lag, None),)
-            before = (slice(None),) * axis + (slice(max(0, n - lag)),)
+            h, w = window[0].shape
+            later = slice(dy, None), slice(max(0, dx), max(0, w + min(0, dx)))
+            before = slice(max(0, h - dy)), slice(max(0, -dx), max(0, w - max(0, dx)))
             r, z, j = (x[later] for x in window)
             r_k, z_k, j_k = (x[before] for x in window)
             # (J z) z_k has no preferred direction: both are averaged.
             pairs = ((r, r_k, 1.0), (j, z_k, 0.5), (z, j_k, 0.5))
-            total += sum(w * np.einsum("yx,yx->", a, b) for a, b, w in pairs)
+            total += sum(u * np.einsum("yx,yx->", a, b) for a, b, u in pairs)
             number += r.size
         return total / number if number else 0.0
 
@@ -287,7 +330,7 @@ def _correlation(removed, probe, response):
     if not power > 0:
         return np.zeros((2, N_LAGS))
     correlation = [
-        [mean_product(axis, lag) / power for lag in range(1, N_LAGS + 1)]
-        for axis in (0, 1)
+        [mean_product(k * dy, k * dx) / power for k in range(1, N_LAGS + 1)]
+        for dy, dx in steps
     ]
     return np.clip(correlation, -1, 1)
