@@ -316,6 +316,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         self.input_fingerprint_ = input_fingerprint(images, windows)
         self.data_range_ = data_range
         self.noise_ = self._noise_in_units(fitted)
+        # Of the same places as `transform` looks at: an image always suits itself.
         self.input_fingerprint_ |= looks_of(windows_of(images), self.noise_)
         self.mixture_ = fitted.mixture
         self.downsampling_factors_ = tuple(r for r in self.mixture_ if r > 1)
