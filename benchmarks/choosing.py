@@ -277,18 +277,25 @@ def summary(rows, kind):
         "\n".join(f"| {' | '.join(line)} |" for line in table)
         for table in (lines, chosen)
     ]
-    count = len(rows) // len(cases)
+    count = max(sum(row["case"] == case for row in rows) for case in cases)
     return f"## Among {count} {kind}\n\n" + "\n\n".join(tables)
 
 
 def run(arguments, name):
     """Judge all contestants on the images of a set, and write the tables."""
-    rows = []
+    rows, kept = [], _kept(arguments, name)
     for case in cases_of(arguments.data, name):
         defaults = {}
-        for kind, contestant, denoiser in contestants(
-            arguments.among, arguments.without
-        ):
+        there = [*contestants(arguments.among, arguments.without)]
+        lacking = {
+            kind for kind, *rest in there if (case.name, kind, rest[0]) not in kept
+        }
+        for kind, contestant, denoiser in there:
+            key = case.name, kind, contestant
+            # The others are compared with the first, which is fitted again for them.
+            if key in kept and not (kind in lacking and kind not in defaults):
+                rows.append(kept[key])
+                continue
             path = arguments.cache and arguments.cache / case.name / f"{contestant}.pkl"
             denoiser = fitted(denoiser, case.noisy, path)
             row, judgement = judge(
@@ -304,11 +311,39 @@ def run(arguments, name):
             row[_RULE] = 0.0 if default is judgement else ahead
             if np.isnan(row["score"]):
                 row[_RULE] = np.nan
+            if key in kept and not np.isclose(
+                row["score"], kept[key]["score"], atol=1e-3, equal_nan=True
+            ):
+                raise SystemExit(
+                    f"{key}: scored {kept[key]['score']} by another version"
+                )
             rows.append(row)
             print(
                 f"{case.name} {contestant}: {row['psnr']:.2f} dB, {row['score']:.3f}",
                 flush=True,
             )
+        done = {row["case"] for row in rows}
+        later = [row for row in kept.values() if row["case"] not in done]
+        _write(arguments, name, rows + later)
+
+
+def _kept(arguments, name):
+    """Rows that were measured before, by case, kind and name."""
+    path = arguments.output / f"{name}.csv"
+    if not arguments.keep or not path.exists():
+        return {}
+    texts = ("case", "kind", "name")
+    with path.open(newline="") as file:
+        return {
+            tuple(row[key] for key in texts): {
+                k: v if k in texts else float(v) for k, v in row.items()
+            }
+            for row in csv.DictReader(file)
+        }
+
+
+def _write(arguments, name, rows):
+    """Write the tables of a set, as far as it went."""
     arguments.output.mkdir(parents=True, exist_ok=True)
     with (arguments.output / f"{name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
@@ -339,6 +374,7 @@ def _options(arguments):
         text += f" --among {' '.join(arguments.among)}"
     if arguments.without:
         text += f" --without {' '.join(arguments.without)}"
+    text += " --keep" * arguments.keep
     return text + " --score-alone" * arguments.score_alone
 
 
@@ -356,6 +392,9 @@ def main():
     parser.add_argument("--among", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument(
         "--without", nargs="+", default=(), help="denoisers to leave out, such as bm3d"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="measure only what OUTPUT/SET.csv lacks"
     )
     parser.add_argument(
         "--cache", type=Path, help="folder for fitted denoisers (default: none is kept)"
