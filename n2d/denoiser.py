@@ -51,12 +51,11 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     init : {"auto", "random", "synthetic"}, default="auto"
         Where the weights come from. ``"synthetic"``: trained beforehand, on generated
         images with every kind of noise; `fit` leaves them as they are. It measures the
-        noise of the image, makes its variance the same everywhere (generalised
-        Anscombe transform, with an unbiased inverse) and gives the network its level
-        and correlation. ``"random"``: `fit` trains them on the image, on small crops
-        with ``solver="fast"``. ``"auto"`` is ``"synthetic"``
-        where the package ships weights for the network asked for and the solver is
-        ``"fast"``, else ``"random"``.
+        noise of the image, makes its variance the same everywhere (generalised Anscombe
+        transform, with an unbiased inverse) and gives the network its level and
+        correlation. ``"random"``: `fit` trains them on the image, on small crops with
+        ``solver="fast"``. ``"auto"`` is ``"synthetic"`` where the package ships weights
+        for the network asked for and the solver is ``"fast"``, else ``"random"``.
     noise : "auto", float, NoiseModel or sequence of these, default="auto"
         ``"auto"`` measures the noise. A number is the standard deviation of white noise
         in the units of X. An `n2d.noise.NoiseModel`, such as

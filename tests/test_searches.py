@@ -38,12 +38,12 @@ FEW_STEPS = {
 BLURS = {"blur": [0.3, 1.5, 8.0]}
 
 
-def scene(shape=(64, 64), seed=0):
+def scene(shape=(96, 96), seed=0):
     image = gaussian_filter(np.random.default_rng(seed).normal(size=shape), 4)
     return 200 * (image - image.min()) / np.ptp(image)
 
 
-def noisy_scenes(n=None, shape=(64, 64)):
+def noisy_scenes(n=None, shape=(96, 96)):
     clean = scene(shape) if n is None else np.stack([scene(shape, i) for i in range(n)])
     return add_gaussian_noise(clean, 20, rng=100), clean
 

@@ -18,6 +18,8 @@ from n2d.io import (
 )
 
 _OTHER = "no image file of a kind that is read"
+# Our own lists, in folders with results.
+_LIST = ".n2d"
 # So many names are listed for every reason to leave files out.
 _LISTED = 20
 
@@ -166,7 +168,7 @@ def expand_inputs(inputs, *, recursive=False, outputs=()):
     recursive : bool, default=False
         Whether to go into folders in folders.
     outputs : sequence of str or None, optional
-        Where results go: folders that are no inputs.
+        Where results go: such folders are no inputs, once results of ours are in them.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def expand_inputs(inputs, *, recursive=False, outputs=()):
     """
     found = Inputs()
     # Results, and every folder that was searched already, by its own path or a link.
-    seen = {os.path.realpath(output) for output in outputs if output is not None}
+    seen = {os.path.realpath(output) for output in outputs if _has_results(output)}
     for path in _without_patterns(inputs, found):
         if not path.is_dir() or is_image(path):
             found.paths.append(path)
@@ -193,6 +195,11 @@ def expand_inputs(inputs, *, recursive=False, outputs=()):
             raise PlanError(f"{path} has no image file{told}", "INPUT")
     found.paths = _one_of_each_set(found)
     return found
+
+
+def _has_results(output):
+    """Whether a folder has our own list of results; another may be one of originals."""
+    return output is not None and any(Path(output).glob(f"{_LIST}*"))
 
 
 def _without_patterns(inputs, found):
@@ -212,8 +219,8 @@ def _without_patterns(inputs, found):
 def _search(folder, below, found, recursive, seen):
     """Sort what is in a folder: images, folders to go into, and what is left out."""
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".n2d"):
-            continue  # our own list
+        if path.name.startswith(_LIST):
+            continue
         if path.name.endswith(".n2d-part"):
             found.left_out.append((path, "unfinished, from a run that was cut off"))
         elif path.name.startswith("."):
