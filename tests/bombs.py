@@ -395,6 +395,15 @@ def gif_small_frames(path):
     _gif(path, 130, 20000)
 
 
+def gif_large_frame(path):
+    """The last frame is larger than the picture, and Pillow makes room for it."""
+    _gif(path, 64, 3)
+    content = path.read_bytes()
+    start = content.rindex(b"\x2c") + 5
+    sides = struct.pack("<HH", 65000, 30000)
+    path.write_bytes(content[:start] + sides + content[start + 4 :])
+
+
 def apng_frames(path):
     def chunk(name, data):
         check = zlib.crc32(name + data)
@@ -449,6 +458,7 @@ BOMBS = {
     "GIF, canvas of 65535 x 65535": ("a.gif", gif_canvas),
     "GIF, 5000 frames of 4000 x 4000": ("b.gif", gif_frames),
     "GIF, 20000 frames of 130 x 130": ("c.gif", gif_small_frames),
+    "GIF, frame of 65000 x 30000": ("d.gif", gif_large_frame),
     "PNG, 2e9 frames of 4000 x 4000": ("c.png", apng_frames),
     "NPY, header of 2 GB": ("a.npy", npy_header),
 }

@@ -3,6 +3,7 @@
 import multiprocessing
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from n2d import Noise2DetailDenoiser, denoise_noise2detail
+from n2d.core import team
 from n2d.files import denoise_file
 from n2d.images import Images
 from n2d.io import write_image
@@ -128,3 +130,18 @@ def test_numbers_of_a_palette_are_no_intensities():
     for X, name in ((picture, "X"), ([picture], r"X\[0\]")):
         with pytest.raises(TypeError, match=rf'palette.*{name}\.convert\("RGB"\)'):
             Images(X)
+
+
+def test_whoever_computes_cuts_the_same_strips():
+    # In bfloat16 strips of other sizes may be rounded otherwise: the result would
+    # depend on which thread was free.
+    cuts, everyone = [], threading.Barrier(2, timeout=60)
+
+    def cut(height):
+        everyone.wait()  # one each
+        cuts.append(team._strips(height, 400))
+
+    with team.team(2):
+        team.share(cut, [(100,), (100,)])
+    assert cuts[0] == cuts[1]
+    assert len(cuts[0]) > 1

@@ -35,8 +35,12 @@ class Helpers(ThreadPoolExecutor):
     """
 
     def __init__(self, number):
-        super().__init__(max(1, number), "n2d", initializer=limited_threads)
+        super().__init__(max(1, number), "n2d", initializer=self._begin)
         self.number = number
+
+    def _begin(self):
+        limited_threads()
+        _of_this_thread.of_team = self
 
 
 def begin_helped(helpers):
@@ -48,7 +52,7 @@ def begin_helped(helpers):
         Who helps.
     """
     limited_threads()
-    _of_this_thread.helpers = helpers
+    _of_this_thread.helpers = _of_this_thread.of_team = helpers
 
 
 @contextlib.contextmanager
@@ -61,14 +65,15 @@ def team(n_threads):
         Threads in all. PyTorch itself computes with one in each of them; how many it
         takes in other threads of the program stays as it is.
     """
-    before = getattr(_of_this_thread, "helpers", None)
+    here = _of_this_thread
+    before = getattr(here, "helpers", None), getattr(here, "of_team", None)
     helpers = Helpers(n_threads - 1)
     with limited_threads():
-        _of_this_thread.helpers = helpers
+        here.helpers = here.of_team = helpers
         try:
             yield
         finally:
-            _of_this_thread.helpers = before
+            here.helpers, here.of_team = before
             helpers.shutdown(cancel_futures=True)
 
 
@@ -207,7 +212,8 @@ def over_strips(layer, *maps, reach=0, scale=1):
 def _strips(height, width):
     """First and last rows of strips, as equal as can be."""
     rows = max(_LEAST_ROWS, _STRIP_PIXELS // width)
-    helpers = getattr(_of_this_thread, "helpers", None)
+    # The same for all of a team, since bfloat16 may be rounded otherwise in others.
+    helpers = getattr(_of_this_thread, "of_team", None)
     if helpers is not None and helpers.number:
         # Two for each, so that one which is slow takes less.
         rows = min(rows, max(_LEAST_ROWS, -(-height // (2 * helpers.number + 2))))

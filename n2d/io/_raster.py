@@ -173,8 +173,13 @@ def _read_frames(path, image, depth):
     # The first picture of a PNG may be for programs that show no others.
     first = int(bool(image.info.get("default_image")))
     data, durations = np.empty((n_pictures - first, *shape[1:]), np.uint8), set()
+    # Pillow makes room for a frame that is larger than the picture.
+    Image.MAX_IMAGE_PIXELS = math.prod(shape[1:3])
     for number, frame in enumerate(data):
-        image.seek(first + number)
+        with contextlib.suppress(Image.DecompressionBombError):
+            image.seek(first + number)
+        if image.tell() != first + number or image.size != shape[2:0:-1]:
+            raise ImageFileError(f"{path}: frame {number + 1} is damaged")
         frame[...] = image.convert("RGBA")
         durations.add(image.info.get("duration"))
     duration = durations.pop() if len(durations) == 1 else None
