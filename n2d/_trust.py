@@ -1,18 +1,17 @@
 """How far a result can be trusted, as an estimator tells it."""
 
 import warnings
+from collections import Counter
+from dataclasses import replace
 
 from sklearn.utils import Bunch
 
 from n2d.noise import NoiseWarning, Verdict, worst_of
+from n2d.noise.check import of_windows
 
 _NOT_CHECKED = Verdict(
     None, ("not checked: with random weights the noise is not measured",)
 )
-
-# Where only windows of many images are read, so large a share of them has to be wrong:
-# of many small ones, one or the other looks odd by chance.
-_SHARE_OF_WINDOWS = 0.25
 
 
 def trust_of(verdicts, whole):
@@ -32,13 +31,13 @@ def trust_of(verdicts, whole):
         every verdict) and ``whole``.
     """
     verdicts = list(verdicts) or [_NOT_CHECKED]
-    counted = verdicts
-    if not whole and len(verdicts) > 1:
-        worst_first = ("bad", "doubtful", "good", None)
-        order = sorted(verdicts, key=lambda v: worst_first.index(v.verdict))
-        counted = order[int(_SHARE_OF_WINDOWS * len(order)) :]
+    found = worst_of(verdicts) if whole else of_windows(verdicts)
+    if whole and found.verdict is not None:
+        unchecked = Counter(v.reasons[0] for v in verdicts if v.verdict is None)
+        said = (f"{n} of {len(verdicts)} images: {why}" for why, n in unchecked.items())
+        found = replace(found, reasons=(*found.reasons, *said))
     images = [_bunch(verdict) for verdict in verdicts]
-    return Bunch(**_bunch(worst_of(counted)), images=images, whole=bool(whole))
+    return Bunch(**_bunch(found), images=images, whole=bool(whole))
 
 
 def worst_of_fits(trusts):
@@ -57,9 +56,6 @@ def worst_of_fits(trusts):
     """
     found = worst_of([Verdict(t.verdict, t.reasons, t.figures) for t in trusts])
     shares = [t.figures["contrast"] for t in trusts if "contrast" in t.figures]
-    if not shares:  # the worst may be a frame in which all pixels are the same
-        images = [one.figures for t in trusts for one in t.images]
-        shares = [figures["contrast"] for figures in images if "contrast" in figures]
     return {
         "verdict": found.verdict,
         "reasons": list(found.reasons),

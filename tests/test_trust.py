@@ -100,20 +100,37 @@ def test_some_odd_windows_are_no_verdict_of_all():
 
 
 @pytest.mark.parametrize(
-    ("X", "parameters", "verdict"),
+    ("X", "parameters"),
     [
-        (SCENE + white(), RANDOM, None),
-        (SCENE + white(), {**RANDOM, "solver": "paper"}, None),
-        (np.add.outer(np.zeros(96), np.arange(96) // 24), {}, None),
-        (SCENE[:40, :40] + 10 * white()[:40, :40], {}, None),
-        (np.full((96, 96), 3.0), {}, "good"),
+        (SCENE + white(), RANDOM),
+        (SCENE + white(), {**RANDOM, "solver": "paper"}),
+        (np.add.outer(np.zeros(96), np.arange(96) // 24), {}),
+        (SCENE[:40, :40] + 10 * white()[:40, :40], {}),
+        (np.full((96, 96), 3.0), {}),
     ],
     ids=["random", "paper", "no noise", "small", "flat"],
 )
-def test_what_was_not_checked_is_not_called_good(X, parameters, verdict):
+def test_what_was_not_checked_is_not_called_good(X, parameters):
     trust = Noise2DetailDenoiser(random_state=0, **parameters).fit(X).trust_
+    assert trust.verdict is None
+    assert trust.reasons
+
+
+@pytest.mark.parametrize(("side", "verdict"), [(48, None), (96, "good")])
+def test_a_dead_frame_says_nothing_of_the_living(side, verdict):
+    stack = (SCENE + 10 * white(5, (3, 128, 128)))[:, :side, :side]
+    stack[1] = 7
+    trust = Noise2DetailDenoiser(random_state=0).fit(stack).trust_
     assert trust.verdict == verdict
-    assert (trust.reasons == ()) == (verdict == "good")
+    assert [image.verdict for image in trust.images] == [verdict, None, verdict]
+    assert any("pixels are the same" in reason for reason in trust.reasons)
+    assert any("too small" in reason for reason in trust.reasons) == (side == 48)
+
+
+def test_an_empty_channel_says_nothing_of_the_others():
+    X = (SCENE + 10 * white(6, (3, 128, 128)))[:, :48, :48]
+    X[2] = 0
+    assert fitted(X, channel_axis=0).trust_.verdict is None
 
 
 def test_who_asks_for_less_gets_no_warning_for_that():

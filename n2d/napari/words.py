@@ -12,7 +12,6 @@ _HEADS = {
     None: ("Not judged", "#888888"),
 }
 _GOOD = "what is removed looks like noise, as much of it as was measured"
-_FLAT = "all pixels are the same, and stay so"
 # Noise that changes by less of itself with intensity is nearly the same everywhere.
 _WORTH_A_WORD = 0.1
 
@@ -43,7 +42,7 @@ def verdict_in_words(trust):
     head, colour = _HEADS[trust["verdict"]]
     reasons = "; ".join(trust["reasons"])
     if trust["verdict"] == "good" and not reasons:
-        reasons = _FLAT if trust.get("noise", 1) is None else _GOOD
+        reasons = _GOOD
     return f"{head}: {reasons}" if reasons else head, colour
 
 

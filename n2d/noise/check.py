@@ -40,6 +40,9 @@ _SEEN_STRIPES = 0.5
 # What was removed counts up to so many deviations: hot pixels are no noise.
 _MOST_DEVIATIONS = 6.0
 
+# Of windows, so large a share has to be wrong.
+_SHARE_OF_WINDOWS = 0.25
+
 # Of smaller images the figures mean little.
 _FEWEST_PIXELS = 64**2
 
@@ -104,7 +107,7 @@ def check_result(
     """
     n_pixels = sum(window.size for window in noisy)
     if not noise.level > 0:
-        return Verdict()
+        return Verdict(None, ("no noise was found: nothing was removed",))
     if n_pixels < _FEWEST_PIXELS:
         return Verdict(None, ("the image is too small to check the result",))
     removed = [
@@ -172,6 +175,32 @@ def worst_of(verdicts) -> Verdict:
         for reason in verdict.reasons
     ]
     return Verdict(worst.verdict, tuple(dict.fromkeys(reasons)), worst.figures)
+
+
+def of_windows(verdicts) -> Verdict:
+    """Sum up the verdicts of windows of images that were not read whole.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        At least one.
+
+    Returns
+    -------
+    Verdict
+        What at least a quarter of them says: of many small windows, one or the other
+        looks odd by chance.
+
+    Examples
+    --------
+    >>> from n2d.noise import Verdict
+    >>> from n2d.noise.check import of_windows
+    >>> of_windows([Verdict("bad", ("odd",))] + 5 * [Verdict()]).verdict
+    'good'
+    """
+    worst_first = ("bad", "doubtful", "good", None)
+    order = sorted(verdicts, key=lambda v: worst_first.index(v.verdict))
+    return worst_of(order[int(_SHARE_OF_WINDOWS * len(order)) :])
 
 
 def _expected(denoised, noise):
