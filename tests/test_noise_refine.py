@@ -40,6 +40,16 @@ def test_noise_taken_for_correlated_is_recognized_as_white():
     np.testing.assert_allclose(refined.correlation, 0, atol=0.02)
 
 
+@pytest.mark.parametrize(("taken", "level"), [(0.5, 0.75), (0.95, 1.0)])
+def test_of_what_is_correlated_and_stays_less_is_believed(taken, level):
+    rng = np.random.default_rng(2)
+    w, z = rng.standard_normal((2, 256, 256))
+    removed = taken * (w + np.roll(w, 1, axis=0)) / np.sqrt(2)  # neighbours: 0.5
+    told = NoiseModel(level=1.0, correlation=[[0.3, 0, 0, 0], [0, 0, 0, 0]])
+    refined = refine_noise(told, [w], [removed], [z], [(1 - taken**2) * z])
+    assert refined.level == pytest.approx(level, abs=0.03)
+
+
 def test_places_with_hardly_any_light_do_not_count():
     # There the stabilized noise is weaker, whatever the gain.
     parts = wiener()

@@ -7,11 +7,13 @@ import warnings
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.data import immunohistochemistry
 
 import n2d
 from n2d import Noise2DetailDenoiser, NoiseWarning
 from n2d._trust import trust_of
 from n2d.datasets import fluorescence_cells
+from n2d.metrics import psnr
 from n2d.noise import NoiseModel, Verdict, check_result, worst_of
 
 SCENE = 200.0 * fluorescence_cells((128, 128), rng=1)
@@ -204,6 +206,30 @@ def test_a_level_that_may_be_another_is_doubtful():
     # Of a small image less is known.
     assert verdict(7.0, 7 * white(), 0.05) == ("good",)
     assert "1.5 times as much" in verdict(7.0, 7 * white(), 0.05, (64, 64))[1]
+
+
+def test_texture_that_may_have_passed_for_noise_is_doubtful():
+    def verdict(removed, correlation, strength=1.0, spread=0.05):
+        model = NoiseModel(10.0, correlation=[[correlation], [0.0]], spread=spread)
+        noisy = SCENE + 10 * white()
+        after = noisy - removed * 10 * white()
+        return check_result([noisy], [after], model, strength=strength).verdict
+
+    assert verdict(0.6, 0.2) == "doubtful"
+    assert verdict(0.95, 0.2) == verdict(0.6, 0.0) == verdict(0.6, 0.6) == "good"
+    assert verdict(0.6, 0.2, strength=0.5) == "good"
+    assert verdict(0.6, 0.2, spread=None) == "good"  # as it was told
+
+
+def test_tissue_with_little_noise_is_not_called_well_measured():
+    # 3.5 were measured of 2, with the verdict "good".
+    clean = immunohistochemistry()[300:428, 280:408] @ [0.299, 0.587, 0.114]
+    noisy = clean + np.random.default_rng(1).normal(0, 2, clean.shape)
+    denoiser = fitted(noisy)
+    assert denoiser.trust_.verdict != "good" or abs(
+        np.log(denoiser.noise_.level / 2)
+    ) < (np.log(1.5))
+    assert psnr(clean, denoiser.transform(noisy), data_range=255) > 41.5
 
 
 def test_hot_pixels_are_no_noise():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from n2d.noise.refine import passes_for_noise
 from n2d.noise.stabilize import stabilize
 
 VERDICTS = ("good", "doubtful", "bad")
@@ -29,6 +30,9 @@ _DROWNED = 2.0
 # the share of the contrast that this is at least: of the two, either may be right
 # (`python benchmarks/noise.py --oracle`, `python benchmarks/trust.py`).
 _MAYBE_MORE, _UNEXPLAINED, _MAY_MATTER = 2.0, 1.4, 0.02
+
+# Texture that passes for noise is missed in the result from this share of the contrast.
+_SEEN_TEXTURE = 0.01
 
 # In images of fewer pixels than these, few of them flat, less of a difference tells,
 # and what was removed tells nothing.
@@ -141,6 +145,8 @@ def check_result(
         *_findings(figures, strength, small=n_pixels < _SMALL),
         *_stripes_left(noise, stripes_go),
     ]
+    # That there may be more, and that it is too much, would be of no help.
+    findings += [] if findings else _texture(figures, noise, strength)
     found = [Verdict(v, (reason,), figures) for v, reason in findings]
     return worst_of(found) if found else Verdict(figures=figures)
 
@@ -237,6 +243,19 @@ def _stripes_left(noise, stripes_go):
                 "stripes='remove' on one image of up to 512 x 512 pixels, or correct "
                 "for them first",
             )
+
+
+def _texture(figures, noise, strength):
+    """Yield a verdict and a reason where texture may have passed for noise."""
+    # What is told, and not measured, is believed.
+    measured = noise.spread is not None and strength >= 1
+    seen = figures["contrast"] > _SEEN_TEXTURE
+    if measured and seen and passes_for_noise(noise, figures["removed"]):
+        yield (
+            "doubtful",
+            "what was measured may be fine texture in large part; give the noise, if "
+            "you know it, or try strength below 1",
+        )
 
 
 def _findings(figures, strength, small=False):
