@@ -120,8 +120,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     trust_ : Bunch
         How far the result can be trusted, judged by what was removed from what `fit`
         read. ``verdict``: "good", "doubtful" or "bad"; None where it was not checked:
-        with random weights, where no noise was found, where all pixels are the same,
-        and below 64 x 64 pixels.
+        with random weights, where no noise was found, and below 64 x 64 pixels.
         ``reasons``: why, with what to do. ``figures``: what that is based on, see
         `n2d.noise.Verdict`. Of several images, the worst; ``images`` has one Bunch for
         each if ``whole`` is True. If not, there were too many pixels to read them all:

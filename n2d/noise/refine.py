@@ -261,9 +261,9 @@ def refine_noise(noise: NoiseModel, denoised, removed, probe, response) -> Noise
         if noise.diagonals is not None:
             across = _correlation(removed, probe, response, ((1, 1), (1, -1)))
             diagonals = _rid_of_chance(across[:, : noise.diagonals.shape[1]])
-    power = max(0.0, power)
+    power = min(1.0, max(0.0, power))
     refined = replace(
-        noise.louder(np.sqrt(min(1.0, power))),
+        noise.louder(np.sqrt(power)),
         correlation=correlation,
         diagonals=noise.diagonals if diagonals is None else diagonals,
     )
