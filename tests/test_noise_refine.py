@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from n2d.noise import NoiseModel, discount_texture, refine_noise
+from n2d.noise import NoiseModel, discount_texture, doubt_noise, refine_noise
 
 BLUR_04 = np.exp(-(np.arange(1, 5) ** 2) / (4 * 0.4**2))
 
@@ -48,6 +48,15 @@ def test_of_what_is_correlated_and_stays_less_is_believed(taken, level):
     told = NoiseModel(level=1.0, correlation=[[0.3, 0, 0, 0], [0, 0, 0, 0]])
     refined = refine_noise(told, [w], [removed], [z], [(1 - taken**2) * z])
     assert refined.level == pytest.approx(level, abs=0.03)
+
+
+@pytest.mark.parametrize(("taken", "level"), [(0.95, 2.0), (0.6, 0.64)])
+def test_what_is_nearly_all_taken_is_not_doubted(taken, level):
+    # Told less than there is, the denoiser took no more than it was told.
+    w, z = np.random.default_rng(3).standard_normal((2, 256, 256))
+    told = NoiseModel(level=2.0, correlation=np.full((2, 4), 0.2))
+    parts = [w], [taken * w], [z], [(1 - taken**2) * z]
+    assert doubt_noise(told, *parts).level == pytest.approx(level, abs=0.1)
 
 
 def test_places_with_hardly_any_light_do_not_count():
