@@ -40,7 +40,7 @@ def test_noise_taken_for_correlated_is_recognized_as_white():
     np.testing.assert_allclose(refined.correlation, 0, atol=0.02)
 
 
-@pytest.mark.parametrize(("taken", "level"), [(0.5, 0.75), (0.95, 1.0)])
+@pytest.mark.parametrize(("taken", "level"), [(0.5, 0.8), (0.95, 1.0)])
 def test_of_what_is_correlated_and_stays_less_is_believed(taken, level):
     rng = np.random.default_rng(2)
     w, z = rng.standard_normal((2, 256, 256))

@@ -17,7 +17,7 @@ _TEXTURE, _AND_BY_CORRELATION, _MOST_OF_TEXTURE = 0.74, 0.4, 0.84
 _LEAST_SHARED, _MOST_SHARED = 0.08, 0.45
 
 # Where it is, so much is believed of its level in every round.
-_BELIEVED_OF_TEXTURE = 0.75
+_BELIEVED_OF_TEXTURE = 0.8
 
 # On fewer pixels than these nothing can be measured again.
 _FEWEST_PIXELS = 400
