@@ -10,8 +10,8 @@ from n2d.noise.model import N_LAGS, NoiseModel
 
 # Noise of which so small a share is removed, and that is correlated between neighbours
 # by more than chance and less than blur, is texture in large part, as of water or
-# pebbles: on crops of 11 photographs with noise of 2 to 25 grey levels, called good, this
-# was so of 13 of the 14 levels that were too high by more than 1.5, and of 5 of the 143
+# pebbles: on crops of 11 photographs with noise of 2 to 25 grey levels, called good,
+# this was so of 13 of the 14 levels too high by more than 1.5, and of 5 of the 143
 # that were right within 25 %, and 0.7 times the level was better for all 27.
 _TEXTURE, _AND_BY_CORRELATION, _MOST_OF_TEXTURE = 0.74, 0.4, 0.84
 _LEAST_SHARED, _MOST_SHARED = 0.08, 0.45
