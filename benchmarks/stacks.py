@@ -29,7 +29,7 @@ import torch
 from machine import describe_machine
 
 from n2d import Noise2DetailDenoiser, NoiseWarning, denoiser_registry
-from n2d.baselines import BM4DDenoiser
+from n2d.baselines import BM4DDenoiser, VarianceStabilizedDenoiser
 from n2d.datasets import (
     calcium_movie,
     cell_movie,
@@ -39,13 +39,7 @@ from n2d.datasets import (
 )
 from n2d.io import read_image
 from n2d.metrics import psnr, ssim
-from n2d.noise import (
-    add_correlated_noise,
-    add_poisson_gaussian_noise,
-    estimate_noise,
-    stabilize,
-    unstabilize,
-)
+from n2d.noise import add_correlated_noise, add_poisson_gaussian_noise
 
 REAL = {
     "fmd_dev": ("Confocal_BPAE_B_1", "TwoPhoton_MICE_1", "WideField_BPAE_R_1"),
@@ -218,16 +212,9 @@ def methods_for(sequence, *, more):
             registry["temporal-mean"]().fit_transform(stack)
         )
     if sequence.group == "small volumes":
-        methods["BM4D, stabilised"] = stabilised_bm4d
+        bm4d = VarianceStabilizedDenoiser(BM4DDenoiser())
+        methods["BM4D, stabilised"] = bm4d.fit_transform
     return methods
-
-
-def stabilised_bm4d(stack):
-    """BM4D between variance stabilisation and its inverse."""
-    noise = estimate_noise(list(stack))
-    stabilised = np.stack([stabilize(plane, noise) for plane in stack])
-    denoised = BM4DDenoiser(sigma=1.0).fit_transform(stabilised)
-    return np.stack([unstabilize(plane, noise) for plane in denoised])
 
 
 def measure(sequence, *, more):
