@@ -14,8 +14,8 @@ from n2d.core.neighbours import average_of_neighbours
 from n2d.core.prior_network import PriorNetwork
 from n2d.core.progress import Cancelled
 from n2d.datasets import fluorescence_cells
-from n2d.files._plan import AxesError, plan_planes
-from n2d.io import read_image, write_image
+from n2d.files._plan import AxesError, plan_of, plan_planes
+from n2d.io import open_image, read_image, write_image
 
 SIGMA = 12.0
 
@@ -334,6 +334,21 @@ def test_only_named_axes_make_neighbours(axes, shape, asked, stack, n_runs):
     assert plan.stack == stack
     assert [len(runs) for runs in plan.runs] == [n_runs] * len(plan.fits)
     assert ("neighbours in" in plan.description) == (stack != "independent")
+
+
+@pytest.mark.parametrize("fast", ["T", "Z"])
+def test_of_time_and_depth_those_are_neighbours_that_agree_more(fast, tmp_path):
+    """What changes along T is like its neighbours in Z, and the other way round."""
+    scenes = [scene(1, (72, 80), seed=k)[0] for k in range(4)]
+    volume = np.stack([np.stack([one] * 3) for one in scenes])  # changes along axis 0
+    data = noisy(volume if fast == "T" else volume.swapaxes(0, 1)).astype(np.float32)
+    write_image(tmp_path / "cells.ome.tif", data, axes="TZYX")
+    with open_image(tmp_path / "cells.ome.tif") as image:
+        plan = plan_of(image, stack="auto")
+        assert plan_of(image, stack="time").stack == "time"
+    stack, other = ("depth", "time") if fast == "T" else ("time", "depth")
+    assert plan.stack == stack
+    assert f"in {stack} where they agree, more than in {other}" in plan.description
 
 
 @pytest.mark.parametrize(

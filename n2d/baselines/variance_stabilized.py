@@ -58,8 +58,9 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
     The inner denoiser is fitted to at most about 512 x 512 pixels, in windows where
     there are more, and transforms one image at a time. One that looks at neighbours (a
     `TemporalMeanDenoiser`, a `BM4DDenoiser`, or `n2d.Noise2DetailDenoiser` with
-    ``stack="time"``) gets a stack as a whole, which is held in memory then. Any real dtype is accepted; the
-    result has dtype ``np.result_type(X.dtype, np.float32)`` and the units of X.
+    ``stack="time"``) gets a stack as a whole, which is held in memory then. Any
+    real dtype is accepted; the result has dtype ``np.result_type(X.dtype, np.float32)``
+    and the units of X.
 
     References
     ----------
