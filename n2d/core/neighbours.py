@@ -60,7 +60,9 @@ _SHARED_IN, _SHARED_BY_CHANCE = 9, 3.0
 _HALF = (-1 / 64, 4 / 64, -11 / 64, 40 / 64, 40 / 64, -11 / 64, 4 / 64, -1 / 64)
 
 
-def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
+def average_of_neighbours(
+    noisy, guides, errors, here, correlation, *, moving, variances=None
+):
     """Average frames where they agree with one of them.
 
     Parameters
@@ -77,6 +79,8 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
         Of the noise of every channel; see `n2d.core.prior_stages.PriorStages`.
     moving : bool
         Whether what they show may have moved.
+    variances : Tensor of shape (n, H, W), optional
+        Of the noise of the frames, where it is not 1; 1 in the frame asked for.
 
     Returns
     -------
@@ -95,10 +99,12 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
     stays, and counts in the level.
     """
     others = [i for i in range(len(noisy)) if i != here]
-    theirs, moved, variances, shared, beyond = [], [], [], [], []
+    if variances is None:
+        variances = torch.ones_like(guides[:, 0])
+    theirs, moved, left, shared, beyond = [], [], [], [], []
     removed = noisy[here] - guides[here]
     for i in others:
-        there, y, variance = guides[i], noisy[i], torch.ones_like(guides[i, 0])
+        there, y, variance = guides[i], noisy[i], variances[i]
         outside = torch.zeros_like(variance)
         if moving:
             off = (errors[i].square() + errors[here].square()).sum(0)
@@ -106,30 +112,34 @@ def average_of_neighbours(noisy, guides, errors, here, correlation, *, moving):
             if motion.any():
                 motion = torch.stack([_spread(x, BLOCK) for x in motion])
                 there, y = (_moved(x, motion, 2) for x in (finer, _finer(y)))
-                variance = sum(h * h for h in _HALF) ** (motion % 2).sum(0)
+                finer_variance = _spread(variance, 2)[None]
+                variance = _moved(finer_variance, motion, 2)[0]
+                variance = variance * sum(h * h for h in _HALF) ** (motion % 2).sum(0)
                 outside = _outside(motion, 2).to(variance)
         theirs.append(there)
         moved.append(y)
-        variances.append(variance)
+        left.append(variance)
         beyond.append(outside)
         product = ((y - there) * removed - errors[i] * errors[here]).mean(0)
         shared.append(_shared(product, correlation))
-    variances = torch.stack(variances)
+    left = torch.stack(left)
     off = _patches(errors.square().sum(1))
     apart = _products(torch.stack(theirs) - guides[here], _CELL, _PATCH)
     apart = _beyond(apart, off[others], off[here], moving)
     differences = torch.stack(moved) - noisy[here]
     for side, window in _MEANS:
-        apart = apart + _apart_in_means(differences, correlation, side, window)
+        apart = apart + _apart_in_means(
+            differences, variances[others], correlation, side, window
+        )
     # What lies beyond the border was not seen, whatever is put in its place.
     unseen = _UNSEEN * _patches(torch.stack(beyond))
     apart = apart + torch.diag_embed(unseen.permute(1, 2, 0))
     cost = (_LEFT * off[here]).clamp(max=_COST)
-    weights = _weights(apart, _cells(variances), cost)
+    weights = _weights(apart, _cells(left), cost)
     rest = 1 - sum(weights)
     average = rest * noisy[here]
     variance = rest.square()
-    for a, y, v in zip(weights, moved, variances, strict=True):
+    for a, y, v in zip(weights, moved, left, strict=True):
         average = average + a * y
         variance = variance + a.square() * v
     # Noise that frames share is in the average whatever the weights are.
@@ -152,15 +162,16 @@ def _products(x, side, window):
     )
 
 
-def _apart_in_means(differences, correlation, side, window):
+def _apart_in_means(differences, variances, correlation, side, window):
     """What noisy frames differ by, as far as means of cells show it, in windows."""
     variance = _variance_of_means(correlation, side)  # (C,)
     means = F.avg_pool2d(differences, side)
     means = means / (len(variance) * variance).sqrt()[:, None, None]
     products = _products(means, 1, window)
     # Each of two frames has the noise.
-    chance = torch.full_like(means[:, 0], _CHANCE)
-    found = _beyond(products, chance, chance[0]) * variance.sum()
+    chance = _CHANCE * F.avg_pool2d(variances, side)
+    found = _beyond(products, chance, torch.full_like(chance[0], _CHANCE))
+    found = found * variance.sum()
     return _spread(found, side // _CELL)
 
 
