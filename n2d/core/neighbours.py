@@ -46,6 +46,12 @@ _CELL, _PATCH = 4, 3
 _MEANS = ((4, 9), (8, 9), (8, 13))
 _CHANCE = 1.35
 
+# What flashes in one frame differs in a single cell, by more than so many times what
+# noise does. Of sparks of 6 deviations and 5 x 5 pixels 90 % are kept at least of what
+# is kept without neighbours, 89 % without it; at 2.0 static scenes lost 0.08 dB, at 2.5
+# they lose 0.01, and flickering ones 0.05. Other depths lost up to 0.5 dB.
+_FLASH = 2.5
+
 # Frames differ so much (mean square) where one of them was not seen.
 _UNSEEN = 100.0
 
@@ -131,6 +137,9 @@ def average_of_neighbours(
         apart = apart + _apart_in_means(
             differences, variances[others], correlation, side, window
         )
+    if moving:
+        flashes = _flashes(differences, variances[others])
+        apart = apart + torch.diag_embed(flashes.permute(1, 2, 0))
     # What lies beyond the border was not seen, whatever is put in its place.
     unseen = _UNSEEN * _patches(torch.stack(beyond))
     apart = apart + torch.diag_embed(unseen.permute(1, 2, 0))
@@ -173,6 +182,12 @@ def _apart_in_means(differences, variances, correlation, side, window):
     found = _beyond(products, chance, torch.full_like(chance[0], _CHANCE))
     found = found * variance.sum()
     return _spread(found, side // _CELL)
+
+
+def _flashes(differences, variances):
+    """What noisy frames (n, C, H, W) differ by in single cells beyond their noise."""
+    chance = _FLASH * differences.shape[1] * (1 + _cells(variances))
+    return (_cells(differences.square().sum(1)) - chance).clamp(min=0)
 
 
 def _beyond(products, own, common, surely=False):
