@@ -15,7 +15,9 @@ from n2d.core.prior_network import PriorNetwork
 from n2d.core.progress import Cancelled
 from n2d.datasets import fluorescence_cells
 from n2d.files._plan import AxesError, plan_of, plan_planes
+from n2d.fitting.planes import Plane
 from n2d.io import open_image, read_image, write_image
+from n2d.noise import NoiseModel, Verdict
 
 SIGMA = 12.0
 
@@ -247,6 +249,27 @@ def test_tiles_and_parts_are_the_whole(fitted, moving, whole, monkeypatch):
 def test_a_region_is_a_part_of_the_whole(fitted, moving, whole):
     region = np.s_[201:247, 13:99]
     assert_same(fitted.transform(moving, region=region), whole[:, *region])
+
+
+def test_parts_of_planes_of_other_noise_are_the_whole(fitted, moving, monkeypatch):
+    intensities = fitted._intensities
+    louder = tuple(model.louder(1.5) for model in intensities.noise)
+    loud = Plane(
+        moving.shape[1:],
+        fitted._stages,
+        replace(intensities, noise=louder),
+        (NoiseModel(1.5 * SIGMA),),
+        Verdict(),
+    )
+    found = copy(fitted)
+    found._planes = (None, loud, None)
+    whole, region = found.transform(moving[:3]), np.s_[201:247, 13:99]
+    alone = copy(found).set_params(stack="independent").transform(moving[:3])
+    assert (np.abs(whole - alone).mean(axis=(1, 2)) > 0.05).all()
+    monkeypatch.setattr(tiled, "_LARGEST_TILE", 64)
+    monkeypatch.setattr(neighbours, "_LARGEST_PART", 128)
+    found = found.transform(moving[:3], region=region)
+    assert_same(found, whole[:, *region])
 
 
 def test_out_and_lists_and_errors(fitted, moving, whole):

@@ -24,9 +24,8 @@ N_NEIGHBOURS = {"independent": 0, "time": 3, "depth": 2}
 # Planes of other noise are averaged if its correlations are as close as this.
 _SAME_CORRELATION = 0.2
 
-# Planes whose noise has more than so many times the variance of one add nothing to it:
-# quiet frames beside a loud one lost 0.1 dB by it.
-_LOUDEST = 16.0
+# Planes whose noise is more than so many times as strong add nothing to another one.
+_LOUDEST = 4.0
 
 # Planes are gone through in parts of at most this side: so many are held at once.
 _LARGEST_PART = 1536
@@ -295,6 +294,9 @@ class _Stack:
             for one in (own, other)
         ):
             return False
+        levels = zip(own.intensities.noise, other.intensities.noise, strict=True)
+        if any(b.level > _LOUDEST * a.level for a, b in levels):
+            return False
         apart = (own.stages.correlation - other.stages.correlation).abs()
         return bool(apart.max() <= _SAME_CORRELATION)
 
@@ -356,15 +358,12 @@ class _Stack:
         own, variances = self._planes[i], None
         if any(self._planes[j] is not own for j in numbers):
             one = torch.ones((1, *guided[2:]))
-            seen = {
-                j: torch.cat([x, one])
+            tensors = [
+                torch.cat([x, one])
                 if self._planes[j] is own
                 else self._in_place_of(i, j, guided, known)
                 for j, x in zip(numbers, tensors, strict=True)
-            }
-            quiet = [j for j, x in seen.items() if x[-1].median() <= _LOUDEST]
-            numbers = quiet if len(quiet) > 1 else numbers
-            tensors = [seen[j] for j in numbers]
+            ]
         tensors = torch.stack(tensors)
         height, width = guided[2:]
         # To whole blocks, at the border of the plane.
