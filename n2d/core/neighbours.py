@@ -289,26 +289,26 @@ def _motion(here, there, off):
         (2, 1, _AROUND),
         (1, 1, _FINELY_AROUND),
     ):
-        coarse = [F.avg_pool2d(x, reduced) for x in (here, there)]
+        coarse, other = (F.avg_pool2d(x, reduced) for x in (here, there))
         tops = (blocks * BLOCK - around) // reduced
-        side = (BLOCK + 2 * around) // reduced
-        found, _ = _best(*coarse, tops, side, found // reduced, steps, 1)
+        windows = _windows(coarse, tops, (BLOCK + 2 * around) // reduced)
+        found, _ = _best(windows, other, tops, found // reduced, steps, 1)
         found = found * reduced
-    _, unmoved = _best(here, there, tops, side, torch.zeros_like(blocks), 0, 1)
+    _, unmoved = _best(windows, there, tops, torch.zeros_like(blocks), 0, 1)
     finer = _finer(there)
-    found, moved = _best(here, finer, tops, side, 2 * found, 1, 2)
+    found, moved = _best(windows, finer, tops, 2 * found, 1, 2)
     worth_it = moved < _WORTH_IT * unmoved
     motion[:, blocks[:, 0], blocks[:, 1]] = (found * worth_it[:, None]).T
     return motion, finer
 
 
-def _best(here, there, tops, side, motion, steps, finer):
+def _best(windows, there, tops, motion, steps, finer):
     """The best of motions (K, 2) around some, and by how much windows differ then.
 
-    Windows of `here` begin at `tops` (K, 2). `there` has `finer` times as many samples,
-    and motions are in these.
+    Windows (C, K, side, side) begin at `tops` (K, 2). `there` has `finer` times as many
+    samples, and motions are in these.
     """
-    windows = _windows(here, tops, side)  # (C, K, side, side)
+    side = windows.shape[-1]
     reach = finer * side + 2 * steps - finer + 1
     around = _windows(there, finer * tops + motion - steps, reach)
     costs, candidates = [], []
@@ -317,7 +317,7 @@ def _best(here, there, tops, side, motion, steps, finer):
             rows = slice(dy, dy + finer * (side - 1) + 1, finer)
             columns = slice(dx, dx + finer * (side - 1) + 1, finer)
             apart = (around[..., rows, columns] - windows).square_()
-            costs.append(apart.sum(0).mean((1, 2)))
+            costs.append(apart.sum((0, 2, 3)) / side**2)
             candidates.append((dy - steps, dx - steps))
     costs, moved = torch.stack(costs), motion + motion.new_tensor(candidates)[:, None]
     # Of motions as good as each other, as in what is put beyond the border, the least.
