@@ -332,7 +332,9 @@ def _windows(x, tops, side):
     steps = torch.arange(side, device=x.device)
     rows = (tops[:, :1] + steps).clamp(0, x.shape[1] - 1)
     columns = (tops[:, 1:] + steps).clamp(0, x.shape[2] - 1)
-    return x[:, rows[:, :, None], columns[:, None, :]]
+    place = rows[:, :, None] * x.shape[2] + columns[:, None, :]
+    found = x.flatten(1).index_select(1, place.flatten())
+    return found.unflatten(1, place.shape)
 
 
 def _block_means(x):
@@ -350,7 +352,7 @@ def _moved(x, motion, finer):
     rows = (rows[:, None] + motion[0]).clamp(0, x.shape[1] - 1)
     columns = (columns + motion[1]).clamp(0, x.shape[2] - 1)
     place = rows * x.shape[2] + columns
-    return x.flatten(1)[:, place.flatten()].reshape(-1, height, width)
+    return x.flatten(1).index_select(1, place.flatten()).reshape(-1, height, width)
 
 
 def _outside(motion, finer):
