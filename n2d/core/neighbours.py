@@ -41,9 +41,10 @@ _COST, _LEFT = 0.2, 0.5
 _CELL, _PATCH = 4, 3
 
 # What is too weak to be seen in denoised frames: means of cells of noisy ones, in
-# windows of so many cells. They may differ by so many times what noise makes them
-# differ by (mean square). Without that, strangers at 2 photons lost 0.9 dB.
-_MEANS = ((4, 9), (8, 9), (8, 13))
+# windows of so many cells, every so many of them. They may differ by so many times what
+# noise makes them differ by (mean square). Without that, strangers at 2 photons lost
+# 0.9 dB.
+_MEANS = ((4, 10, 2), (8, 9, 1), (8, 13, 1))
 _CHANCE = 1.35
 
 # What flashes in one frame differs in a single cell, by more than so many times what
@@ -133,9 +134,9 @@ def average_of_neighbours(
     apart = _products(torch.stack(theirs) - guides[here], _CELL, _PATCH)
     apart = _beyond(apart, off[others], off[here], moving)
     differences = torch.stack(moved) - noisy[here]
-    for side, window in _MEANS:
+    for side, *window in _MEANS:
         apart = apart + _apart_in_means(
-            differences, variances[others], correlation, side, window
+            differences, variances[others], correlation, side, *window
         )
     if moving:
         flashes = _flashes(differences, variances[others])
@@ -158,30 +159,30 @@ def average_of_neighbours(
     return average, variance.sqrt()[None]
 
 
-def _products(x, side, window):
+def _products(x, side, window, step=1):
     """Mean products (h, w, n, n) of n images (n, C, H, W), in windows of cells."""
     n, c, height, width = x.shape
     x = x.reshape(n, c, height // side, side, width // side, side)
     x = x.permute(2, 4, 0, 1, 3, 5).flatten(3)  # (h, w, n, C side side)
     found = x @ x.transpose(2, 3) / side**2
     return (
-        _means(found.flatten(2).permute(2, 0, 1), window)
+        _means(found.flatten(2).permute(2, 0, 1), window, step)
         .permute(1, 2, 0)
         .unflatten(2, (n, n))
     )
 
 
-def _apart_in_means(differences, variances, correlation, side, window):
+def _apart_in_means(differences, variances, correlation, side, window, step):
     """What noisy frames differ by, as far as means of cells show it, in windows."""
     variance = _variance_of_means(correlation, side)  # (C,)
     means = F.avg_pool2d(differences, side)
     means = means / (len(variance) * variance).sqrt()[:, None, None]
-    products = _products(means, 1, window)
+    products = _products(means, 1, window, step)
     # Each of two frames has the noise.
-    chance = _CHANCE * F.avg_pool2d(variances, side)
+    chance = _CHANCE * F.avg_pool2d(variances, side * step)
     found = _beyond(products, chance, torch.full_like(chance[0], _CHANCE))
     found = found * variance.sum()
-    return _spread(found, side // _CELL)
+    return _spread(found, side * step // _CELL)
 
 
 def _flashes(differences, variances):
@@ -258,9 +259,9 @@ def _patches(x):
     return _means(_cells(x), _PATCH)
 
 
-def _means(x, side):
-    """Means of squares of an odd side around every place of (n, H, W)."""
-    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
+def _means(x, side, step=1):
+    """Means of squares of a side around every `step` places of (n, H, W)."""
+    return F.avg_pool2d(x, side, step, (side - step) // 2, count_include_pad=False)
 
 
 def _spread(x, side):
