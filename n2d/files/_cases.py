@@ -137,7 +137,8 @@ def read_cases(
     truth, judged = [None] * len(noisy), data_range
     if clean_path is not None:
         clean = read_image(clean_path)
-        truth = _images(clean, plan_of(clean, **options), gaps)
+        alike = clean.data.shape == image.data.shape
+        truth = _images(clean, plan if alike else plan_of(clean, **options), gaps)
         if len(truth) != len(noisy):
             raise ValueError(
                 f"{clean_path} has {count(len(truth), 'channel')}, {path} {len(noisy)}"

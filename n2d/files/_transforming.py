@@ -179,3 +179,4 @@ class _Later:
         if not self._left:
             self.n_clipped = self._target.n_clipped
             self._stack.close()
+            self._target = None  # of a long series, thousands are held
