@@ -37,24 +37,12 @@ class Stopped(SystemExit):
 
 
 def unfinished(path):
-    """Note a file or folder that is to go if the process is ended.
-
-    Parameters
-    ----------
-    path : path-like
-        It may not exist.
-    """
+    """Note a file or folder, if it exists, that is to go if the process is ended."""
     _unfinished.add(os.fspath(path))
 
 
 def finished(path):
-    """Take back what `unfinished` has noted.
-
-    Parameters
-    ----------
-    path : path-like
-        As given there.
-    """
+    """Take back what `unfinished` has noted."""
     _unfinished.discard(os.fspath(path))
 
 

@@ -28,29 +28,9 @@ NEIGHBOURS = {"time": "T", "depth": "Z"}
 def named_axes(axes, shape, asked=None):
     """Return the axes of a file: those that were asked for, or its own.
 
-    Parameters
-    ----------
-    axes : str
-        What the file says, one letter per axis.
-    shape : tuple of int
-        Its shape.
-    asked : str, optional
-        ``--axes``.
+    Raises an AxesError if `asked` does not fit the shape or has other letters than T,
+    C, Z, Y, X, S, I and Q.
 
-    Returns
-    -------
-    str
-        One letter per axis.
-
-    Raises
-    ------
-    AxesError
-        If `asked` does not fit the shape or has other letters than T, C, Z, Y, X, S,
-        I and Q.
-
-    Examples
-    --------
-    >>> from n2d.files._plan import named_axes
     >>> named_axes("QYX", (5, 64, 64), "tyx")
     'TYX'
     """
@@ -73,19 +53,7 @@ def named_axes(axes, shape, asked=None):
 def plan_of(image, *, axes=None, **options):
     """Settle which planes of an open file are denoised: the one way for all commands.
 
-    Parameters
-    ----------
-    image : n2d.io.ImageFile
-        The file.
-    axes : str, optional
-        What its axes are, where it does not say so itself.
-    **options : object
-        For `plan_planes`.
-
-    Returns
-    -------
-    Plan
-        With the axes as settled.
+    `axes` is for files that do not say so themselves, `options` for `plan_planes`.
     """
     letters = named_axes(image.axes, image.data.shape, axes)
     alpha = image.alpha and "S" in letters
@@ -191,39 +159,12 @@ def plan_planes(
 ):
     """Settle which planes of a file are denoised, and which share a fit.
 
-    Parameters
-    ----------
-    axes : str
-        One letter per axis.
-    shape : tuple of int
-        The shape of the file's array.
-    alpha : bool, default=False
-        Whether the last sample of a pixel is its opacity.
-    channels : {"independent", "together"}, default="independent"
-        Whether the axis C holds images of their own. Samples (S) never do.
-    fit_per : {"plane", "channel", "file"}, default="channel"
-        What shares a fit.
-    channel_axis : int, optional
-        An axis whose entries are denoised together, whatever its letter.
-    model : path-like, optional
-        The model that stands for all fits.
-    stack : {"independent", "time", "depth", "auto"}, default="independent"
-        What the planes of a series are to each other; ``"auto"``: what its axes say,
-        T before Z.
+    The last sample of a pixel is its opacity with `alpha`. The axis C holds images of
+    their own unless channels are "together"; samples (S) never do. A fit is shared per
+    "plane", "channel" or "file", or all are the `model`; entries of `channel_axis` are
+    denoised together, whatever its letter. `stack` "auto" is what the axes say, T
+    before Z.
 
-    Returns
-    -------
-    Plan
-        The plan.
-
-    Raises
-    ------
-    AxesError
-        If that cannot be done.
-
-    Examples
-    --------
-    >>> from n2d.files._plan import plan_planes
     >>> plan = plan_planes("ZCYX", (61, 2, 512, 512))
     >>> len(plan.fits), plan.n_planes, plan.channel_axis
     (2, 122, None)
