@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).with_name("fuzz")
-N = [300, pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
+N = [300, pytest.param(4_000, marks=pytest.mark.slow, id="4000")]
 
 
 @pytest.fixture(scope="module")
