@@ -37,7 +37,7 @@ class Stopped(SystemExit):
 
 
 def unfinished(path):
-    """Note a file or folder, if it exists, that is to go if the process is ended."""
+    """Note a file or folder, there yet or not, that goes if the process is ended."""
     _unfinished.add(os.fspath(path))
 
 
