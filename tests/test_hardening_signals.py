@@ -137,6 +137,23 @@ def test_what_must_not_be_cut_is_finished(folder):
     assert (folder / "out.tif").read_text() == "whole"
 
 
+def test_while_a_module_in_c_is_loaded(folder):
+    # One that makes another error of an exception, as some do.
+    body = (
+        "def main():\n"
+        "    from importlib.machinery import ExtensionFileLoader, ModuleSpec\n"
+        "    import time\n"
+        "    class Loader(ExtensionFileLoader):\n"
+        "        def create_module(self, spec):\n"
+        "            try: say(); time.sleep(30)\n"
+        "            except BaseException: raise ImportError('no') from None\n"
+        "    unfinished('half.tif'); open('half.tif', 'w').close()\n"
+        "    Loader('a', 'a.so').create_module(None)\n"
+    )
+    assert run_stuck(folder, body, signal.SIGTERM) < 10
+    assert not (folder / "half.tif").exists()
+
+
 def test_while_it_starts(folder):
     # In the middle of the first imports.
     code = (
