@@ -52,7 +52,7 @@ def train(
         weights are kept, those from before the first step included, and training ends
         early when it has not found better ones for a while.
     replay : bool, default=False
-        See `n2d.core.graphs.gradients_of`.
+        See ``n2d.core.graphs.gradients_of``.
 
     Returns
     -------
