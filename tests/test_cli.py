@@ -365,20 +365,18 @@ def wait_for(process, *, text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-def test_an_interrupted_run_leaves_nothing_half_written(tmp_path, tiff, number):
+def test_an_interrupted_run_leaves_nothing_half_written(tmp_path, tiff):
     (tmp_path / "out").mkdir()
     command = ("denoise", tiff, "-o", tmp_path / "out")
     options = ("--init", "random", "--max-iter", 10**6, "--verbose")
     with start(*command, *options) as process:
         wait_for(process, text="training the network, step")
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    assert process.returncode == 130
     assert "Traceback" not in errors
-    if number == signal.SIGINT:
-        assert "interrupted" in errors
+    assert "interrupted" in errors
     assert os.listdir(tmp_path / "out") == []
 
 

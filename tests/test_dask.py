@@ -140,7 +140,9 @@ def test_fit_reads_dask_arrays():
     denoised = denoiser.fit_transform(lazy)
     assert denoiser.noise_.level == expected.noise_.level
     assert isinstance(denoised, da.Array)
-    assert_same(denoised[:64, :64].compute(), expected.transform(X)[:64, :64], X)
+    assert_same(
+        denoised[:64, :64].compute(), expected.transform(X[:200, :200])[:64, :64], X
+    )
 
 
 def test_images_without_noise_come_back(small_chunks):
