@@ -159,12 +159,39 @@ def plan_planes(
 ):
     """Settle which planes of a file are denoised, and which share a fit.
 
-    The last sample of a pixel is its opacity with `alpha`. The axis C holds images of
-    their own unless channels are "together"; samples (S) never do. A fit is shared per
-    "plane", "channel" or "file", or all are the `model`; entries of `channel_axis` are
-    denoised together, whatever its letter. `stack` "auto" is what the axes say, T
-    before Z.
+    Parameters
+    ----------
+    axes : str
+        One letter per axis.
+    shape : tuple of int
+        The shape of the file's array.
+    alpha : bool, default=False
+        Whether the last sample of a pixel is its opacity.
+    channels : {"independent", "together"}, default="independent"
+        Whether the axis C holds images of their own. Samples (S) never do.
+    fit_per : {"plane", "channel", "file"}, default="channel"
+        What shares a fit.
+    channel_axis : int, optional
+        An axis whose entries are denoised together, whatever its letter.
+    model : path-like, optional
+        The model that stands for all fits.
+    stack : {"independent", "time", "depth", "auto"}, default="independent"
+        What the planes of a series are to each other; ``"auto"``: what its axes say,
+        T before Z.
 
+    Returns
+    -------
+    Plan
+        The plan.
+
+    Raises
+    ------
+    AxesError
+        If that cannot be done.
+
+    Examples
+    --------
+    >>> from n2d.files._plan import plan_planes
     >>> plan = plan_planes("ZCYX", (61, 2, 512, 512))
     >>> len(plan.fits), plan.n_planes, plan.channel_axis
     (2, 122, None)
