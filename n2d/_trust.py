@@ -15,20 +15,9 @@ _NOT_CHECKED = Verdict(
 
 
 def trust_of(verdicts, whole):
-    """Lay out verdicts for users.
+    """Lay out verdicts (none where nothing was checked) as a Bunch for users.
 
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-        Of one image, or of every image or window; empty where nothing was checked.
-    whole : bool
-        Whether they are of whole images, rather than of windows of them.
-
-    Returns
-    -------
-    sklearn.utils.Bunch
-        ``verdict``, ``reasons``, ``figures``, ``images`` (one Bunch of these three for
-        every verdict) and ``whole``.
+    `whole`: of whole images, rather than of windows of them.
     """
     verdicts = list(verdicts) or [_NOT_CHECKED]
     found = worst_of(verdicts) if whole else of_windows(verdicts)
@@ -41,18 +30,9 @@ def trust_of(verdicts, whole):
 
 
 def worst_of_fits(trusts):
-    """Sum up several fits, as for the planes of a file.
+    """Sum up what `trust_of` gave for several fits, at least one; JSON can hold it.
 
-    Parameters
-    ----------
-    trusts : sequence of Bunch
-        As `trust_of` gives them; at least one.
-
-    Returns
-    -------
-    dict
-        ``verdict``, the worst, and ``reasons``, a list, and ``noise``, the level of the
-        noise over the contrast of the image, the largest, or None; JSON can hold it.
+    ``noise`` is the level over the contrast of the image, the largest, or None.
     """
     found = worst_of([Verdict(t.verdict, t.reasons, t.figures) for t in trusts])
     shares = [t.figures["contrast"] for t in trusts if "contrast" in t.figures]
@@ -64,18 +44,7 @@ def worst_of_fits(trusts):
 
 
 def in_one_sentence(trust):
-    """Say what is wrong with a result, and what to do.
-
-    Parameters
-    ----------
-    trust : Bunch
-        As `trust_of` gives it.
-
-    Returns
-    -------
-    str or None
-        None where nothing is known to be wrong.
-    """
+    """Say what is wrong with a result, and what to do; None where nothing is known."""
     if trust.verdict not in ("doubtful", "bad"):
         return None
     how = "is doubtful" if trust.verdict == "doubtful" else "is not to be trusted"
@@ -83,13 +52,7 @@ def in_one_sentence(trust):
 
 
 def warn_unless_trusted(trust):
-    """Warn where a result is doubtful or bad.
-
-    Parameters
-    ----------
-    trust : Bunch
-        As `trust_of` gives it.
-    """
+    """Warn where a result is doubtful or bad."""
     sentence = in_one_sentence(trust)
     if sentence is not None:
         warnings.warn(sentence, NoiseWarning, stacklevel=3)

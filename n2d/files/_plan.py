@@ -28,29 +28,9 @@ NEIGHBOURS = {"time": "T", "depth": "Z"}
 def named_axes(axes, shape, asked=None):
     """Return the axes of a file: those that were asked for, or its own.
 
-    Parameters
-    ----------
-    axes : str
-        What the file says, one letter per axis.
-    shape : tuple of int
-        Its shape.
-    asked : str, optional
-        ``--axes``.
+    Raises an AxesError if `asked` does not fit the shape or has other letters than T,
+    C, Z, Y, X, S, I and Q.
 
-    Returns
-    -------
-    str
-        One letter per axis.
-
-    Raises
-    ------
-    AxesError
-        If `asked` does not fit the shape or has other letters than T, C, Z, Y, X, S,
-        I and Q.
-
-    Examples
-    --------
-    >>> from n2d.files._plan import named_axes
     >>> named_axes("QYX", (5, 64, 64), "tyx")
     'TYX'
     """
@@ -73,19 +53,7 @@ def named_axes(axes, shape, asked=None):
 def plan_of(image, *, axes=None, **options):
     """Settle which planes of an open file are denoised: the one way for all commands.
 
-    Parameters
-    ----------
-    image : n2d.io.ImageFile
-        The file.
-    axes : str, optional
-        What its axes are, where it does not say so itself.
-    **options : object
-        For `plan_planes`.
-
-    Returns
-    -------
-    Plan
-        With the axes as settled.
+    `axes` is for files that do not say so themselves, `options` for `plan_planes`.
     """
     letters = named_axes(image.axes, image.data.shape, axes)
     alpha = image.alpha and "S" in letters
