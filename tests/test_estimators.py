@@ -362,6 +362,7 @@ def gain(clean, noisy, denoised):
     return 10 * np.log10(errors[0] / errors[1])
 
 
+@pytest.mark.filterwarnings("ignore:the result is doubtful")  # of 64 x 64 pixels
 @pytest.mark.parametrize("name", FLOORS)
 def test_gain_floor_on_the_bundled_scene(name):
     clean = 200.0 * datasets.fluorescence_cells((64, 64))
