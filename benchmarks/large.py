@@ -173,9 +173,19 @@ def denoise_series(folder):
     """Denoise from file to file; peak before and after."""
     from n2d import denoise_file
 
-    before = peak_mb()
+    before, told = peak_mb(), 0.0
+
+    def report(progress):
+        nonlocal told
+        if (part := progress.step / progress.total) >= told + 0.02:
+            told = part
+            print(f"{progress.stage} {part:6.1%} {peak_mb():6.0f} MB", flush=True)
+
     denoised = denoise_file(
-        folder / "noisy.ome.tif", folder / "denoised.ome.tif", random_state=0
+        folder / "noisy.ome.tif",
+        folder / "denoised.ome.tif",
+        random_state=0,
+        callback=report,
     )
     return before, peak_mb(), denoised.notes
 

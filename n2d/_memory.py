@@ -46,17 +46,8 @@ _MESSAGES = (
 def available_memory():
     """Estimate how many bytes this process can still get without swapping.
 
-    Returns
-    -------
-    int
-        The least of what the machine has free, and of what the limits of a container,
-        a batch system or ``ulimit -v`` leave.
-
-    Examples
-    --------
-    >>> from n2d._memory import available_memory
-    >>> available_memory() > 0
-    True
+    The least of what the machine has free, and of what the limits of a container, a
+    batch system or ``ulimit -v`` leave.
     """
     free = [psutil.virtual_memory().available]
     free += _left_by_groups()
@@ -91,27 +82,7 @@ def _left_by_groups():
 
 
 def check_room(n_bytes, what, instead):
-    """Raise, before anything is computed, where memory will not do.
-
-    Parameters
-    ----------
-    n_bytes : int
-        What is needed.
-    what : str
-        What for.
-    instead : str
-        What to do about it.
-
-    Raises
-    ------
-    MemoryError
-        If less than `n_bytes` is available.
-
-    Examples
-    --------
-    >>> from n2d._memory import check_room
-    >>> check_room(1000, "the result", "denoise fewer images at a time")
-    """
+    """Raise a MemoryError, before anything is computed, where memory will not do."""
     available = available_memory()
     if n_bytes > available:
         raise MemoryError(
@@ -123,18 +94,6 @@ def check_room(n_bytes, what, instead):
 def is_out_of_memory(error):
     """Whether an exception says that memory is short, in whose words ever.
 
-    Parameters
-    ----------
-    error : Exception
-        From Python, NumPy or PyTorch, on any device.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> from n2d._memory import is_out_of_memory
     >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate ..."))
     True
     >>> is_out_of_memory(RuntimeError("shapes do not fit"))
@@ -151,11 +110,6 @@ def give_back_memory():
 
     The C library of Linux keeps what was freed for later, in pieces that may be too
     small for what is wanted next.
-
-    Examples
-    --------
-    >>> from n2d._memory import give_back_memory
-    >>> give_back_memory()
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
@@ -170,12 +124,6 @@ def freed_memory_kept():
     The environment of Dask's workers tells it to give all back at once. Feature maps
     would be zeroed by the system again and again then, which takes as long as half of
     the convolutions (`benchmarks/large.py throughput`). At the end all is given back.
-
-    Examples
-    --------
-    >>> from n2d._memory import freed_memory_kept
-    >>> with freed_memory_kept():
-    ...     pass
     """
     global _n_keeping
     told = os.environ.get("MALLOC_TRIM_THRESHOLD_", "")
@@ -203,18 +151,6 @@ def freed_memory_kept():
 def in_words(n_bytes):
     """Write a number of bytes as people do.
 
-    Parameters
-    ----------
-    n_bytes : int or float
-        The number.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from n2d._memory import in_words
     >>> in_words(1_600_000_000), in_words(20_000)
     ('1.6 GB', '20 kB')
     """

@@ -34,25 +34,8 @@ class ExtremeError(ValueError):
 
 
 def settled_factors(factors):
-    """Return `downsampling_factors` as a tuple of int, checked.
+    """Return `downsampling_factors` as a tuple of different integers of 2 or more.
 
-    Parameters
-    ----------
-    factors : sequence
-        As the user gave it.
-
-    Returns
-    -------
-    tuple of int
-
-    Raises
-    ------
-    ValueError
-        If they are not different integers of 2 or more.
-
-    Examples
-    --------
-    >>> from n2d._parameters import settled_factors
     >>> settled_factors([2, 4])
     (2, 4)
     """
@@ -73,26 +56,8 @@ def settled_factors(factors):
 
 
 def settled_data_range(data_range):
-    """Return `data_range` as two floats, checked.
+    """Return `data_range` as two finite floats, low < high, or raise.
 
-    Parameters
-    ----------
-    data_range : sequence of two floats
-        As the user gave it.
-
-    Returns
-    -------
-    tuple of two floats
-        Low and high.
-
-    Raises
-    ------
-    ValueError
-        If it is not two finite numbers with low < high.
-
-    Examples
-    --------
-    >>> from n2d._parameters import settled_data_range
     >>> settled_data_range((0, 255))
     (0.0, 255.0)
     """
@@ -223,23 +188,8 @@ class Parameters(BaseModel):
 
 
 def complaint_about(name, value):
-    """Say why a value of a parameter will not do.
+    """Say why a value, of the kinds that JSON can hold, will not do; "" where it will.
 
-    Parameters
-    ----------
-    name : str
-        The parameter.
-    value : object
-        What it shall be; of the kinds that JSON can hold.
-
-    Returns
-    -------
-    str
-        "" where it will do.
-
-    Examples
-    --------
-    >>> from n2d._parameters import complaint_about
     >>> complaint_about("max_iter", 0)
     'max_iter must be "auto" or a whole number of 1 or more, not 0'
     >>> complaint_about("sharpness", 3)[:26]

@@ -9,22 +9,7 @@ from n2d.noise.told import models_of_channels
 
 
 def plan_of(denoiser):
-    """Settle how a denoiser is fitted; "auto" is the default of the start taken.
-
-    Parameters
-    ----------
-    denoiser : Noise2DetailDenoiser
-        With valid parameters.
-
-    Returns
-    -------
-    PriorPlan, CropPlan or PaperPlan
-
-    Raises
-    ------
-    ValueError
-        If parameters do not go together.
-    """
+    """Settle how a denoiser is fitted; "auto" is the default of the start taken."""
     if _starts_from_prior(denoiser):
         if denoiser.stack != "independent" and not takes_neighbours(denoiser):
             raise ValueError(
@@ -88,35 +73,12 @@ def plan_of(denoiser):
 
 
 def told_noise(noise, n_channels):
-    """Turn the parameter `noise` into a model for every channel.
-
-    Parameters
-    ----------
-    noise : "auto", float, NoiseModel or sequence of NoiseModel
-        As the user gave it.
-    n_channels : int
-        Channels of the images.
-
-    Returns
-    -------
-    tuple of NoiseModel, or None
-        None where it is to be measured.
-    """
+    """Turn the parameter `noise` into a model of each channel; None: to be measured."""
     return None if isinstance(noise, str) else models_of_channels(noise, n_channels)
 
 
 def takes_neighbours(denoiser):
-    """Tell whether a denoiser can use the neighbours of a plane.
-
-    Parameters
-    ----------
-    denoiser : Noise2DetailDenoiser
-        With valid parameters.
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a denoiser can use the neighbours of a plane."""
     return _starts_from_prior(denoiser) and denoiser.detail_max_iter in ("auto", 0)
 
 

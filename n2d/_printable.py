@@ -9,22 +9,8 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 def printable(text, *, lines=False):
     """Escape what a terminal, or whoever reads a log, would take for something else.
 
-    Parameters
-    ----------
-    text : str
-        Of any origin.
-    lines : bool, default=False
-        Whether it is many lines that are meant as such.
+    So the text neither moves the cursor nor, unless `lines` are meant, forges a line.
 
-    Returns
-    -------
-    str
-        The text, with escapes such as those of Python in the place of control
-        characters, so that it neither moves the cursor nor forges a line.
-
-    Examples
-    --------
-    >>> from n2d._printable import printable
     >>> printable("cell \\x1b[2J\\nerror: none, 細胞 5 µm")
     'cell \\\\x1b[2J\\\\nerror: none, 細胞 5 µm'
     """
@@ -40,18 +26,7 @@ def printable(text, *, lines=False):
 
 
 def one_line(error):
-    """Return an exception as one line of text.
-
-    Parameters
-    ----------
-    error : BaseException
-        What was raised.
-
-    Returns
-    -------
-    str
-        What a user reads.
-    """
+    """Return an exception as one line of text."""
     if isinstance(error, MemoryError):
         text = " ".join(str(error).split())
         return f"out of memory: {text or 'close other programs, or use less at once'}"

@@ -16,32 +16,12 @@ _WORDS = {
 
 
 def is_training(progress):
-    """Whether a network is trained, or else the noise is measured or pixels counted.
-
-    Parameters
-    ----------
-    progress : n2d.core.progress.Progress
-        Where a computation stands.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a network is trained, or else the noise is measured or pixels counted."""
     return progress.total > _FEW and not math.isnan(progress.loss)
 
 
 def in_words(progress):
-    """Say what a computation is at, for users.
-
-    Parameters
-    ----------
-    progress : n2d.core.progress.Progress
-        Where it stands.
-
-    Returns
-    -------
-    str
-    """
+    """Say what a computation is at, for users."""
     trains = is_training(progress)
     return _WORDS.get((progress.stage, trains), progress.stage)
 
@@ -49,17 +29,7 @@ def in_words(progress):
 def progress_bars(*columns, on_any=False):
     """Make rich's bars on stderr; a context manager with ``add_task`` and ``update``.
 
-    Parameters
-    ----------
-    *columns : rich columns or str
-        What stands behind the bar.
-    on_any : bool, default=False
-        Whether to move bars also where stderr is no terminal; else such a place sees
-        how they end.
-
-    Returns
-    -------
-    rich.progress.Progress
+    Where stderr is no terminal it sees, unless `on_any`, only how they end.
     """
     # Not needed until something is drawn.
     from rich.console import Console

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from importlib.machinery import ExtensionFileLoader
 
 # Seconds that the program has to end by itself, and to finish what must not be cut.
 _GRACE, _PATIENCE = 1.2, 5.0
@@ -37,24 +38,12 @@ class Stopped(SystemExit):
 
 
 def unfinished(path):
-    """Note a file or folder that is to go if the process is ended.
-
-    Parameters
-    ----------
-    path : path-like
-        It may not exist.
-    """
+    """Note a file or folder, there yet or not, that goes if the process is ended."""
     _unfinished.add(os.fspath(path))
 
 
 def finished(path):
-    """Take back what `unfinished` has noted.
-
-    Parameters
-    ----------
-    path : path-like
-        As given there.
-    """
+    """Take back what `unfinished` has noted."""
     _unfinished.discard(os.fspath(path))
 
 
@@ -114,14 +103,29 @@ def watched():
         _state["done"].set()
 
 
-def _on_signal(number, _):
+def _on_signal(number, frame):
     if _state["number"] is not None:  # it is on its way
         return
     _state["number"] = number
     if _state["deferred"]:
         _state["pending"] = True
         return
+    if _is_loading(frame):
+        _end(128 + number)
     raise Stopped(128 + number)
+
+
+def _is_loading(frame):
+    """Whether a module in C++ is loaded, where an exception turns into another.
+
+    Or the process aborts.
+    """
+    while frame is not None:
+        if frame.f_code.co_name in ("create_module", "exec_module"):
+            if isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
+                return True
+        frame = frame.f_back
+    return False
 
 
 def _on_lost(report, hook):

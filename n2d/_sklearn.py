@@ -29,20 +29,7 @@ __all__ = [
 def estimator_constraints(schema):
     """Generate what scikit-learn's own checks ask of each parameter.
 
-    Parameters
-    ----------
-    schema : type
-        A pydantic model, such as `n2d._parameters.Parameters`.
-
-    Returns
-    -------
-    dict of str to list
-        As `_parameter_constraints` of an estimator.
-
-    Examples
-    --------
     >>> from n2d._parameters import Parameters
-    >>> from n2d._sklearn import estimator_constraints
     >>> [str(c) for c in estimator_constraints(Parameters)["max_iter"]]
     ["a str among {'auto'}", 'an int in the range [1, inf)']
     """
@@ -53,20 +40,6 @@ def estimator_constraints(schema):
 def constraints_of(hint):
     """Turn the annotation of a parameter into scikit-learn's constraints.
 
-    Parameters
-    ----------
-    hint : type
-        A literal of texts, ``str``, ``int``, ``float``, a tuple, None, or a union of
-        such; numbers may be annotated with bounds, as pydantic does.
-
-    Returns
-    -------
-    list
-        One entry of `_parameter_constraints`.
-
-    Examples
-    --------
-    >>> from n2d._sklearn import constraints_of
     >>> [str(constraint) for constraint in constraints_of(str | None)]
     ["<class 'str'>", 'None']
     """

@@ -24,28 +24,15 @@ _MAD = 0.6745
 
 
 def looks_of(windows, noise):
-    """Return how an image looks beside its noise.
+    """Return how an image, read in windows (C, h, w), looks beside its noise.
 
-    Parameters
-    ----------
-    windows : sequence of ndarray of shape (C, h, w)
-        Of the image.
-    noise : NoiseModel, or tuple of them for each channel
-        The noise as it is known.
+    "contrast" is that between the 1st and the 99th percentile; "detail", how fine
+    detail compares with the noise, two quartiles over blocks; "bright_to_dark", the
+    same of the brightest quarter of the blocks over that of the darkest. The last two
+    are None where that cannot be known. Fine detail is what is left of 2 x 2 pixels
+    without level and slopes. Without structure both are 1.
 
-    Returns
-    -------
-    dict
-        "contrast", between the 1st and the 99th percentile; "detail", how fine detail
-        compares with the noise, two quartiles over blocks; "bright_to_dark", the same
-        of the brightest quarter of the blocks over that of the darkest. The last two
-        are None where that cannot be known. Fine detail is what is left of 2 x 2 pixels
-        without level and slopes. Without structure both are 1.
-
-    Examples
-    --------
     >>> import numpy as np
-    >>> from n2d._suits import looks_of
     >>> from n2d.noise import NoiseModel
     >>> noisy = np.random.default_rng(0).normal(50, 4, (1, 128, 128))
     >>> looks = looks_of([noisy], NoiseModel(level=4.0))
@@ -130,16 +117,7 @@ def windows_of(images):
 def seen_by(denoiser):
     """Return what a fitted denoiser saw, as `misfit` takes it.
 
-    Parameters
-    ----------
-    denoiser : Noise2DetailDenoiser
-        A fitted one.
-
-    Returns
-    -------
-    dict
-        "data_range", None where it was told, "dtype", "noise", and what `looks_of`
-        gives.
+    A dict of "data_range", None where it was told, "dtype", "noise", and `looks_of`.
     """
     told = denoiser.data_range is not None
     fingerprint = denoiser.input_fingerprint_
@@ -152,18 +130,7 @@ def seen_by(denoiser):
 
 
 def look_at(images):
-    """Look at images as `fit` would, for `misfit` with others.
-
-    Parameters
-    ----------
-    images : n2d.images.Images
-        A part of a few of them is read, and its noise measured.
-
-    Returns
-    -------
-    dict
-        As from `seen_by`; "noise" is a tuple, one for each channel.
-    """
+    """Look at a part of a few images as `fit` would; the same as from `seen_by`."""
     windows = windows_of(images)
     if not windows:
         keys = "data_range", "dtype", "noise", "contrast", "detail", "bright_to_dark"
@@ -183,20 +150,7 @@ def look_at(images):
 def misfit(seen, windows, *, single=False):
     """Say why what was learned from an image does not suit another, or return None.
 
-    Parameters
-    ----------
-    seen : dict
-        Of the one, as from `seen_by` or `look_at`.
-    windows : sequence of ndarray of shape (C, h, w)
-        Of the other.
-    single : bool, default=False
-        Whether it is one of several, which may be empty, so that its contrast says
-        nothing.
-
-    Returns
-    -------
-    str or None
-        The reasons.
+    One of several (`single`) may be empty, so that its contrast says nothing.
     """
     if not windows:
         return None
@@ -229,22 +183,7 @@ def misfit(seen, windows, *, single=False):
 
 
 def misfit_of(seen, images, what="what was fitted", advice="fit to it"):
-    """Say why what was learned does not suit some images, or one of them, or None.
-
-    Parameters
-    ----------
-    seen : dict
-        As for `misfit`.
-    images : n2d.images.Images
-        What it is about to be applied to; a part of a few of them is read.
-    what, advice : str, optional
-        What does not suit, and what to do.
-
-    Returns
-    -------
-    str or None
-        One sentence.
-    """
+    """Say why what was learned does not suit some images, or one of them, or None."""
     windows = windows_of(images)
     found = misfit(seen, windows) or _other_integers(seen["dtype"], images)
     if len(windows) > 1:

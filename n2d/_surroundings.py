@@ -15,16 +15,6 @@ def undisturbed(function):
 
     NumPy's errors on underflow, Torch's default device and automatic mixed precision
     are the user's, for the user's own arrays.
-
-    Parameters
-    ----------
-    function : callable
-        What computes.
-
-    Returns
-    -------
-    callable
-        The same, in surroundings of its own.
     """
 
     @functools.wraps(function)

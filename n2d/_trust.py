@@ -1,65 +1,41 @@
 """How far a result can be trusted, as an estimator tells it."""
 
 import warnings
+from collections import Counter
+from dataclasses import replace
 
 from sklearn.utils import Bunch
 
 from n2d.noise import NoiseWarning, Verdict, worst_of
+from n2d.noise.check import of_windows
 
 _NOT_CHECKED = Verdict(
     None, ("not checked: with random weights the noise is not measured",)
 )
 
-# Where only windows of many images are read, so large a share of them has to be wrong:
-# of many small ones, one or the other looks odd by chance.
-_SHARE_OF_WINDOWS = 0.25
-
 
 def trust_of(verdicts, whole):
-    """Lay out verdicts for users.
+    """Lay out verdicts (none where nothing was checked) as a Bunch for users.
 
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-        Of one image, or of every image or window; empty where nothing was checked.
-    whole : bool
-        Whether they are of whole images, rather than of windows of them.
-
-    Returns
-    -------
-    sklearn.utils.Bunch
-        ``verdict``, ``reasons``, ``figures``, ``images`` (one Bunch of these three for
-        every verdict) and ``whole``.
+    `whole`: of whole images, rather than of windows of them.
     """
     verdicts = list(verdicts) or [_NOT_CHECKED]
-    counted = verdicts
-    if not whole and len(verdicts) > 1:
-        worst_first = ("bad", "doubtful", "good", None)
-        order = sorted(verdicts, key=lambda v: worst_first.index(v.verdict))
-        counted = order[int(_SHARE_OF_WINDOWS * len(order)) :]
+    found = worst_of(verdicts) if whole else of_windows(verdicts)
+    if whole and found.verdict is not None:
+        unchecked = Counter(v.reasons[0] for v in verdicts if v.verdict is None)
+        said = (f"{n} of {len(verdicts)} images: {why}" for why, n in unchecked.items())
+        found = replace(found, reasons=(*found.reasons, *said))
     images = [_bunch(verdict) for verdict in verdicts]
-    return Bunch(**_bunch(worst_of(counted)), images=images, whole=bool(whole))
+    return Bunch(**_bunch(found), images=images, whole=bool(whole))
 
 
 def worst_of_fits(trusts):
-    """Sum up several fits, as for the planes of a file.
+    """Sum up what `trust_of` gave for several fits, at least one; JSON can hold it.
 
-    Parameters
-    ----------
-    trusts : sequence of Bunch
-        As `trust_of` gives them; at least one.
-
-    Returns
-    -------
-    dict
-        ``verdict``, the worst, and ``reasons``, a list, and ``noise``, the level of the
-        noise over the contrast of the image, the largest, or None; JSON can hold it.
+    ``noise`` is the level over the contrast of the image, the largest, or None.
     """
     found = worst_of([Verdict(t.verdict, t.reasons, t.figures) for t in trusts])
     shares = [t.figures["contrast"] for t in trusts if "contrast" in t.figures]
-    if not shares:  # the worst may be a frame in which all pixels are the same
-        images = [one.figures for t in trusts for one in t.images]
-        shares = [figures["contrast"] for figures in images if "contrast" in figures]
     return {
         "verdict": found.verdict,
         "reasons": list(found.reasons),
@@ -68,18 +44,7 @@ def worst_of_fits(trusts):
 
 
 def in_one_sentence(trust):
-    """Say what is wrong with a result, and what to do.
-
-    Parameters
-    ----------
-    trust : Bunch
-        As `trust_of` gives it.
-
-    Returns
-    -------
-    str or None
-        None where nothing is known to be wrong.
-    """
+    """Say what is wrong with a result, and what to do; None where nothing is known."""
     if trust.verdict not in ("doubtful", "bad"):
         return None
     how = "is doubtful" if trust.verdict == "doubtful" else "is not to be trusted"
@@ -87,13 +52,7 @@ def in_one_sentence(trust):
 
 
 def warn_unless_trusted(trust):
-    """Warn where a result is doubtful or bad.
-
-    Parameters
-    ----------
-    trust : Bunch
-        As `trust_of` gives it.
-    """
+    """Warn where a result is doubtful or bad."""
     sentence = in_one_sentence(trust)
     if sentence is not None:
         warnings.warn(sentence, NoiseWarning, stacklevel=3)

@@ -71,9 +71,9 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
         ``"remove"`` takes random offsets of rows or columns, and hum, out of one image
         of up to 512 x 512 pixels; ``"keep"`` tells of strong ones in `trust_`.
     stack : {"independent", "time", "depth"}, default="independent"
-        ``"time"``: what shows the same in 3 images before and after, moved by up to 15
-        pixels, is averaged before it is denoised. ``"depth"``: in 2 to either side,
-        unmoved. For synthetic weights without stage 3.
+        What images of a stack are to each other. ``"time"``: what shows the same in 3
+        before and after, moved by up to 15 pixels, is averaged before it is denoised.
+        ``"depth"``: in 2 to either side, unmoved. For synthetic weights, no stage 3.
     hidden_channels : int, default=48
         Channels of the hidden layers of the networks that are trained on the image.
         There are synthetic weights for 48.

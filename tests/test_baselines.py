@@ -417,6 +417,24 @@ def test_any_transformer_can_be_stabilized():
     np.testing.assert_allclose(grey.transform(X), expected)
 
 
+@pytest.mark.parametrize("channel_axis", [None, -1])
+def test_what_looks_at_neighbours_gets_them_stabilized(channel_axis):
+    shape = (4, 32, 36) if channel_axis is None else (4, 32, 36, 2)
+    frames = np.random.default_rng(0).poisson(30, shape)
+    estimator = VarianceStabilizedDenoiser(
+        TemporalMeanDenoiser(size=3), channel_axis=channel_axis
+    ).fit(frames)
+    models = np.atleast_1d(np.array(estimator.noise_, dtype=object))
+    channels = frames[..., None] if channel_axis is None else frames
+    expected = np.empty(channels.shape)
+    for c, model in enumerate(models):
+        stabilized = noise.stabilize(channels[..., c].astype(float), model)
+        mean = TemporalMeanDenoiser(size=3).fit_transform(stabilized)
+        expected[..., c] = noise.unstabilize(mean, model)
+    found = estimator.transform(frames)
+    np.testing.assert_allclose(found, expected.reshape(frames.shape), rtol=1e-5)
+
+
 # -- over the frames of a stack ----------------------------------------------------
 
 

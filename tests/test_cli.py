@@ -365,46 +365,19 @@ def wait_for(process, *, text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-def test_an_interrupted_run_leaves_nothing_half_written(tmp_path, tiff, number):
+def test_an_interrupted_run_leaves_nothing_half_written(tmp_path, tiff):
     (tmp_path / "out").mkdir()
     command = ("denoise", tiff, "-o", tmp_path / "out")
     options = ("--init", "random", "--max-iter", 10**6, "--verbose")
     with start(*command, *options) as process:
         wait_for(process, text="training the network, step")
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    assert process.returncode == 130
     assert "Traceback" not in errors
-    if number == signal.SIGINT:
-        assert "interrupted" in errors
+    assert "interrupted" in errors
     assert os.listdir(tmp_path / "out") == []
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="resource limits are POSIX")
-def test_a_full_disk_leaves_nothing_half_written(tmp_path):
-    array = noisy((96, 96), np.float32)
-    tifffile.imwrite(tmp_path / "in.tif", array)
-    target = tmp_path / "out.tif"
-    target.write_bytes(b"mine")
-    code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
-        "from n2d.cli import main; main()"
-    )
-    command = ["denoise", tmp_path / "in.tif", "-o", target, "--overwrite", *FEW]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, command)],
-        capture_output=True,
-        text=True,
-        cwd=Path(n2d.__file__).parents[1],
-    )
-    assert done.returncode == 1, done.stderr
-    assert "error: " in done.stderr
-    assert "Traceback" not in done.stderr
-    assert target.read_bytes() == b"mine"
-    assert sorted(os.listdir(tmp_path)) == ["in.tif", "out.tif"]
 
 
 # -- the other commands ----------------------------------------------------------

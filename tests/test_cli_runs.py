@@ -174,34 +174,34 @@ def contents(folder):
 
 @pytest.mark.slow
 @posix
-@pytest.mark.parametrize("after", [4, 9])
-def test_a_killed_run_is_resumed_to_the_byte(tmp_path, after):
+def test_a_killed_run_is_resumed_to_the_byte(tmp_path):
     # 6 planes, then 6 planes of the second level.
     pixels = np.random.default_rng(0).normal(500, 30, (2, 3, 300, 64)).astype(np.uint16)
     source = tmp_path / "in.zarr"
     write_image(source, pixels, axes="CZYX")
-    command = (source, "-o", tmp_path / "out.zarr", *FEW)
-    with start(*command[:2], tmp_path / "whole.zarr", *FEW) as process:
-        assert process.wait(120) == 0
-    code = IN_THE_MIDDLE.format(after=after, signal="SIGKILL")
-    with start(*command, code=code) as process:
-        process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL
-    names = ["in.zarr", "out.zarr.n2d-part", "whole.zarr"]
-    assert sorted(os.listdir(tmp_path)) == names
-    with start(*command, "--resume") as process:
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    resumed, whole = contents(tmp_path / "out.zarr"), contents(tmp_path / "whole.zarr")
-    assert resumed.keys() == whole.keys()
-    # Only its name is another.
-    for name in whole:
-        other = whole[name].replace(b'"whole"', b'"out"')
-        assert resumed[name] == other, name
-    assert sorted(os.listdir(tmp_path)) == ["in.zarr", "out.zarr", "whole.zarr"]
-    with start(*command, "--resume", "--json") as process:
-        output, _ = process.communicate(timeout=120)
-    assert json.loads(output.splitlines()[0])["state"] == "skipped"
+    assert run(source, "-o", tmp_path / "whole.zarr").exit_code == 0
+    whole = contents(tmp_path / "whole.zarr")
+    names = ["in.zarr", "whole.zarr"]
+    for after in (4, 9):
+        arguments = (source, "-o", tmp_path / f"out{after}.zarr")
+        code = IN_THE_MIDDLE.format(after=after, signal="SIGKILL")
+        with start(*arguments, *FEW, code=code) as process:
+            process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
+        left = [*names, f"out{after}.zarr.n2d-part"]
+        assert sorted(os.listdir(tmp_path)) == sorted(left)
+        result = run(*arguments, "--resume")
+        assert result.exit_code == 0, result.output
+        names.append(f"out{after}.zarr")
+        assert sorted(os.listdir(tmp_path)) == sorted(names)
+        resumed = contents(tmp_path / names[-1])
+        assert resumed.keys() == whole.keys()
+        # Only its name is another.
+        for name in whole:
+            other = whole[name].replace(b'"whole"', f'"out{after}"'.encode())
+            assert resumed[name] == other, name
+        result = run(*arguments, "--resume", "--json")
+        assert events(result)[0]["state"] == "skipped"
 
 
 @pytest.mark.slow
@@ -217,8 +217,7 @@ def test_an_interrupted_run_of_many_planes_can_be_resumed(tmp_path):
     assert "interrupted" in errors
     assert "--resume" in errors
     assert not (tmp_path / "out.zarr").exists()
-    with start(*command, "--resume") as process:
-        assert process.wait(120) == 0
+    assert run(*command[:3], "--resume").exit_code == 0
     assert sorted(os.listdir(tmp_path)) == ["in.zarr", "out.zarr"]
 
 
@@ -242,26 +241,36 @@ def test_ctrl_c_in_the_middle_of_a_transform(tmp_path):
 
 
 FULL_DISK = """
-import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
 from n2d.cli import main
-main()
+for name in ("out.tif", "out.zarr", "out.npy", "mine.tif"):
+    sys.argv[4] = name
+    try:
+        main()
+    except SystemExit as end:
+        print(name, end.code)
 """
 
 
 @pytest.mark.slow
 @posix
-@pytest.mark.parametrize("name", ["out.tif", "out.zarr", "out.npy"])
-def test_no_room_in_the_middle(tmp_path, name):
+def test_no_room_in_the_middle(tmp_path):
     tifffile.imwrite(tmp_path / "in.tif", noisy((200, 200)))
-    code = FULL_DISK.format(size=15_000)
-    command = (tmp_path / "in.tif", "-o", tmp_path / name, "--dtype", "float32", *FEW)
-    with start(*command, code=code) as process:
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1, errors
-    assert "Traceback" not in errors
-    assert "error: " in errors
-    assert os.listdir(tmp_path) == ["in.tif"]
+    (tmp_path / "mine.tif").write_bytes(b"mine")
+    options = ["--dtype", "float32", "--overwrite", *FEW]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, "denoise", "in.tif", "-o", "NAME", *options],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    ends = ["out.tif 1", "out.zarr 1", "out.npy 1", "mine.tif 1"]
+    assert done.stdout.splitlines() == ends, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: ") == 4
+    assert sorted(os.listdir(tmp_path)) == ["in.tif", "mine.tif"]
+    assert (tmp_path / "mine.tif").read_bytes() == b"mine"
 
 
 @pytest.fixture
@@ -320,7 +329,7 @@ def test_memory_stays_flat_over_many_files(tmp_path, monkeypatch):
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(n_files):
-        tifffile.imwrite(folder / f"{number:03}.tif", noisy((256, 256), number))
+        tifffile.imwrite(folder / f"{number:03}.tif", noisy((128, 128), number))
     for number in (3, 7, n_files - 2):
         (folder / f"{number:03}.tif").write_bytes(b"II*\0 no more")
     found = peaks(monkeypatch)

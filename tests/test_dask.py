@@ -140,7 +140,9 @@ def test_fit_reads_dask_arrays():
     denoised = denoiser.fit_transform(lazy)
     assert denoiser.noise_.level == expected.noise_.level
     assert isinstance(denoised, da.Array)
-    assert_same(denoised[:64, :64].compute(), expected.transform(X)[:64, :64], X)
+    assert_same(
+        denoised[:64, :64].compute(), expected.transform(X[:200, :200])[:64, :64], X
+    )
 
 
 def test_images_without_noise_come_back(small_chunks):
@@ -244,8 +246,8 @@ def count_blocks(dask_scheduler):
 
 @pytest.mark.slow
 def test_a_cluster_gives_the_same_even_if_a_worker_dies(fitted, small_chunks):
-    X = noisy_image(640, 600)
-    lazy = fitted.transform(da.from_array(X, chunks=(120, 100)))
+    X = noisy_image(440, 400)
+    lazy = fitted.transform(da.from_array(X, chunks=(110, 100)))
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
@@ -256,7 +258,7 @@ def test_a_cluster_gives_the_same_even_if_a_worker_dies(fitted, small_chunks):
         victim = next(iter(client.run(os.getpid).values()))
         while client.run_on_scheduler(count_blocks) < 2:
             time.sleep(0.02)
-        assert client.run_on_scheduler(count_blocks) < 30
+        assert client.run_on_scheduler(count_blocks) < 16
         os.kill(victim, signal.SIGKILL)
         denoised = future.result(timeout=120)
         assert victim not in client.run(os.getpid).values()

@@ -65,7 +65,11 @@ OVER_TIME = {
     "temporal-mean": TemporalMeanDenoiser(),
     "temporal-median": TemporalMedianDenoiser(),
 }
-ESTIMATORS = TRAINED | CLASSICAL | OVER_TIME
+# Neighbours by what they show.
+NEIGHBOURS = {
+    "n2d-time": Noise2DetailDenoiser(stack="time", max_iter=1, random_state=0)
+}
+ESTIMATORS = TRAINED | CLASSICAL | OVER_TIME | NEIGHBOURS
 
 every_denoiser = pytest.mark.parametrize("name", ESTIMATORS)
 
@@ -231,7 +235,7 @@ def test_channel_axis_does_not_matter(name):
     np.testing.assert_array_equal(np.moveaxis(middle, 1, -1), expected)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS.keys() - OVER_TIME.keys())
+@pytest.mark.parametrize("name", sorted(TRAINED | CLASSICAL))
 def test_a_stack_is_its_images(name):
     X = noisy_image(3, 21, 26)
     estimator = make(name).fit(X)

@@ -336,7 +336,7 @@ def mutated(content, rng):
 
 
 @pytest.mark.parametrize(
-    "n", [300, pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
+    "n", [300, pytest.param(3_000, marks=pytest.mark.slow, id="3000")]
 )
 def test_a_damaged_list_of_what_is_finished_is_noticed(tmp_path, n):
     from n2d.io.ome_zarr._work_folder import WorkFolder

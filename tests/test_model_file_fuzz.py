@@ -21,7 +21,7 @@ from n2d.model_file import ModelFileError
 from n2d.model_file.container import LARGEST_FILE, LARGEST_HEADER, pack
 from n2d.model_file.state import describe
 
-N_FILES = int(os.environ.get("N2D_FUZZ", "200"))
+N_FILES = int(os.environ.get("N2D_FUZZ", "120"))
 ODD_NUMBERS = (0, -1, 1, 3, 255, 2**31, 2**40, 2**63, 2**64 - 1, 10**30)
 
 
@@ -204,12 +204,15 @@ def test_forged_documents_raise_nothing_else(kind, fitted, path):
 def test_forged_documents_lack_nothing_and_have_nothing_more(kind, fitted, path):
     document, tensors = describe(fitted[kind])
     document = json.loads(json.dumps(document))
+    holders = {}
     for place in list(places(document))[1:]:
         if place[0] == "parameters" or isinstance(holder_of(document, place), list):
             continue
         forged = copy.deepcopy(document)
         del holder_of(forged, place)[place[-1]]
         assert not load_or_complain(path, pack(forged, tensors)), place
+        holders[place[:-1]] = place
+    for place in holders.values():
         forged = copy.deepcopy(document)
         holder_of(forged, place)["unheard_of"] = 1
         assert not load_or_complain(path, pack(forged, tensors)), place
@@ -218,10 +221,11 @@ def test_forged_documents_lack_nothing_and_have_nothing_more(kind, fitted, path)
 @pytest.mark.parametrize("kind", ["random", "learned"])
 def test_forged_tensors_are_refused(kind, fitted, path):
     document, tensors = describe(fitted[kind])
-    for name, tensor in tensors.items():
+    seen = set()
+    for i, (name, tensor) in enumerate(tensors.items()):
         broken = tensor.copy()
         broken.flat[-1] = np.nan
-        for change in (
+        changes = (
             {name: broken},
             {name: tensor.astype(np.float64 if tensor.itemsize == 4 else np.float32)},
             {name: tensor[..., None]},
@@ -229,11 +233,15 @@ def test_forged_tensors_are_refused(kind, fitted, path):
             {name: tensor[:0]},
             {name: tensor.astype(np.int64)},
             {name + "x": tensor},
-        ):
+        )
+        # Of weights that are alike each is changed in one of the ways.
+        kind = re.sub(r"(networks\.\d).*\.(\w+)$", r"\1.\2", name)
+        for change in [changes[i % 7]] if kind in seen else changes:
             forged = pack(document, tensors | change)
             loaded = load_or_complain(path, forged)
             steps = change.get("loss_curve")  # of any number
             assert not loaded or (steps is not None and steps.shape[0] > 0)
+        seen.add(kind)
         without = {key: value for key, value in tensors.items() if key != name}
         optional = name in ("intensities.rotation", "intensities.shift")
         assert load_or_complain(path, pack(document, without)) == optional

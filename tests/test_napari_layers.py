@@ -424,8 +424,6 @@ def test_words():
     assert level == pytest.approx(10, rel=0.1)
     assert "of its contrast" in text
     assert "correlation: none" in details
-    flat = {"verdict": "good", "reasons": [], "noise": None}
-    assert "the same" in verdict_in_words(flat)[0]
     assert "stopped" in error_in_words(Cancelled("x"))
     assert error_in_words(ValueError("a\n b")) == "a b"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from n2d.noise import NoiseModel, discount_texture, refine_noise
+from n2d.noise import NoiseModel, discount_texture, doubt_noise, refine_noise
 
 BLUR_04 = np.exp(-(np.arange(1, 5) ** 2) / (4 * 0.4**2))
 
@@ -38,6 +38,25 @@ def test_noise_taken_for_correlated_is_recognized_as_white():
     refined = refine_noise(told, [nothing], [noise / 2], [nothing], [nothing])
     assert refined.level == pytest.approx(1, abs=0.02)
     np.testing.assert_allclose(refined.correlation, 0, atol=0.02)
+
+
+@pytest.mark.parametrize(("taken", "level"), [(0.5, 0.8), (0.95, 1.0)])
+def test_of_what_is_correlated_and_stays_less_is_believed(taken, level):
+    rng = np.random.default_rng(2)
+    w, z = rng.standard_normal((2, 256, 256))
+    removed = taken * (w + np.roll(w, 1, axis=0)) / np.sqrt(2)  # neighbours: 0.5
+    told = NoiseModel(level=1.0, correlation=[[0.3, 0, 0, 0], [0, 0, 0, 0]])
+    refined = refine_noise(told, [w], [removed], [z], [(1 - taken**2) * z])
+    assert refined.level == pytest.approx(level, abs=0.03)
+
+
+@pytest.mark.parametrize(("taken", "level"), [(0.95, 2.0), (0.6, 0.64)])
+def test_what_is_nearly_all_taken_is_not_doubted(taken, level):
+    # Told less than there is, the denoiser took no more than it was told.
+    w, z = np.random.default_rng(3).standard_normal((2, 256, 256))
+    told = NoiseModel(level=2.0, correlation=np.full((2, 4), 0.2))
+    parts = [w], [taken * w], [z], [(1 - taken**2) * z]
+    assert doubt_noise(told, *parts).level == pytest.approx(level, abs=0.1)
 
 
 def test_places_with_hardly_any_light_do_not_count():

@@ -107,7 +107,7 @@ def test_a_fork_of_a_process_that_has_computed_with_threads():
         child = context.Process(target=_mean_in_child, args=(queue,))
         child.start()
         try:
-            assert queue.get(timeout=60) == pytest.approx(float(expected), rel=1e-4)
+            assert queue.get(timeout=600) == pytest.approx(float(expected), rel=1e-4)
         finally:
             child.kill()
     finally:

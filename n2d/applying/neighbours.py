@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from n2d.applying.mapping import DeviceIntensities
 from n2d.applying.tiled import DENOISING, STANDARD_ERROR, TileDenoiser, denoised_tiles
 from n2d.core.neighbours import BLOCK, REACH, average_of_neighbours
 from n2d.core.progress import Progress, report
@@ -19,6 +20,12 @@ from n2d.core.tiling import tiles
 
 # What `stack` may be, and how many planes to either side are neighbours then.
 N_NEIGHBOURS = {"independent": 0, "time": 3, "depth": 2}
+
+# Planes of other noise are averaged if its correlations are as close as this.
+_SAME_CORRELATION = 0.2
+
+# Planes whose noise is more than so many times as strong add nothing to another one.
+_LOUDEST = 4.0
 
 # Planes are gone through in parts of at most this side: so many are held at once.
 _LARGEST_PART = 1536
@@ -273,8 +280,55 @@ class _Stack:
         return [
             j
             for j in range(first, last + 1)
-            if j != i and self._planes[j] is own and stages is not None
+            if j != i and stages is not None and self._can_join(i, j)
         ]
+
+    def _can_join(self, i, j):
+        """Whether a plane can be averaged with another one."""
+        own, other = (self._planes[k] or self._denoiser for k in (i, j))
+        if own is other:
+            return True
+        # Of other noise: by its pixels, which then have to mean the same.
+        if other.stages is None or any(
+            one.intensities.rotation is not None or one.intensities.reach
+            for one in (own, other)
+        ):
+            return False
+        levels = zip(own.intensities.noise, other.intensities.noise, strict=True)
+        if any(b.level > _LOUDEST * a.level for a, b in levels):
+            return False
+        apart = (own.stages.correlation - other.stages.correlation).abs()
+        return bool(apart.max() <= _SAME_CORRELATION)
+
+    def _in_place_of(self, i, j, region, known):
+        """What is known of a plane, with its noise as that of another has to look."""
+        own, other = (
+            DeviceIntensities(
+                self._denoiser.of_image(*self._parts[k]).intensities,
+                torch.device("cpu"),
+            )
+            for k in (i, j)
+        )
+        top, left = region[:2]
+        _, guide, error = torch.from_numpy(known[j]).chunk(3)
+        pixels = other.backward(guide, top, left)
+
+        def seen(error):
+            """How far off a pixel then is."""
+            off = other.backward_error(error, guide, top, left)
+            up, down = (own.forward(pixels + x, top, left) for x in (off, -off))
+            return (up - down) / 2
+
+        values = torch.from_numpy(self._images[j].read(*region))
+        variance = seen(torch.ones_like(guide)).square().mean(0, keepdim=True)
+        return torch.cat(
+            [
+                own.forward(values, top, left),
+                own.forward(pixels, top, left),
+                seen(error),
+                variance,
+            ]
+        )
 
     def _denoise_alone(self, numbers, region, known):
         """Denoise a region of planes, each alone."""
@@ -300,22 +354,36 @@ class _Stack:
     def _average(self, i, around, outer, guided, known):
         """A part of a plane, averaged with its neighbours, and its noise level."""
         numbers = sorted([i, *around])
-        tensors = torch.from_numpy(np.stack([known[j] for j in numbers]))
+        tensors = [torch.from_numpy(known[j]) for j in numbers]
+        own, variances = self._planes[i], None
+        if any(self._planes[j] is not own for j in numbers):
+            one = torch.ones((1, *guided[2:]))
+            tensors = [
+                torch.cat([x, one])
+                if self._planes[j] is own
+                else self._in_place_of(i, j, guided, known)
+                for j, x in zip(numbers, tensors, strict=True)
+            ]
+        tensors = torch.stack(tensors)
         height, width = guided[2:]
         # To whole blocks, at the border of the plane.
         pad = (0, -width % BLOCK, 0, -height % BLOCK)
         tensors = F.pad(tensors.to(self._device), pad, mode="replicate")
-        noisy, guides, errors = tensors.chunk(3, dim=1)
+        n = self._images.n_channels
+        if tensors.shape[1] > 3 * n:
+            variances = tensors[:, -1]
+        noisy, guides, errors = tensors[:, : 3 * n].chunk(3, dim=1)
         average, level = average_of_neighbours(
             noisy,
             guides,
             errors,
             numbers.index(i),
-            (self._planes[i] or self._denoiser).stages.correlation.to(self._device),
+            (own or self._denoiser).stages.correlation.to(self._device),
             moving=self._moving,
+            variances=variances,
         )
         values = torch.cat([average, level]).cpu().numpy()
         top, left = outer[0] - guided[0], outer[1] - guided[1]
         values = values[:, top : top + outer[2], left : left + outer[3]]
-        n, *plane = self._images[i].shape
+        plane = self._images[i].shape[1:]
         return _Part(values, outer[0], outer[1], (n + 1, *plane))

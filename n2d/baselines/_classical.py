@@ -168,34 +168,12 @@ class WhiteNoiseDenoiser(ClassicalDenoiser):
 
 
 def read_whole(image):
-    """Read an image of `n2d.images`.
-
-    Parameters
-    ----------
-    image : n2d.images.Image
-        The image.
-
-    Returns
-    -------
-    ndarray of shape (C, H, W), float64
-        A copy.
-    """
+    """Read an image of `n2d.images`: a copy (C, H, W), float64."""
     return image.read(0, 0, *image.shape[1:])
 
 
 def series_of(images):
-    """Find which images follow one another: those of one shape, side by side.
-
-    Parameters
-    ----------
-    images : n2d.images.Images
-        The images of a stack or a list.
-
-    Returns
-    -------
-    list of range
-        The numbers of the images of every series.
-    """
+    """Find which images follow one another: ranges of one shape, side by side."""
     starts = [
         i for i in range(len(images)) if not i or images[i].shape != images[i - 1].shape
     ]
@@ -204,18 +182,7 @@ def series_of(images):
 
 
 def measured_noise(windows):
-    """Measure the noise of every channel.
-
-    Parameters
-    ----------
-    windows : list of ndarray of shape (C, h, w)
-        Noisy images, or parts of them.
-
-    Returns
-    -------
-    tuple of NoiseModel
-        One for every channel.
-    """
+    """Measure the noise of every channel of windows (C, h, w)."""
     if all(window[0].size == 1 for window in windows):
         # Pixels without neighbours: nothing tells noise from signal.
         return tuple(NoiseModel(0.0) for _ in windows[0])
@@ -228,17 +195,7 @@ def measured_noise(windows):
 def mirrored(values, least):
     """Enlarge an image (C, H, W) to at least `least` pixels a side by mirroring it.
 
-    Parameters
-    ----------
-    values : ndarray of shape (C, H, W)
-        The image.
-    least : int
-        Smallest side that the method can do with, in pixels.
-
-    Returns
-    -------
-    ndarray of shape (C, h, w)
-        `values` in its upper left corner.
+    It stays in the upper left corner.
     """
     missing = [(0, max(least - n, 0)) for n in values.shape[1:]]
     return np.pad(values, [(0, 0), *missing], "reflect")

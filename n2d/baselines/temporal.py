@@ -12,6 +12,8 @@ from n2d.baselines._classical import ClassicalDenoiser, read_whole, series_of
 class _FrameFilter(ClassicalDenoiser):
     """Base of filters along axis 0 of a stack, which take every pixel for itself."""
 
+    _uses_neighbours = True
+
     _parameter_constraints = {  # noqa: RUF012
         **ClassicalDenoiser._parameter_constraints,
         "size": [Interval(Integral, 1, None, closed="left")],

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from n2d._base import ImageDenoiser
 from n2d._sklearn import HasMethods, fit_context
-from n2d.baselines._classical import measured_noise
+from n2d.baselines._classical import measured_noise, read_whole, series_of
 from n2d.fitting.windows import sample_windows
 from n2d.noise import stabilize, unstabilize
 
@@ -56,8 +56,11 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
     Notes
     -----
     The inner denoiser is fitted to at most about 512 x 512 pixels, in windows where
-    there are more, and transforms one image at a time. Any real dtype is accepted; the
-    result has dtype ``np.result_type(X.dtype, np.float32)`` and the units of X.
+    there are more, and transforms one image at a time. One that looks at neighbours (a
+    `TemporalMeanDenoiser`, a `BM4DDenoiser`, or `n2d.Noise2DetailDenoiser` with
+    ``stack="time"``) gets a stack as a whole, which is held in memory then. Any
+    real dtype is accepted; the result has dtype ``np.result_type(X.dtype, np.float32)``
+    and the units of X.
 
     References
     ----------
@@ -165,27 +168,34 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
         """
         images = self._images_to_transform(X)
         outputs = images.empty_like()
-        for image, output in zip(images, outputs, strict=True):
-            values = image.read(0, 0, *image.shape[1:])
+        alone = (range(i, i + 1) for i in range(len(images)))
+        for series in series_of(images) if _uses_neighbours(self.denoiser_) else alone:
+            values = np.stack([read_whole(images[i]) for i in series])
             if any(model.level for model in self._noise):
                 values = self._denoise(values)
-            output.write(values, 0, 0)
+            for i, denoised in zip(series, values, strict=True):
+                outputs[i].write(denoised, 0, 0)
         return outputs.result
 
     def _denoise(self, values):
-        """Denoise an image (C, H, W)."""
-        stabilized = _stabilized(values, self._noise)
-        if self._by_channel:
-            denoised = [self.denoiser_.transform(channel) for channel in stabilized]
-        else:
-            denoised = self.denoiser_.transform(stabilized)
+        """Denoise images (n, C, H, W): a stack, or one alone."""
+        stabilized = np.stack([_stabilized(image, self._noise) for image in values], 1)
+        if not self._by_channel:
+            stabilized = np.moveaxis(stabilized, 0, 1)[None]  # (1, n, C, H, W)
+        denoised = [
+            self.denoiser_.transform(x if len(x) > 1 else x[0]) for x in stabilized
+        ]
+        denoised = np.reshape(denoised, stabilized.shape)
+        if not self._by_channel:
+            denoised = np.moveaxis(denoised[0], 1, 0)
         return np.stack(
             [
-                unstabilize(channel, model) if model.level else untouched
-                for channel, model, untouched in zip(
-                    np.asarray(denoised), self._noise, values, strict=True
+                unstabilize(x, model) if model.level else untouched
+                for x, model, untouched in zip(
+                    denoised, self._noise, np.moveaxis(values, 1, 0), strict=True
                 )
-            ]
+            ],
+            axis=1,
         )
 
     def _prepared(self):
@@ -218,3 +228,9 @@ def _stabilized(values, noise):
     return np.stack(
         [stabilize(x, model) for x, model in zip(values, noise, strict=True)]
     )
+
+
+def _uses_neighbours(denoiser):
+    """Whether a denoiser makes of images of a stack what it would not of each alone."""
+    stack = getattr(denoiser, "stack", "independent")
+    return stack != "independent" or getattr(denoiser, "_uses_neighbours", False)

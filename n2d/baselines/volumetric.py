@@ -60,6 +60,8 @@ class BM4DDenoiser(WhiteNoiseDenoiser):
     >>> denoiser = BM4DDenoiser(sigma=10)
     """
 
+    _uses_neighbours = True
+
     def __init__(self, *, sigma="auto", channel_axis=None):
         self.sigma = sigma
         self.channel_axis = channel_axis

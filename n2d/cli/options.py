@@ -112,8 +112,8 @@ StackOption = Annotated[
     Stack | None,
     typer.Option(
         "--stack",
-        help="What planes are to each other. Neighbours in time (T), else in depth "
-        "(Z), are averaged where they show the same.  [default: what the axes say]",
+        help="What planes are to each other. Neighbours in time (T) or in depth "
+        "(Z) are averaged where they show the same.  [default: what the axes say]",
     ),
 ]
 ChannelsOption = Annotated[

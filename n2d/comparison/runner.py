@@ -223,14 +223,8 @@ def _is_complete(row, case, denoiser, options):
 def _run(denoiser, case, tell, *, isolate, stages, score):
     """Measure one method on one case, and hand the fitted denoiser to `tell`.
 
-    Returns
-    -------
-    outcome : dict
-        The numbers of its row, or its error.
-    estimate : ndarray or None
-        The denoised image, where there is one.
-    judgement : n2d.model_selection.Judgement or None
-        Of the score, where there is one.
+    Returns the numbers of its row, or its error, and where there are such the denoised
+    image and the judgement.
     """
     if case.error:
         return {"error": case.error}, None, None

@@ -302,11 +302,15 @@ class _Block(nn.Module):
 
     def _change(self, hidden, level, bias, gain):
         inner, half = self.inner, torch.is_autocast_enabled(hidden.device.type)
-        if half and len(gain) == 1 == level.numel():
+        if half and len(gain) == 1:
             # In one step: gains that are rounded by themselves cost all pixels alike.
             weight = inner.weight * (1 + gain[0])[..., None]
             where = {"padding": inner.padding, "dilation": inner.dilation}
-            change = F.conv2d(hidden, weight, (bias * level).flatten(), **where)
+            if level.numel() == 1:
+                change = F.conv2d(hidden, weight, (bias * level).flatten(), **where)
+            else:
+                change = F.conv2d(hidden, weight, **where)
+                change.addcmul_(bias.to(change.dtype), level.to(change.dtype))
         else:
             change = torch.addcmul(bias * level, inner(hidden), 1 + gain)
         return self.outer(F.relu_(change)) + hidden

@@ -5,24 +5,10 @@ from scipy import ndimage
 
 
 def smooth_field(shape, blur, rng):
-    """Gaussian random field with a correlation length of `blur` pixels.
+    """Gaussian random field, of mean 0 and deviation 1, correlated over `blur` pixels.
 
     Drawn on a coarse grid and enlarged by cubic splines, so that wide blurs cost no
-    more than narrow ones.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    blur : float
-        Standard deviation of the blur in pixels, at least 0.5.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of float64, shape `shape`
-        Mean about 0, standard deviation about 1.
+    more than narrow ones; at least 0.5 pixels.
     """
     step = max(1.0, blur / 2)
     coarse = [int(np.ceil(n / step)) + 8 for n in shape]
@@ -57,26 +43,10 @@ def _spline_weights(positions, size):
 
 
 def fractal_field(shape, finest, octaves, roughness, rng):
-    """Sum of smooth fields, each twice as coarse as the one before.
+    """Sum of smooth fields, each twice as coarse as the one before; deviation 1.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    finest : float
-        Blur of the finest octave in pixels.
-    octaves : int
-        Number of fields added.
-    roughness : float
-        Weight of an octave against the next coarser one; 1 gives a spectrum like
-        that of natural images, less is smoother.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of float64, shape `shape`
-        Mean about 0, standard deviation about 1.
+    `roughness` weighs an octave against the next coarser one; 1 gives a spectrum like
+    that of natural images, less is smoother.
     """
     weights = roughness ** np.arange(octaves, 0, -1.0)
     weights /= np.sqrt(np.sum(weights**2))
@@ -88,19 +58,7 @@ def fractal_field(shape, finest, octaves, roughness, rng):
 def splat(shape, rows, cols, values):
     """Add points of given brightness to an empty image, at sub-pixel positions.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns of the image.
-    rows, cols : ndarray of float, shape (n,)
-        Positions in pixels; points outside are left out.
-    values : ndarray of float, shape (n,)
-        Brightness of each point, shared among its four neighbours.
-
-    Returns
-    -------
-    ndarray of float64, shape `shape`
-        The image.
+    Each is shared among its four neighbours; points outside are left out.
     """
     top, left = np.floor(rows).astype(int), np.floor(cols).astype(int)
     down, right = rows - top, cols - left
@@ -121,27 +79,10 @@ def splat(shape, rows, cols, values):
 
 
 def curves(starts, angles, lengths, bend, rng):
-    """Points along curves that turn smoothly and at random.
+    """Points (rows, cols, owner) along curves that turn smoothly and at random.
 
-    Parameters
-    ----------
-    starts : ndarray of float, shape (n, 2)
-        First points (row, column) in pixels.
-    angles : ndarray of float, shape (n,)
-        First directions in radians; 0 is along the columns.
-    lengths : ndarray of float, shape (n,)
-        Lengths in pixels.
-    bend : float
-        Radians a curve turns by over 100 pixels, as a standard deviation.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    rows, cols : ndarray of float, shape (m,)
-        Points of all curves.
-    owner : ndarray of int, shape (m,)
-        The curve each point belongs to.
+    They begin at `starts` (n, 2) in directions in radians, 0 along the columns; `bend`
+    is the deviation of what they turn by over 100 pixels.
     """
     count, step = len(starts), 0.5
     steps = int(np.ceil(max(lengths) / step))
@@ -163,34 +104,11 @@ def curves(starts, angles, lengths, bend, rng):
 
 
 def blob(shape, centre, radii, angle, wobble, softness, rng):
-    """Soft mask of a wobbly ellipse, as a window of the image.
+    """Soft mask of a wobbly ellipse: its window of the image, the mask, and the depth.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns of the image.
-    centre : (float, float)
-        Row and column of the centre.
-    radii : (float, float)
-        Half axes in pixels.
-    angle : float
-        Direction of the first half axis in radians; 0 is along the rows.
-    wobble : float
-        Relative deviation of the outline from an ellipse; 0 is an ellipse.
-    softness : float
-        Width of the edge in pixels.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    window : tuple of slice
-        The part of the image the mask covers; empty if the blob lies outside.
-    mask : ndarray of float64
-        1 inside, 0 outside.
-    depth : ndarray of float64
-        Distance to the outline as a fraction of the radius: 1 at the centre, 0 on
-        the outline, negative outside.
+    `angle` is that of the first of the `radii`, in radians, 0 along the rows; `wobble`
+    the relative deviation of the outline; `softness` the width of the edge in pixels.
+    The depth is 1 at the centre, 0 on the outline, negative outside.
     """
     far = max(radii) * (1 + 3 * wobble) + 4 * softness
     window = tuple(

@@ -77,21 +77,8 @@ def _cell(period, rng):
 def crystal(shape, period, rng, cell=None):
     """Columns of atoms on a lattice with defects, in one grain or several.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    period : float
-        Length of the shorter lattice vector in pixels.
-    rng : numpy.random.Generator
-        Source of randomness.
-    cell : ndarray, shape (2, 2), optional
-        Lattice vectors as columns; of a random symmetry by default.
-
-    Returns
-    -------
-    ndarray of float64, shape `shape`
-        Mean 0, standard deviation 1.
+    `period` is the length of the shorter lattice vector in pixels; `cell` has the
+    vectors as columns, of a random symmetry by default. Mean 0, standard deviation 1.
     """
     grains = rng.choice([1, 1, 1, 2, 3, 6])
     owner = None

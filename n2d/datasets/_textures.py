@@ -14,24 +14,10 @@ from n2d.datasets._draw import fractal_field, smooth_field
 
 
 def plane(shape, rng, lean=None):
-    """Coordinates on a flat surface that is seen at an angle.
+    """Coordinates on a flat surface seen at an angle, and the size of a pixel in them.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns of the image.
-    rng : numpy.random.Generator
-        Source of randomness.
-    lean : float, optional
-        0 looks straight at the surface; 0.8 makes one end of it five times finer than
-        the other; drawn at random by default.
-
-    Returns
-    -------
-    u, v : ndarray of float64, shape `shape`
-        Position on the surface; a unit is about a pixel in the middle of the image.
-    pixel : ndarray of float64
-        Size of a pixel in these units, for soft edges.
+    A unit is about a pixel in the middle of the image. `lean` 0 looks straight at it;
+    0.8 makes one end five times finer than the other.
     """
     if lean is None:
         lean = rng.choice([0.0, rng.uniform(0, 0.75)])
@@ -159,23 +145,8 @@ def windows(u, v, pixel, rng):
 def worley(u, v, rng, jitter=0.9):
     """Nearest and second nearest of points strewn over the plane, one per unit square.
 
-    Parameters
-    ----------
-    u, v : ndarray of float64
-        Positions.
-    rng : numpy.random.Generator
-        Source of randomness.
-    jitter : float, default=0.9
-        0 gives a square grid, 1 points anywhere in their squares.
-
-    Returns
-    -------
-    first, second : ndarray of float64
-        Distances to the two.
-    tone : ndarray of float64
-        A random number from 0 to 1 that belongs to the nearest point.
-    du, dv : ndarray of float64
-        The way from the nearest point.
+    Returns both distances, a random number from 0 to 1 that belongs to the nearest
+    point, and the way from it, in u and in v. Without `jitter` it is a square grid.
     """
     table = rng.uniform(size=(61, 67, 3)).astype(np.float32)
     table[..., :2] = 0.5 + jitter * (table[..., :2] - 0.5)
@@ -248,25 +219,10 @@ _PATTERNS = [bricks, stripes, weave, dots, windows, stones, stones, ripples, gra
 
 
 def pattern(shape, rng, finest=2.3, coarsest=40, only=None, lean=None):
-    """One of the patterns above, seen at an angle.
+    """One of the patterns above, or of `only`, seen at an angle; mean 0, deviation 1.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    rng : numpy.random.Generator
-        Source of randomness.
-    finest, coarsest : float, default=2.3, 40
-        Limits of the period in pixels; fine ones are as frequent as coarse ones.
-    only : list of callable, optional
-        The patterns to choose from.
-    lean : float, optional
-        See `plane`.
-
-    Returns
-    -------
-    ndarray of float64, shape `shape`
-        Mean 0, standard deviation 1.
+    Its period is between `finest` and `coarsest`; fine ones are as frequent as coarse
+    ones.
     """
     painter = (only or _PATTERNS)[rng.integers(len(only or _PATTERNS))]
     if painter is windows:
@@ -311,30 +267,11 @@ def noise_texture(shape, rng):
 
 
 def strands(shape, rng, count, length, width, *, leaf=False, turn=None, ground=0.1):
-    """Grass, hair, needles, leaves, twigs: painted one over the other.
+    """Grass, hair, needles, leaves, twigs, one over the other; about 0 to 1.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    rng : numpy.random.Generator
-        Source of randomness.
-    count : int
-        How many; fewer if they would take too long.
-    length, width : float
-        Size in pixels, on average.
-    leaf : bool, default=False
-        Pointed at both ends, with a midrib, in all directions.
-    turn : (float, float, float), optional
-        Favoured direction, its spread over the picture and from strand to strand, in
-        radians; drawn at random by default.
-    ground : float or ndarray of shape `shape`, default=0.1
-        What shows between them.
-
-    Returns
-    -------
-    ndarray of float64, shape `shape`
-        About 0 to 1.
+    `count` is how many, fewer if they would take too long; a `leaf` is pointed at both
+    ends, with a midrib, in all directions; `turn` the favoured direction, its spread
+    over the picture and from strand to strand; `ground` shows between them.
     """
     tall, wide = 2 * shape[0], 2 * shape[1]
     length, width = 2 * length, 2 * width
@@ -440,22 +377,7 @@ def _glyphs(height, weight, rng):
 
 
 def writing(shape, rng, height=None):
-    """Lines of letters, in words, as coverage from 0 to 1.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    rng : numpy.random.Generator
-        Source of randomness.
-    height : float, optional
-        Height of the letters in pixels; 5 to 80 by default.
-
-    Returns
-    -------
-    ndarray of float64, shape `shape`
-        The ink.
-    """
+    """Lines of letters, in words, as coverage from 0 to 1."""
     page = np.zeros(shape)
     y = rng.uniform(0, 10)
     while y < shape[0]:

@@ -12,15 +12,7 @@ from n2d.io import SUFFIXES, is_image, name_in, read_image
 
 
 class InputError(ValueError):
-    """The images a user names cannot be used together.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong, and what to do.
-    option : str
-        The argument or option that is to blame.
-    """
+    """The images a user names cannot be used together; `option` is to blame."""
 
     def __init__(self, message, option):
         super().__init__(message)
@@ -28,27 +20,11 @@ class InputError(ValueError):
 
 
 def find_images(image, clean=None, say=None):
-    """Find the images that a path stands for, and their clean versions.
+    """Find the images that a path stands for, (noisy, clean or None) by their names.
 
-    Parameters
-    ----------
-    image : Path
-        A file, a folder of image files, or a folder with a subfolder ``noisy`` of
-        them, and one called ``clean`` if there are clean ones.
-    clean : Path, optional
-        A file for a file; a folder for a folder, with files of the same names.
-    say : callable, optional
-        Takes a line about files that are left out.
-
-    Returns
-    -------
-    dict of str to tuple of Path
-        The noisy and the clean file (or None) by their name without extension.
-
-    Raises
-    ------
-    InputError
-        If there is no image, or `clean` does not fit.
+    It is a file, a folder of images, or one with a subfolder ``noisy`` of them, and one
+    called ``clean`` if there are clean ones. `say` takes a line about files that are
+    left out.
     """
     if not image.exists():
         raise InputError(f"{image} does not exist", "IMAGE")
@@ -92,38 +68,11 @@ def read_cases(
 ):
     """Read an image, with its clean version if there is one, as cases to compare on.
 
-    Parameters
-    ----------
-    name : str
-        Name of the case; where the file takes several fits, each is a case, NAME-c0,
-        NAME-c1 and so on.
-    path : Path
-        The noisy image.
-    clean_path : Path or None
-        Its clean version.
-    data_range : tuple of two floats or None
-        The (low, high) values that the data could have; None: those of an 8-bit type,
-        else those of the clean image.
-    series : int, optional
-        Which image of the noisy file, where it holds several.
-    nan : {"refuse", "mask"}, default="refuse"
-        What becomes of values that are no finite numbers, as for `n2d.denoise_file`.
-    **options : object
-        For `n2d.files._plan.plan_of`: axes, channels, channel_axis, stack.
-
-    Returns
-    -------
-    cases : list of Case
-        What is to be denoised, one for each fit.
-    data_range : tuple of two floats or None
-        As given, or those of an 8-bit type: what denoisers may know.
-    notes : list of str
-        What a user should know.
-
-    Raises
-    ------
-    OSError, ValueError
-        If a file cannot be read, or they do not fit together.
+    Where the file takes several fits, each is a case, NAME-c0, NAME-c1 and so on;
+    `options` are for `n2d.files._plan.plan_of`. Without a `data_range` of its own it is
+    that of an 8-bit type, which denoisers may know, else that of the clean image.
+    Returns the cases, what denoisers may know of the range, and what a user should
+    know.
     """
     image = read_image(path, series)
     plan = plan_of(image, **options)
@@ -137,7 +86,8 @@ def read_cases(
     truth, judged = [None] * len(noisy), data_range
     if clean_path is not None:
         clean = read_image(clean_path)
-        truth = _images(clean, plan_of(clean, **options), gaps)
+        alike = clean.data.shape == image.data.shape
+        truth = _images(clean, plan if alike else plan_of(clean, **options), gaps)
         if len(truth) != len(noisy):
             raise ValueError(
                 f"{clean_path} has {count(len(truth), 'channel')}, {path} {len(noisy)}"
@@ -181,18 +131,7 @@ def _images(image, plan, gaps):
 
 
 def how_it_looks(case):
-    """Look at a case as at what a config was found on.
-
-    Parameters
-    ----------
-    case : Case
-        With its noisy image.
-
-    Returns
-    -------
-    dict
-        As `n2d._suits.misfit` takes it.
-    """
+    """Look at a case as at what a config was found on."""
     from n2d._suits import look_at
     from n2d.images import Images
 
@@ -200,22 +139,7 @@ def how_it_looks(case):
 
 
 def unread_case(name, path, error):
-    """Return what stands for an image that cannot be used, so that others go on.
-
-    Parameters
-    ----------
-    name : str
-        Name of the case.
-    path : Path
-        The noisy image.
-    error : Exception
-        What `read_cases` raised.
-
-    Returns
-    -------
-    Case
-        With the error as the result of every denoiser.
-    """
+    """Return a case with an error for every denoiser, so that other images go on."""
     return Case(name, None, error=why_unread(error, path))
 
 
@@ -232,27 +156,12 @@ def _own_range(clean):
 
 
 def settle_data_range(dtype, given=None):
-    """Return the smallest and the largest value that data could have, where known.
+    """Return the smallest and the largest value data could have, or None, and why.
 
-    Parameters
-    ----------
-    dtype : dtype
-        Of the noisy image's file.
-    given : tuple of two floats, optional
-        What the user says, which goes before the type.
+    What the user says goes before the type. Floating point says nothing, nor do
+    integers of more than 8 bits: cameras hardly ever use all 16.
 
-    Returns
-    -------
-    data_range : tuple of two floats or None
-        (low, high); None for floating point, whose type says nothing, and for integers
-        of more than 8 bits: cameras hardly ever use all 16.
-    origin : str
-        Where it is from.
-
-    Examples
-    --------
     >>> import numpy as np
-    >>> from n2d.files._cases import settle_data_range
     >>> settle_data_range(np.uint8)
     ((0.0, 255.0), 'all that uint8 can hold')
     >>> settle_data_range(np.uint16)

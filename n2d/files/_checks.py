@@ -4,15 +4,7 @@ from n2d.files._words import in_one_line
 
 
 class OptionError(ValueError):
-    """An option that no file can be denoised with.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong, and what to do.
-    option : str
-        The parameter that is to blame.
-    """
+    """An option that no file can be denoised with; `option` is to blame."""
 
     def __init__(self, message, option):
         super().__init__(message)
@@ -20,18 +12,7 @@ class OptionError(ValueError):
 
 
 def check_job(job):
-    """Raise now what would be raised for every file.
-
-    Parameters
-    ----------
-    job : n2d.files._jobs.Job
-        What is to be done.
-
-    Raises
-    ------
-    OptionError
-        If the model is none, there is no such device, or parameters do not go together.
-    """
+    """Raise now what would be raised for every file."""
     from n2d import Noise2DetailDenoiser
     from n2d._plans import plan_of
     from n2d.core.device import usable_device
@@ -55,17 +36,7 @@ def check_job(job):
 
 
 def knows_error(denoiser):
-    """Tell whether a denoiser can say how far off its result is.
-
-    Parameters
-    ----------
-    denoiser : estimator
-        Unfitted, of any kind.
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a denoiser can say how far off its result is."""
     from n2d import Noise2DetailDenoiser
     from n2d._plans import plan_of
     from n2d.fitting.prior_start import PriorPlan
@@ -77,18 +48,7 @@ def knows_error(denoiser):
 
 
 def check_knows_error(job):
-    """Raise where standard errors are asked of a method that does not know them.
-
-    Parameters
-    ----------
-    job : n2d.files._jobs.Job
-        What is to be done.
-
-    Raises
-    ------
-    ValueError
-        The message says what to do.
-    """
+    """Raise where standard errors are asked of a method that does not know them."""
     if job.uncertainty is None or job.model is not None:
         return  # a model says so itself
     from n2d import Noise2DetailDenoiser
@@ -102,27 +62,7 @@ def check_knows_error(job):
 
 
 def tell_misfit(job, number, n_fits, denoiser, sources, channel_axis, say):
-    """Say where a model, or parameters from a config, do not suit a file; return that.
-
-    Parameters
-    ----------
-    job : n2d.files._jobs.Job
-        What is done.
-    number, n_fits : int
-        Which fit of the file it is, and of how many.
-    denoiser : estimator
-        The one that is going to be applied.
-    sources : list of array-like
-        The planes.
-    channel_axis : int or None
-        Of a plane.
-    say : callable
-        Takes a line for the user.
-
-    Returns
-    -------
-    list of str
-    """
+    """Say, and return, where a model or a config's parameters do not suit a file."""
     from n2d._suits import misfit_of, seen_by
     from n2d.images import Images
 

@@ -8,25 +8,7 @@ _SAME_NOISE = 1.25
 
 
 def fitted(job, sources, channel_axis, parameters, callback):
-    """Return the denoiser for some planes: fitted to them, or loaded.
-
-    Parameters
-    ----------
-    job : n2d.files._jobs.Job
-        What to do.
-    sources : list of array-like
-        The planes.
-    channel_axis : int or None
-        The axis of their channels.
-    parameters : dict
-        Of the denoiser.
-    callback : callable or None
-        Is told how far it is.
-
-    Returns
-    -------
-    estimator
-    """
+    """Return the denoiser for some planes: fitted to them, or loaded."""
     # The heaviest import, and not needed for files that cannot be read.
     from n2d import Noise2DetailDenoiser
 
@@ -40,33 +22,15 @@ def fitted(job, sources, channel_axis, parameters, callback):
 
 
 class KeptFits:
-    """Fits that go on from file to file, and are renewed when the noise changes.
-
-    Parameters
-    ----------
-    say : callable
-        Takes a line for the user.
-    """
+    """Fits that go on from file to file, and are renewed when the noise changes."""
 
     def __init__(self, say):
         self._say, self._kept = say, {}
 
     def fitted(self, number, job, sources, channel_axis, parameters, callback):
-        """Return the denoiser for some planes, and whether it was fitted to them.
+        """Return the denoiser of fit `number` of a file, and whether it was fitted now.
 
-        Parameters
-        ----------
-        number : int
-            Which fit of the file it is: that of a channel, for example.
-        job, sources, channel_axis, parameters, callback
-            As for `fitted`.
-
-        Returns
-        -------
-        denoiser : Noise2DetailDenoiser
-            That knows no single planes.
-        is_new : bool
-            Whether it was fitted now.
+        It knows no single planes.
         """
         if job.model is not None:
             return fitted(job, sources, channel_axis, parameters, callback), True
@@ -102,18 +66,7 @@ def _why_not(denoiser, sources, channel_axis):
 
 
 def levels_in_words(denoiser):
-    """Write down the noise of a fit.
-
-    Parameters
-    ----------
-    denoiser : Noise2DetailDenoiser
-        Fitted.
-
-    Returns
-    -------
-    str
-        The level of every channel, in the units of the image.
-    """
+    """Write down the noise of a fit, channel by channel, in the units of the image."""
     models = denoiser.for_all_planes().noise_
     if models is None:
         return "not measured"

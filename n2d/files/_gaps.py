@@ -13,13 +13,7 @@ _AT_ONCE = 4
 
 
 class NotANumber(LazyArray):
-    """Where an array of floating point is no finite number.
-
-    Parameters
-    ----------
-    array : array-like
-        With ``shape``, ``dtype`` and basic indexing.
-    """
+    """Where an array of floating point is no finite number."""
 
     def __init__(self, array):
         super().__init__(array.shape, bool, getattr(array, "path", "the array"))
@@ -30,22 +24,7 @@ class NotANumber(LazyArray):
 
 
 def gaps_of(image, plan, nan):
-    """Return the places without an intensity, or None if there are none.
-
-    Parameters
-    ----------
-    image : n2d.io.ImageFile
-        The open file.
-    plan : n2d.files._plan.Plan
-        Its planes.
-    nan : {"refuse", "mask"}
-        Whether values that are no finite numbers are such places.
-
-    Returns
-    -------
-    Gaps or None
-        The places.
-    """
+    """Return the places without an intensity, or None if there are none."""
     mask = image.gaps
     if mask is None and nan == "mask" and image.data.dtype.kind == "f":
         mask = NotANumber(image.data)
@@ -55,22 +34,7 @@ def gaps_of(image, plan, nan):
 
 
 def plane_of(data, gaps, key):
-    """Return a plane as the denoiser is to see it.
-
-    Parameters
-    ----------
-    data : array-like
-        The pixels of the file.
-    gaps : Gaps or None
-        Its places without an intensity.
-    key : tuple of int and slice
-        The place of the plane.
-
-    Returns
-    -------
-    array-like
-        With shape, dtype and basic indexing.
-    """
+    """Return the plane at `key` as the denoiser is to see it: its gaps are filled."""
     return View(data, key) if gaps is None else gaps.plane(key)
 
 
@@ -81,17 +45,7 @@ def planes_to_learn_from(planes, gaps):
 
 
 class Gaps:
-    """The places of a file's array that have no intensity.
-
-    Parameters
-    ----------
-    data : array-like
-        The pixels of the file.
-    mask : array-like of bool
-        True where there is no intensity, with the shape of `data`.
-    axes : str
-        One letter for each axis.
-    """
+    """The places of a file's array that have no intensity."""
 
     def __init__(self, data, mask, axes):
         self._data, self._mask, self._axes = data, mask, axes
@@ -113,16 +67,9 @@ class Gaps:
         return _Filled(self, key)
 
     def put_back(self, values, place, key):
-        """Write into a part of a result what the source has in its gaps.
+        """Write into a part of a result, in place, what the source has in its gaps.
 
-        Parameters
-        ----------
-        values : ndarray
-            What is about to be written; changed in place.
-        place : tuple of int and slice
-            Where the part is in the file.
-        key : object
-            Which window of the part `values` are.
+        The part is at `place` in the file, and `values` are its window `key`.
         """
         gaps = np.asarray(View(self._mask, place)[key])
         if gaps.any():
@@ -130,13 +77,7 @@ class Gaps:
             values[gaps] = source[gaps].astype(values.dtype)
 
     def mark(self, values, place, key):
-        """Write NaN into a part of a standard error where there is no intensity.
-
-        Parameters
-        ----------
-        values, place, key : object
-            As for `put_back`.
-        """
+        """Write NaN into a part of a standard error where there is no intensity."""
         values[np.asarray(View(self._mask, place)[key])] = np.nan
 
     def _fill(self, key):

@@ -23,17 +23,7 @@ class Grown:
     n_kept: int
 
     def cut(self, image):
-        """Return an open file without what is not whole.
-
-        Parameters
-        ----------
-        image : n2d.io.ImageFile
-            The file.
-
-        Returns
-        -------
-        n2d.io.ImageFile
-        """
+        """Return an open file without what is not whole."""
         if image.data.shape[0] <= self.n_planes:
             return image
         whole = (slice(0, self.n_planes), ...)
@@ -42,22 +32,7 @@ class Grown:
 
     @contextlib.contextmanager
     def earlier(self, target, plan, shape, dtype):
-        """Open the earlier result, for what of it is as good as made anew.
-
-        Parameters
-        ----------
-        target : Path
-            The result.
-        plan : n2d.files._plan.Plan
-            Of the stack as it is now.
-        shape, dtype : tuple of int, dtype
-            Of the result as it will be.
-
-        Yields
-        ------
-        Earlier or None
-            None where nothing of it can be taken over.
-        """
+        """Open the earlier result, or None, for what of it is as good as made anew."""
         from n2d.applying.neighbours import N_NEIGHBOURS
 
         # The last planes had fewer neighbours then than they have now.
@@ -101,15 +76,7 @@ class Earlier:
         return not isinstance(key[0], slice) and key[0] < self.n_kept
 
     def copy(self, pieces, result):
-        """Write what is taken over into the new result.
-
-        Parameters
-        ----------
-        pieces : list of n2d.files._pieces.Piece
-            Which parts.
-        result : object
-            As `n2d.io.create_image` gives it.
-        """
+        """Write the pieces that are taken over into the new result."""
         for piece in pieces:
             with result.writing(piece.place) as part:
                 part[...] = self.data[piece.place]

@@ -207,13 +207,7 @@ class DenoisedFile:
 
 
 class Callback:
-    """Passes progress on to a user's callback, and shows nothing.
-
-    Parameters
-    ----------
-    callback : callable or None
-        As for `n2d.Noise2DetailDenoiser.fit`.
-    """
+    """Passes progress on to a user's callback, and shows nothing."""
 
     def __init__(self, callback=None):
         self.fitting = self.transforming = callback
@@ -232,24 +226,8 @@ class Callback:
 def carry_out(job, source, target, *, listed, say, progress):
     """Denoise one file, unless it is to be resumed and is finished.
 
-    Parameters
-    ----------
-    job : Job
-        What to do.
-    source, target : Path
-        The file to read and the file to write.
-    listed : bool
-        Whether a list beside the target keeps what is finished; where the format
-        resumes its results, they do so themselves.
-    say : callable
-        Takes a line for the user.
-    progress : Callback or n2d.cli.progress.FileProgress
-        Is told how far it is.
-
-    Returns
-    -------
-    DenoisedFile
-        What was done.
+    A list beside the target keeps what is finished (`listed`) unless the format does so
+    itself; `say` takes a line for the user.
     """
     start = time.perf_counter()
     run_key = None

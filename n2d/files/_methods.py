@@ -9,29 +9,10 @@ OWN_METHODS = ("n2d", "n2d-random", "n2d-paper")
 def settled_method(text, **settings):
     """Read which denoiser is to be applied, and with what parameters.
 
-    Parameters
-    ----------
-    text : str
-        As for `n2d.comparison.parse_methods`, one method: ``"vst-nlm"``, or with
-        parameters ``"gaussian:blur=2"``.
-    **settings : object
-        Parameters for all denoisers that have them, such as ``random_state=0``.
+    The text is one method as for `n2d.comparison.parse_methods`; `settings` are for all
+    denoisers that have them. Of the parameters those are returned that differ from what
+    the registry makes.
 
-    Returns
-    -------
-    name : str
-        In the registry.
-    parameters : dict
-        Those that differ from what the registry makes.
-
-    Raises
-    ------
-    ValueError
-        If there is no such denoiser or parameter, or it needs what is not installed.
-
-    Examples
-    --------
-    >>> from n2d.files._methods import settled_method
     >>> settled_method("gaussian:blur=2", random_state=0)
     ('gaussian', {'blur': 2})
     """
@@ -59,19 +40,7 @@ def settled_method(text, **settings):
 class WholePlanes:
     """A denoiser that takes planes as a whole, behind what a file is denoised with.
 
-    Parameters
-    ----------
-    name : str
-        In `n2d.denoiser_registry`.
-    parameters : dict
-        Of the denoiser, or of what is in it (``denoiser__strength``).
-    channel_axis : int or None
-        Of a plane.
-
-    Attributes
-    ----------
-    trust_ : None
-        These denoisers do not check their result.
+    These do not check their result (`trust_`), and do not say where they stand.
     """
 
     trust_ = None
@@ -89,52 +58,16 @@ class WholePlanes:
             self._denoiser.set_params(**(axes | parameters))
 
     def fit(self, sources, callback=None):
-        """Fit to planes that read from a file.
-
-        Parameters
-        ----------
-        sources : list of array-like
-            The planes that share the fit.
-        callback : callable, optional
-            Not called: these denoisers do not say where they stand.
-
-        Returns
-        -------
-        WholePlanes
-            Itself.
-        """
+        """Fit to the planes that share it."""
         self._denoiser.fit([np.asarray(source[...]) for source in sources])
         return self
 
     def for_planes(self, numbers):
-        """Give the denoiser of some planes: the same for all.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Which planes.
-
-        Returns
-        -------
-        WholePlanes
-            Itself.
-        """
+        """Give the denoiser of some planes: the same for all."""
         return self
 
     def transform(self, sources, *, region, out, callback=None):
-        """Denoise planes, and write them.
-
-        Parameters
-        ----------
-        sources : list of array-like
-            Planes that read from a file.
-        region : None
-            Whole planes only.
-        out : list of array-like
-            What is written to.
-        callback : callable, optional
-            Not called.
-        """
+        """Denoise planes, and write them."""
         for source, target in zip(sources, out, strict=True):
             (estimate,) = self._denoiser.transform([np.asarray(source[...])])
             target[...] = estimate

@@ -14,15 +14,7 @@ class OriginalsError(ValueError):
 class Originals:
     """The files that a run reads, by device and number, links followed.
 
-    Parameters
-    ----------
-    paths : iterable of path-like
-        Inputs, and files of settings and models; None is left out.
-
-    Examples
-    --------
     >>> import pathlib, tempfile
-    >>> from n2d.files._originals import Originals, OriginalsError
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     source, target = (pathlib.Path(folder, name) for name in "ab")
     ...     source.touch()
@@ -66,17 +58,8 @@ class Originals:
     def refuse(self, target, *, source=None):
         """Raise where writing a file or a folder would change an input.
 
-        Parameters
-        ----------
-        target : path-like
-            What is going to be written.
-        source : path-like, optional
-            The input that it may replace: only by the very name that it was given.
-
-        Raises
-        ------
-        OriginalsError
-            If `target` is an input, a link to one, a part of one, or around one.
+        That is where `target` is an input, a link to one, a part of one, or around one;
+        it may replace `source`, by the very name that it was given.
         """
         key = _identity(target)
         if key is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from n2d.files._agreement import which_agree
 from n2d.files._words import count
 
 
@@ -20,37 +21,16 @@ MOST_PLANES = 2**20
 _MOST_CHANNELS, _LEAST_SIDE = 10, 32
 _NAMES = {"T": "time points", "Z": "Z planes", "I": "images", "Q": "planes"}
 
-# What planes along an axis are to each other. Of a file with both, time: frames differ
-# less than planes at another depth, and more of them can be averaged.
+# What planes along an axis are to each other.
 NEIGHBOURS = {"time": "T", "depth": "Z"}
 
 
 def named_axes(axes, shape, asked=None):
     """Return the axes of a file: those that were asked for, or its own.
 
-    Parameters
-    ----------
-    axes : str
-        What the file says, one letter per axis.
-    shape : tuple of int
-        Its shape.
-    asked : str, optional
-        ``--axes``.
+    Raises an AxesError if `asked` does not fit the shape or has other letters than T,
+    C, Z, Y, X, S, I and Q.
 
-    Returns
-    -------
-    str
-        One letter per axis.
-
-    Raises
-    ------
-    AxesError
-        If `asked` does not fit the shape or has other letters than T, C, Z, Y, X, S,
-        I and Q.
-
-    Examples
-    --------
-    >>> from n2d.files._plan import named_axes
     >>> named_axes("QYX", (5, 64, 64), "tyx")
     'TYX'
     """
@@ -73,26 +53,30 @@ def named_axes(axes, shape, asked=None):
 def plan_of(image, *, axes=None, **options):
     """Settle which planes of an open file are denoised: the one way for all commands.
 
-    Parameters
-    ----------
-    image : n2d.io.ImageFile
-        The file.
-    axes : str, optional
-        What its axes are, where it does not say so itself.
-    **options : object
-        For `plan_planes`.
-
-    Returns
-    -------
-    Plan
-        With the axes as settled.
+    `axes` is for files that do not say so themselves, `options` for `plan_planes`.
     """
     letters = named_axes(image.axes, image.data.shape, axes)
     alpha = image.alpha and "S" in letters
+    chosen = "auto"
+    if options.get("stack") == "auto" and options.get("fit_per") != "plane":
+        chosen = _better_of_both(image.data, letters, options.get("channel_axis"))
+        options["stack"] = chosen
     plan = plan_planes(letters, image.data.shape, alpha=alpha, **options)
+    if chosen != "auto":
+        text = plan.description.replace("agree, not in", "agree, more than in")
+        plan = replace(plan, description=text)
     if axes is None and options.get("channel_axis") is None:
         plan = replace(plan, cautions=_cautions(letters, image.data.shape))
     return plan
+
+
+def _better_of_both(data, axes, channel_axis):
+    """What planes of a file with both T and Z are to each other; "auto" of others."""
+    image_axes = [axes.index("Y"), axes.index("X")] if {*"YX"} <= set(axes) else []
+    several = {a for a, n in zip(axes, data.shape, strict=True) if n > 1}
+    if not image_axes or not {*"TZ"} <= several or channel_axis is not None:
+        return "auto"
+    return which_agree(data, axes, image_axes)
 
 
 def _cautions(axes, shape):
@@ -209,7 +193,7 @@ def plan_planes(
         The model that stands for all fits.
     stack : {"independent", "time", "depth", "auto"}, default="independent"
         What the planes of a series are to each other; ``"auto"``: what its axes say,
-        T before Z.
+        T before Z. (`plan_of` looks which of the two agree more.)
 
     Returns
     -------

@@ -7,28 +7,12 @@ from n2d.io import View, open_image
 class FilePlane:
     """One plane of an image file, which is opened for every reading and closed again.
 
-    So there may be more files than can be open, and more pixels than fit in memory.
+    So there may be more files than can be open, and more pixels than fit in memory. Of
+    `data` only shape and data type are remembered. With a `plan` what has no intensity
+    is filled, and with `nan` of "mask" what is no finite number.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    data : array-like
-        Its array; only shape and data type are remembered.
-    key : tuple of int and slice
-        The place of the plane in it.
-    series : int, optional
-        Which image of the file, where it holds several.
-    plan : n2d.files._plan.Plan, optional
-        Of the file, where `nan` and what has no intensity is to be filled.
-    nan : {"refuse", "mask"}, default="refuse"
-        As for `n2d.denoise_file`.
-
-    Examples
-    --------
     >>> import pathlib, tempfile
     >>> import numpy as np
-    >>> from n2d.files._planes import FilePlane
     >>> from n2d.io import open_image, write_image
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "stack.tif")

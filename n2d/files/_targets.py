@@ -25,15 +25,7 @@ _LISTED = 20
 
 
 class PlanError(ValueError):
-    """The inputs and the output do not fit together.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong, and what to do.
-    option : str
-        The argument or option that is to blame.
-    """
+    """The inputs and the output do not fit together; `option` is to blame."""
 
     def __init__(self, message, option="--output"):
         super().__init__(message)
@@ -41,38 +33,15 @@ class PlanError(ValueError):
 
 
 def plan_outputs(inputs, output, *, overwrite=False, below=None, settings=()):
-    """Pair every input with the file that is written for it.
+    """Pair every input with the file that is written for it, or raise a PlanError.
 
-    `output` is a folder if there are several inputs, if it ends in a slash or if it
-    is one; files in it are called as the inputs are. The folder is made. For several
+    `output` is a folder if there are several inputs, if it ends in a slash or if it is
+    one; files in it are called as the inputs are. The folder is made. For several
     inputs it must not be called like an image file, which is a slip, unless it exists
     or ends in a slash.
 
-    Parameters
-    ----------
-    inputs : list of Path
-        Files to read.
-    output : str
-        A file or a folder.
-    overwrite : bool, default=False
-        Whether an input may be its own output.
-    below : dict of Path to Path, optional
-        In which folder of the output the results of some inputs go.
-    settings : sequence of path-like or None, optional
-        Other files that are read, such as a model.
-
-    Returns
-    -------
-    list of tuple of two Path
-        (input, output) in the order of `inputs`.
-
-    Raises
-    ------
-    PlanError
-        If the output is one of the inputs and `overwrite` is not set, or is one by
-        another name, a part of one or around one, if two inputs
-        would be written to one file, if several would be written to something called
-        like one image file, or if the folder is a file or cannot be made.
+    With `overwrite` an input may be its own output; `below` says in which folder of the
+    output results go, and `settings` are other files that are read, such as a model.
     """
     # A Zarr is a folder, and yet one image.
     is_image = len(inputs) == 1 and Path(output).suffix.lower() in SUFFIXES
@@ -160,25 +129,7 @@ def expand_inputs(inputs, *, recursive=False, outputs=()):
 
     Of files that are one image together, such as the set of an OME-TIFF, the first one
     stands for all. Patterns such as ``*.tif`` stand for what is called like them.
-
-    Parameters
-    ----------
-    inputs : list of Path
-        Files, Zarrs, folders of such, and patterns.
-    recursive : bool, default=False
-        Whether to go into folders in folders.
-    outputs : sequence of str or None, optional
-        Where results go: such folders are no inputs, once results of ours are in them.
-
-    Returns
-    -------
-    Inputs
-        What there is to do, and what is left out.
-
-    Raises
-    ------
-    PlanError
-        If a folder has no image, or nothing is called like a pattern.
+    Folders in `outputs` are no inputs, once results of ours are in them.
     """
     found = Inputs()
     # Results, and every folder that was searched already, by its own path or a link.
@@ -263,26 +214,10 @@ def _one_of_each_set(found):
 
 
 def error_files(uncertainty, pairs, *, below=None, settings=()):
-    """Settle the file for the standard errors of every result.
+    """Settle the file for the standard errors of every result, by its input.
 
-    Parameters
-    ----------
-    uncertainty : str or os.PathLike
-        A file; or a folder, made if it is missing, for files called like the results.
-    pairs : list of tuple of two Path
-        (input, output), as from `plan_outputs`.
-    below, settings : object
-        As for `plan_outputs`.
-
-    Returns
-    -------
-    dict of Path to Path
-        The file by its input.
-
-    Raises
-    ------
-    PlanError
-        If one is a result, or an input by whatever name.
+    `uncertainty` is a file; or a folder, made if it is missing, for files called like
+    the results. Raises a PlanError if one is a result, or an input by whatever name.
     """
     uncertainty, found = os.fspath(uncertainty), {}
     is_folder = is_meant_as_folder(uncertainty) and not is_image(Path(uncertainty))
@@ -308,21 +243,8 @@ def error_files(uncertainty, pairs, *, below=None, settings=()):
 
 
 def is_meant_as_folder(output):
-    """Whether a path is one of a folder, as it is written or as it is found.
+    """Whether a path ends in a slash, is ``.`` or ``..``, or exists as a folder.
 
-    Parameters
-    ----------
-    output : str
-        A path that may not exist yet.
-
-    Returns
-    -------
-    bool
-        True if it ends in a slash, is ``.`` or ``..``, or exists as a folder.
-
-    Examples
-    --------
-    >>> from n2d.files._targets import is_meant_as_folder
     >>> is_meant_as_folder("new/"), is_meant_as_folder("new.tif")
     (True, False)
     """

@@ -56,17 +56,7 @@ class Work:
 
 
 def denoise_some(work, pieces, denoiser):
-    """Denoise some planes, or a band of one, which are finished together.
-
-    Parameters
-    ----------
-    work : Work
-        The file.
-    pieces : list of n2d.files._pieces.Piece
-        What is to be done.
-    denoiser : estimator
-        Fitted.
-    """
+    """Denoise some planes, or a band of one, which are finished together."""
     share = sum(piece.share for piece in pieces)
     with work.progress.planes(share), contextlib.ExitStack() as stack:
         sources, targets, error_targets = [], [], []
@@ -97,20 +87,8 @@ def denoise_some(work, pieces, denoiser):
 def denoise_run(work, planes, numbers, todo, denoiser):
     """Denoise planes that are neighbours, as far as they are to be done, in one go.
 
-    Each is begun when it is first written, and ended when it is whole.
-
-    Parameters
-    ----------
-    work : Work
-        The file.
-    planes : list of n2d.files._plan.Plane
-        One after another.
-    numbers : list of int
-        Which ones they are of those that the denoiser was fitted to.
-    todo : list of n2d.files._pieces.Piece
-        What is to be done, of these planes and others.
-    denoiser : estimator
-        Fitted.
+    Each is begun when it is first written, and ended when it is whole. `numbers` are
+    those among the planes that the denoiser was fitted to.
     """
     places = {id(plane): i for i, plane in enumerate(planes)}
     pieces = [piece for piece in todo if id(piece.plane) in places]
@@ -179,3 +157,4 @@ class _Later:
         if not self._left:
             self.n_clipped = self._target.n_clipped
             self._stack.close()
+            self._target = None  # of a long series, thousands are held

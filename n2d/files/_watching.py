@@ -13,15 +13,9 @@ class Arrivals:
     """Images of a folder as they are finished, each once for every change.
 
     Whoever writes them need not know: an image is taken for whole when its size and its
-    time of change have stayed the same for a while, and of a stack that goes on growing
-    each plane when the next one has been begun.
-
-    Parameters
-    ----------
-    folder : Path
-        Where images arrive; folders in it are left alone, but for OME-Zarr.
-    settle : float
-        Seconds that an image has to stay the same.
+    time of change have stayed the same for `settle` seconds, and of a stack that goes
+    on growing each plane when the next one has been begun. Folders in it are left
+    alone, but for OME-Zarr.
     """
 
     def __init__(self, folder, settle):
@@ -32,12 +26,7 @@ class Arrivals:
         self._since, self._marks, self._next = {}, {}, {}
 
     def ready(self):
-        """List images that are whole and new, the oldest first.
-
-        Returns
-        -------
-        list of Path
-        """
+        """List images that are whole and new, the oldest first."""
         now, found = time.monotonic(), []
         for path in sorted(self._folder.iterdir()):
             if path.name.startswith(".") or not is_image(path):
@@ -59,10 +48,7 @@ class Arrivals:
     def growing(self):
         """List stacks that go on being written to and have new planes that are whole.
 
-        Returns
-        -------
-        list of Path
-            `ready` has to be asked first.
+        `ready` has to be asked first.
         """
         found, now = [], time.monotonic()
         for path, since in sorted(self._since.items(), key=lambda item: item[1]):
@@ -80,19 +66,7 @@ class Arrivals:
     def grown(self, path, *, settled):
         """Say what of an image is to be denoised, and remember it for the next time.
 
-        Parameters
-        ----------
-        path : Path
-            One that is ready, or growing.
-        settled : bool
-            Whether it is ready.
-
-        Returns
-        -------
-        grown : Grown or None
-            None: all of it.
-        marks : list of str or None
-            For `took`, once it is denoised.
+        Returns that, None for all of it, and the marks for `took`.
         """
         marks = plane_marks(path, settled=settled)
         if not marks:
@@ -106,47 +80,19 @@ class Arrivals:
     def took(self, path, marks, seconds):
         """Note which planes of a stack its result has.
 
-        Parameters
-        ----------
-        path : Path
-            The stack.
-        marks : list of str or None
-            As `grown` gave them.
-        seconds : float
-            How long they took; no sooner is it looked at again.
+        It is looked at again no sooner than after the `seconds` that they took.
         """
         self._marks[path] = marks or []
         self._next[path] = time.monotonic() + max(self._settle, seconds)
 
     def begin(self, path):
-        """Remember how an image is, before it is read.
-
-        Parameters
-        ----------
-        path : Path
-            One of those that are ready.
-
-        Returns
-        -------
-        object
-            For `end`; None if it has gone.
-        """
+        """Return how an image is before it is read, for `end`; None if it has gone."""
         return _state(path)
 
     def end(self, path, state):
-        """Note that an image was read, unless it has changed since `begin`.
+        """Note that an image was read; return False if it has changed since `begin`.
 
-        Parameters
-        ----------
-        path : Path
-            The image.
-        state : object
-            As `begin` gave it.
-
-        Returns
-        -------
-        bool
-            Whether it is as it was; if not, it will be ready again.
+        Then it will be ready again.
         """
         same = _state(path) == state
         if same:

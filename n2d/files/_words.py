@@ -6,20 +6,7 @@ from n2d._memory import in_words
 
 
 def count(n, noun):
-    """Return "1 plane" or "2 planes".
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    noun : str
-        Of what, in the singular.
-
-    Returns
-    -------
-    str
-        Both, in agreement.
-    """
+    """Return "1 plane" or "2 planes"."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
@@ -29,20 +16,7 @@ def in_one_line(error):
 
 
 def describe_file(image, axes):
-    """Return what a file holds as one line: shape, type, axes, size, pixel size.
-
-    Parameters
-    ----------
-    image : n2d.io.ImageFile
-        The file.
-    axes : str
-        As settled.
-
-    Returns
-    -------
-    str
-        The line.
-    """
+    """Return what a file holds as one line: shape, type, axes, size, pixel size."""
     shape, dtype = image.data.shape, np.dtype(image.data.dtype)
     text = f"{' x '.join(map(str, shape))}, {dtype}"
     if axes != "YX":
@@ -57,18 +31,7 @@ def describe_file(image, axes):
 
 
 def describe_pixel_size(pixel_size):
-    """Return a pixel size as text, such as "pixel 0.1 x 0.1 micrometer (Y x X)".
-
-    Parameters
-    ----------
-    pixel_size : dict of str to tuple of float and str
-        As in `n2d.io.ImageFile`.
-
-    Returns
-    -------
-    str
-        The text, "" where nothing is known.
-    """
+    """Return text such as "pixel 0.1 x 0.1 micrometer (Y x X)", or ""."""
     spatial = [letter for letter in "ZYX" if letter in pixel_size]
     parts = []
     if spatial:

@@ -12,19 +12,7 @@ _ROWS = 1024
 
 
 def whole_place(plane, shape):
-    """Return the place of a plane with its opacity.
-
-    Parameters
-    ----------
-    plane : n2d.files._plan.Plane
-        The plane.
-    shape : tuple of int
-        Of the file's array.
-
-    Returns
-    -------
-    tuple of int and slice
-    """
+    """Return the place of a plane with its opacity."""
     if plane.opacity is None:
         return plane.key
     return tuple(
@@ -36,22 +24,8 @@ def whole_place(plane, shape):
 def result_into(data, gaps, plane, whole, part):
     """Return where a plane's result goes; its opacity is there already.
 
-    Parameters
-    ----------
-    data : array-like
-        The pixels of the source.
-    gaps : n2d.files._gaps.Gaps or None
-        Its places without an intensity, which stay as they are.
-    plane : n2d.files._plan.Plane
-        The plane.
-    whole : tuple of int and slice
-        Its place in the file, or that of a part of it, with opacity.
-    part : array-like
-        What is written to, at that place.
-
-    Returns
-    -------
-    Rounding
+    `whole` is its place in the file, or that of the part, with opacity; `part` is what
+    is written to there. Gaps stay as they are.
     """
     if plane.opacity is None:
         put_back = None
@@ -67,17 +41,7 @@ def result_into(data, gaps, plane, whole, part):
 
 
 def error_into(data, gaps, plane, whole, part):
-    """Return where a plane's standard error goes: NaN where there is no intensity.
-
-    Parameters
-    ----------
-    data, gaps, plane, whole, part : object
-        As for `result_into`; `part` is floating point.
-
-    Returns
-    -------
-    Rounding
-    """
+    """Return where a plane's standard error goes: NaN where there is no intensity."""
     if plane.opacity is None:
         mark = None
         if gaps is not None:
@@ -105,15 +69,7 @@ def _kept(whole):
 class Rounding:
     """Takes floating point, writes the data type of the file, and counts what is cut.
 
-    Parameters
-    ----------
-    array : array-like
-        What is written to.
-    dtype : dtype
-        Of the input.
-    put_back : callable, optional
-        Takes what is about to be written, and `key`, and changes it where the source
-        has no intensity.
+    `put_back` changes what is about to be written where the source has no intensity.
     """
 
     def __init__(self, array, dtype, put_back=None):

@@ -92,7 +92,7 @@ def denoise_file(
     **parameters : object
         Parameters of `n2d.Noise2DetailDenoiser`, such as ``random_state=0``, or of
         another `method`, such as ``blur=2``. ``stack`` is what the axes say by default:
-        neighbours in time (T), else in depth (Z), see :doc:`/guide/stacks`. Of
+        neighbours in time (T) or in depth (Z), see :doc:`/guide/stacks`. Of
         ``noise`` for every channel, channels that are fitted each on its own get each
         its own.
 

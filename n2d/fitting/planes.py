@@ -13,6 +13,7 @@ from n2d.core.progress import Progress, report
 from n2d.fitting.intensities import Intensities
 from n2d.fitting.parts import evenly
 from n2d.fitting.prior_start import fit_from_prior
+from n2d.fitting.verdicts import CONSTANT
 from n2d.fitting.windows import (
     are_constant,
     are_whole,
@@ -21,6 +22,7 @@ from n2d.fitting.windows import (
     shape_of_whole,
 )
 from n2d.noise import NoiseModel, Verdict, estimate_noise, worst_of
+from n2d.noise.check import of_windows
 
 MEASURING_PLANES = "measuring planes"
 
@@ -149,7 +151,8 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     if whole and len(fitted.verdicts) == len(kept):
         verdicts = dict(zip(kept, fitted.verdicts, strict=True))
     verdicts |= {k: plane.verdict for k, plane in enumerate(found) if plane}
-    verdicts = tuple(verdicts.get(k, Verdict()) for k in range(len(images)))
+    of_all = of_windows(fitted.verdicts)
+    verdicts = tuple(verdicts.get(k, of_all) for k in range(len(images)))
     return replace(fitted, planes=tuple(found), verdicts=verdicts)
 
 
@@ -187,9 +190,7 @@ def _dead_plane(image):
     values = image.read(0, 0, 1, 1)[:, 0, 0]
     low = float(values.min())
     noise = tuple(NoiseModel(level=0.0, offset=value) for value in values)
-    return Plane(
-        tuple(image.shape[1:]), None, Intensities((low, low)), noise, Verdict()
-    )
+    return Plane(tuple(image.shape[1:]), None, Intensities((low, low)), noise, CONSTANT)
 
 
 def _differing(images, looks, fitted, data_range, plan, resources):

@@ -3,6 +3,9 @@
 from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
 
+#: Of an image that says nothing of its noise.
+CONSTANT = Verdict(None, ("all pixels are the same, and stay so",))
+
 
 def verdicts_on(parts, denoised, intensities, noise, measured, plan):
     """Judge by what was removed: all windows of one image at once, else each.
@@ -73,5 +76,5 @@ def verdict_on_nothing_removed(windows):
     Verdict
     """
     if are_flat(windows):
-        return Verdict()
+        return CONSTANT
     return Verdict(None, ("no noise was found: the image comes back as it is",))

@@ -93,22 +93,9 @@ def short_name(name):
 
 
 def name_beside(target):
-    """Return a path in the folder of a target for something that is there for a while.
+    """Return another path every time, beside a target, that `remove_leftovers` knows.
 
-    Parameters
-    ----------
-    target : Path
-        The target.
-
-    Returns
-    -------
-    Path
-        Another one every time; `remove_leftovers` knows it.
-
-    Examples
-    --------
     >>> from pathlib import Path
-    >>> from n2d.io._atomic import name_beside
     >>> len(name_beside(Path("a" * 250 + ".tif")).name) < 255
     True
     """

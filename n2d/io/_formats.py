@@ -67,17 +67,9 @@ class Format(Protocol):
 class WholeFile:
     """A format whose files are written in one go, by a module for its library.
 
-    Parameters
-    ----------
-    module : str
-        In `n2d.io`, with functions ``read``, ``cannot_hold`` and ``write``.
-    *suffixes : str
-        In small letters.
-    has_series : bool, default=False
-        Whether a file may hold several images, and ``read`` takes which.
-    written_as : str, optional
-        What is written in the place of files that are read only; their module has
-        ``read`` alone.
+    The module is in `n2d.io`, with functions ``read``, ``cannot_hold`` and ``write``;
+    with ``read`` alone where files are read only and `written_as` another format. With
+    `has_series` a file may hold several images, and ``read`` takes which.
     """
 
     marks = ()

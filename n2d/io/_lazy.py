@@ -12,19 +12,10 @@ _AT_ONCE = 2**30  # bytes; some systems read and write no more in one go
 
 
 class LazyArray:
-    """Something with a shape and a data type that reads what is asked for.
+    """Something with a shape and a native data type that reads what is asked for.
 
     A subclass implements ``_read(ranges)``, which returns the window that a list of
     slices, one for each axis, all with a start, a stop and no step, stands for.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        The shape of the whole array.
-    dtype : dtype
-        What reading returns, in native byte order.
-    path : path-like
-        The file, for messages of errors.
     """
 
     def __init__(self, shape, dtype, path):
@@ -119,17 +110,7 @@ class View(LazyArray):
 class Scaled(LazyArray):
     """What stored numbers stand for: each times a slope, plus an intercept.
 
-    Parameters
-    ----------
-    array : array-like
-        The stored numbers, with ``shape``, ``dtype`` and basic indexing.
-    slope, intercept : float
-        Of the values.
-
-    Examples
-    --------
     >>> import numpy as np
-    >>> from n2d.io._lazy import Scaled
     >>> values = Scaled(np.arange(6, dtype=np.int16).reshape(2, 3), 0.5, 10.0)
     >>> str(values.dtype), values[1].tolist()
     ('float32', [11.5, 12.0, 12.5])
@@ -148,19 +129,9 @@ class Scaled(LazyArray):
 
 
 class Coloured(LazyArray):
-    """The colours that stored numbers stand for, on a last axis.
+    """The colours (red, green, blue) of a table that numbers stand for, on a last axis.
 
-    Parameters
-    ----------
-    array : array-like
-        The numbers, with ``shape``, ``dtype`` and basic indexing.
-    table : ndarray of shape (n, 3)
-        Red, green and blue of each number.
-
-    Examples
-    --------
     >>> import numpy as np
-    >>> from n2d.io._lazy import Coloured
     >>> table = np.array([[0, 0, 0], [255, 128, 0]], np.uint8)
     >>> colours = Coloured(np.array([[0, 1]], np.uint8), table)
     >>> colours.shape, colours[0, 1].tolist()
@@ -182,19 +153,6 @@ class RawFile(LazyArray):
 
     Read and written by position, not mapped into memory, so that neither large inputs
     nor large outputs show up in the memory of the process.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    shape : tuple of int
-        The shape of the array in it.
-    dtype : dtype
-        Its data type, with its byte order.
-    offset : int, default=0
-        Where it begins, in bytes.
-    writable : bool, default=False
-        Whether to write, too.
     """
 
     def __init__(self, path, shape, dtype, *, offset=0, writable=False):
@@ -254,23 +212,7 @@ class RawFile(LazyArray):
 def stored_numbers(values, slope, intercept, limits, dtype):
     """Return the numbers that stand for values, and how many are beyond the limits.
 
-    Parameters
-    ----------
-    values : ndarray
-        What was denoised.
-    slope, intercept : float or ndarray
-        What was applied when they were read.
-    limits : tuple of int
-        The smallest and the largest number that can be stored.
-    dtype : dtype
-        Of the numbers, integers.
-
-    Returns
-    -------
-    numbers : ndarray
-        Rounded, and clipped to the limits.
-    n_beyond : int
-        How many were clipped.
+    They are rounded, and clipped to the limits.
     """
     numbers = values
     if np.ndim(slope) or (slope, intercept) != (1.0, 0.0):
@@ -282,30 +224,11 @@ def stored_numbers(values, slope, intercept, limits, dtype):
 
 
 def expand(key, shape):
-    """Bring a basic index into a form of its own.
+    """Bring a basic index into three lists, with one entry for every axis.
 
-    Parameters
-    ----------
-    key : int, slice, Ellipsis, or tuple of them
-        The index.
-    shape : tuple of int
-        Of the array that is indexed.
-
-    Returns
-    -------
-    ranges : list of slice
-        One for every axis, with a start and a stop within the axis and no step.
-    steps : list of slice
-        What is left to be taken of each range.
-    dropped : list of bool
-        Whether the axis is to go, because it was indexed by a number.
-
-    Raises
-    ------
-    IndexError
-        If there are too many indices, or one is out of range.
-    TypeError
-        If an index is neither a number nor a slice.
+    Ranges are slices with a start and a stop within the axis and no step, steps what is
+    left to be taken of each, and dropped says whether the axis goes, because it was
+    indexed by a number.
     """
     key = list(key) if isinstance(key, tuple) else [key]
     where = [i for i, part in enumerate(key) if part is Ellipsis]

@@ -19,14 +19,9 @@ _LONGEST_LINE = 2**20
 
 
 class Ledger:
-    """A file of JSON objects, one a line.
+    """A file of JSON objects, one a line, with a check sum each or not.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    with_sums : bool, default=False
-        Whether every line has a check sum, without which it counts as damaged.
+    With sums, a line without its own counts as damaged.
     """
 
     def __init__(self, path, *, with_sums=False):
@@ -126,21 +121,8 @@ def told_of(run_key):
 
 
 def differing(then, now):
-    """Say which of two runs' options differ, and how.
+    """Say which of two runs' options, as from `told_of`, differ, and how.
 
-    Parameters
-    ----------
-    then, now : dict of str to str
-        As `told_of` gives them.
-
-    Returns
-    -------
-    str
-        The names, with the values where those tell a user anything.
-
-    Examples
-    --------
-    >>> from n2d.io._ledger import differing
     >>> differing({"seed": "0", "axes": "TYX"}, {"seed": "5", "axes": "TYX"})
     'seed (0 then, 5 now)'
     """
@@ -188,11 +170,6 @@ class FinishedFiles:
     A line is written before its file gets its name, and counts only if the file has the
     size, the time of change and, in places, the content that the line says. So neither
     a run that is killed nor a file that is changed afterwards is taken for finished.
-
-    Parameters
-    ----------
-    target : path-like
-        One of the files.
     """
 
     def __init__(self, target):

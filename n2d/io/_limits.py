@@ -26,27 +26,9 @@ MOST_PLANES = 2**20
 def check_size(path, shape, dtype, *, stored=None, whole=True):
     """Refuse an image that is too large, or cannot be as large as it says.
 
-    Parameters
-    ----------
-    path : path-like
-        The file, for the message.
-    shape : sequence of int
-        As declared.
-    dtype : dtype
-        As declared.
-    stored : int, optional
-        How many bytes the file has for it. A few hundred for terabytes are refused.
-    whole : bool, default=True
-        Whether all of it is going to be in memory, which has to be free then.
+    `stored` is how many bytes the file has for it: a few hundred for terabytes are
+    refused. Where the `whole` is going to be in memory, that has to be free.
 
-    Raises
-    ------
-    ImageFileError
-        If the image is refused.
-
-    Examples
-    --------
-    >>> from n2d.io._limits import check_size
     >>> check_size("a.tif", (10**6, 10**6), "u1", stored=300)
     Traceback (most recent call last):
     ...
@@ -74,29 +56,8 @@ but holds 300 bytes: it is damaged or empty
 def check_part(path, shape, dtype, *, whole, stored, name):
     """Refuse a part of an image that is decoded in one go, if it is absurdly large.
 
-    Parameters
-    ----------
-    path : path-like
-        The file, for the message.
-    shape : sequence of int
-        Of the part.
-    dtype : dtype
-        Of its values.
-    whole : sequence of int
-        Shape of the image that it is a part of.
-    stored : int
-        How many bytes the file has for all parts.
-    name : str
-        What such a part is called: "chunk", "tile" or "strip".
+    `name` is "chunk", "tile" or "strip"; `stored` is for all parts together.
 
-    Raises
-    ------
-    ImageFileError
-        If the part is refused.
-
-    Examples
-    --------
-    >>> from n2d.io._limits import check_part
     >>> sizes = {"whole": (9, 9), "stored": 3000}
     >>> check_part("a.tif", (65536, 49152), "u1", **sizes, name="tile")
     Traceback (most recent call last):
@@ -127,22 +88,7 @@ which is larger than the image, of 9 x 9: it is damaged
 
 
 def check_stream(path, data, n_pixels):
-    """Refuse a compressed picture that is larger than its place in the file.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, for the message.
-    data : bytes-like
-        The picture.
-    n_pixels : int
-        How many pixels there is place for.
-
-    Raises
-    ------
-    ImageFileError
-        If it says that it has far more.
-    """
+    """Refuse a compressed picture that says it is far larger than its place."""
     found = declared_pixels(data)
     if found is not None and found[0] * found[1] > 4 * n_pixels + 2**16:
         raise ImageFileError(
@@ -152,24 +98,7 @@ def check_stream(path, data, n_pixels):
 
 
 def check_inflated(path, kind, data, stored):
-    """Refuse a compressed stream that becomes absurdly large.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, for the message.
-    kind : str
-        See `n2d.io._streams.is_larger`.
-    data : bytes-like
-        The stream.
-    stored : int
-        Size of the file.
-
-    Raises
-    ------
-    ImageFileError
-        If it does.
-    """
+    """Refuse a compressed stream that becomes absurdly large."""
     limit = max(_LARGEST_PART, _MOST_PER_BYTE_OF_A_PART * stored)
     limit = min(limit, available_memory())
     if is_larger(kind, data, limit):
@@ -180,22 +109,7 @@ def check_inflated(path, kind, data, stored):
 
 
 def check_inside(path, n_bytes, what):
-    """Refuse what a file has beside its pixels, if it is absurdly large.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, for the message.
-    n_bytes : int
-        How large it says that it is.
-    what : str
-        What it is.
-
-    Raises
-    ------
-    ImageFileError
-        If it is more than `LARGEST_TEXT`, or less than nothing.
-    """
+    """Refuse what a file has beside its pixels, if it is more than `LARGEST_TEXT`."""
     if not 0 <= n_bytes <= LARGEST_TEXT:
         raise ImageFileError(
             f"{path}: is damaged, it says that its {what} has {n_bytes:,} bytes, and "
@@ -204,20 +118,7 @@ def check_inside(path, n_bytes, what):
 
 
 def check_regular(path):
-    """Refuse pipes, devices and sockets: reading them may never end.
-
-    Parameters
-    ----------
-    path : path-like
-        What is about to be read. A link is followed.
-
-    Raises
-    ------
-    ImageFileError
-        If it is neither a file nor a folder.
-    OSError
-        If there is no such thing.
-    """
+    """Refuse pipes, devices and sockets: reading them may never end."""
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ImageFileError(f"{path}: is no file, but a pipe or a device")
@@ -254,20 +155,7 @@ def read_text(path):
 
 
 def refuse_series(path, series):
-    """Raise if an image is asked for by its number where a file has only one.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    series : int or None
-        What is asked for.
-
-    Raises
-    ------
-    ImageFileError
-        If it is no other name for the only one.
-    """
+    """Raise if an image is asked for by its number where a file has only one."""
     if series not in (None, 0):
         raise ImageFileError(
             f"{path}: such files hold one image, and there is no series {series}; "
@@ -276,20 +164,7 @@ def refuse_series(path, series):
 
 
 def which_of(images, asked=None):
-    """Say which images a file holds, and how to choose one.
-
-    Parameters
-    ----------
-    images : list of (str, tuple of int, dtype, str)
-        Name, shape, data type and axes of each.
-    asked : int, optional
-        Which was asked for, and is not there.
-
-    Returns
-    -------
-    str
-        What follows the name of the file in a message.
-    """
+    """Say which images (name, shape, dtype, axes) a file holds, and how to choose."""
     lines = [
         f"{number}: {f'{name}, ' if name else ''}{format_shape(shape)} {dtype} ({axes})"
         for number, (name, shape, dtype, axes) in enumerate(images[:12])

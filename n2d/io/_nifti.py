@@ -113,18 +113,7 @@ def _refuse_huge_extensions(path):
 
 
 def others_of_pair(path):
-    """Return what is there of the other file of a pair, .hdr of .img or .img of .hdr.
-
-    Parameters
-    ----------
-    path : path-like
-        One of the two.
-
-    Returns
-    -------
-    list of Path
-        One, by two names where small and large letters are the same; or none.
-    """
+    """Return what is there of the other file of a pair of .hdr and .img."""
     other = {".hdr": ".img", ".img": ".hdr"}[Path(path).suffix.lower()]
     others = [Path(path).with_suffix(c) for c in (other, other.upper())]
     return [p for p in others if p.exists()]

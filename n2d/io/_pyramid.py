@@ -8,19 +8,8 @@ _ROWS = 2048
 
 
 def smaller(source, target, place, rows=None):
-    """Fill a plane of the next level of a pyramid, some rows at a time.
+    """Fill a plane of the next level of a pyramid, some `rows` of it at a time.
 
-    Parameters
-    ----------
-    source, target : array-like
-        The level above, and the one to fill; they differ in the two axes of the plane.
-    place : tuple of int and slice
-        The plane: slices for its two axes.
-    rows : range, optional
-        Rows of `target` to fill; all by default.
-
-    Notes
-    -----
     A pixel is the mean of all pixels of `source` that it lies upon, which at the border
     may be fewer. Integers are rounded to the nearest, halves to even.
     """
@@ -60,21 +49,6 @@ def _mean(values, axis, factor, n):
 def n_levels_for(height, width, smallest=256):
     """How many levels it takes until the longer side is `smallest` or less.
 
-    Parameters
-    ----------
-    height, width : int
-        Of the full image.
-    smallest : int, default=256
-        What the last level's longer side may be at most.
-
-    Returns
-    -------
-    int
-        1 or more.
-
-    Examples
-    --------
-    >>> from n2d.io._pyramid import n_levels_for
     >>> n_levels_for(100, 200), n_levels_for(1024, 1000)
     (1, 3)
     """

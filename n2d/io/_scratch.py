@@ -19,26 +19,9 @@ IN_MEMORY = 2**27
 
 @contextlib.contextmanager
 def scratch_array(beside, shape, dtype):
-    """Give an array to write to, of which memory holds no more than a part.
+    """Give an array of zeros of which memory holds no more than a part, for a while.
 
-    Parameters
-    ----------
-    beside : path-like
-        A file in whose folder there is room; the array lies there if it is large.
-    shape : tuple of int
-        Its shape.
-    dtype : dtype
-        Its data type.
-
-    Yields
-    ------
-    ndarray or RawFile
-        Zeros, readable and writable by windows; gone afterwards.
-
-    Raises
-    ------
-    OSError
-        If the disk has not so much room.
+    It lies in the folder of `beside` if it is large.
     """
     shape = tuple(map(int, shape))
     n_bytes = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
@@ -62,20 +45,7 @@ def scratch_array(beside, shape, dtype):
 
 
 def check_disk(path, n_bytes):
-    """Raise if the disk cannot hold so many more bytes.
-
-    Parameters
-    ----------
-    path : path-like
-        A file in the folder that is to hold them.
-    n_bytes : int
-        How many.
-
-    Raises
-    ------
-    OSError
-        If fewer are free.
-    """
+    """Raise if the disk cannot hold so many more bytes."""
     free = shutil.disk_usage(Path(os.path.realpath(path)).parent).free
     if n_bytes > free:
         raise OSError(

@@ -18,21 +18,10 @@ _ZSTD_MAGIC, _ZSTD_BLOCK = 0xFD2FB528, 2**17
 
 
 def declared_pixels(data):
-    """Return width and height that a compressed picture declares.
+    """Return width and height that a compressed picture declares, or None.
 
-    Parameters
-    ----------
-    data : bytes-like
-        A JPEG, JPEG-LS, JPEG 2000, JPEG XR, JPEG XL, PNG, WebP or LERC stream.
+    A JPEG, JPEG-LS, JPEG 2000, JPEG XR, JPEG XL, PNG, WebP or LERC stream.
 
-    Returns
-    -------
-    tuple of two int, or None
-        None where it is none of these, or does not say.
-
-    Examples
-    --------
-    >>> from n2d.io._streams import declared_pixels
     >>> declared_pixels(bytes.fromhex("ffd8ffc0001108ffdcffdc03"))
     (65500, 65500)
     """
@@ -137,24 +126,10 @@ def _jpeg_xl(data):
 def is_larger(kind, data, limit):
     """Whether a compressed stream holds more bytes than it may.
 
-    Parameters
-    ----------
-    kind : str
-        "zlib", "gzip", "deflate", "bz2", "lzma", "zstd", "blosc" or "lz4" (that of
-        numcodecs); of others nothing is known.
-    data : bytes-like
-        The stream.
-    limit : int
-        How many bytes it may become.
+    Of "zlib", "gzip", "deflate", "bz2", "lzma", "zstd", "blosc" and "lz4" (that of
+    numcodecs); of others nothing is known.
 
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
     >>> import zlib
-    >>> from n2d.io._streams import is_larger
     >>> bomb = zlib.compress(bytes(10**7))
     >>> len(bomb), is_larger("zlib", bomb, 10**6), is_larger("zlib", bomb, 10**7)
     (9738, True, False)

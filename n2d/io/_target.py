@@ -30,49 +30,16 @@ class Target:
         return self.array.dtype
 
     def is_finished(self, key):
-        """Whether a part was finished by an earlier run that was cut off.
-
-        Parameters
-        ----------
-        key : tuple of int and slice
-            The part.
-
-        Returns
-        -------
-        bool
-            Always False, for files that are written in one go at the end.
-        """
+        """Whether an earlier run finished a part: never in files written in one go."""
         del key
         return False
 
     def band_rows(self, axis):
-        """How many neighbours along an axis can be finished by themselves.
-
-        Parameters
-        ----------
-        axis : int
-            An axis of the image.
-
-        Returns
-        -------
-        int or None
-            Always None, for files that are written in one go at the end.
-        """
+        """How many neighbours along an axis can be finished alone; None: only all."""
         del axis
         return None
 
     @contextlib.contextmanager
     def writing(self, key):
-        """Give a part to write to, which is finished when all went well.
-
-        Parameters
-        ----------
-        key : tuple of int and slice
-            The part: one entry for each axis.
-
-        Yields
-        ------
-        array-like
-            With the shape of the part.
-        """
+        """Give a part to write to, which is finished when all went well."""
         yield View(self.array, key)

@@ -42,21 +42,8 @@ _SECONDS = {
 
 
 def unit_name(text):
-    """Return the one name of a unit, such as "micrometer" for "µm".
+    """Return the one name of a unit, such as "micrometer" for "µm"; "" for None.
 
-    Parameters
-    ----------
-    text : str or None
-        A name or a symbol.
-
-    Returns
-    -------
-    str
-        The name; `text` itself if it is not known, "" for None.
-
-    Examples
-    --------
-    >>> from n2d.io._units import unit_name
     >>> unit_name("um"), unit_name("micron"), unit_name("furlong"), unit_name(None)
     ('micrometer', 'micrometer', 'furlong', '')
     """
@@ -69,23 +56,8 @@ def unit_symbol(name):
 
 
 def convert_unit(value, unit, wanted):
-    """Return a length or a time in another unit, or None where that is not possible.
+    """Return a value in another unit, as `unit_name` calls it; None if impossible.
 
-    Parameters
-    ----------
-    value : float
-        In `unit`.
-    unit, wanted : str
-        Names as `unit_name` gives them.
-
-    Returns
-    -------
-    float or None
-        The value in the unit that is wanted.
-
-    Examples
-    --------
-    >>> from n2d.io._units import convert_unit
     >>> round(convert_unit(0.5, "micrometer", "nanometer"))
     500
     >>> convert_unit(1, "second", "meter") is None

@@ -37,25 +37,7 @@ class ModelFileError(ValueError):
 
 
 def pack(document, tensors):
-    """Put a document and tensors into the bytes of a model file.
-
-    Parameters
-    ----------
-    document : dict
-        Anything JSON can hold, all numbers finite.
-    tensors : dict of str to ndarray
-        Of dtype float32 or float64.
-
-    Returns
-    -------
-    bytes
-        The file's content.
-
-    Raises
-    ------
-    ModelFileError
-        If a number is not finite, or there is too much for a file.
-    """
+    """Put a document of finite numbers, and arrays, into the bytes of a model file."""
     head = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -83,24 +65,8 @@ def pack(document, tensors):
 def read_model(path):
     """Read a model file and check all that can be checked without knowing models.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file to read.
-
-    Returns
-    -------
-    document : dict
-        What `pack` got, besides "format", "format_version" and "n2d_version".
-    tensors : dict of str to ndarray
-        What `pack` got; all values are finite.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged, no model file, or of a newer format.
-    OSError
-        If it is missing or may not be read.
+    Returns what `pack` got; the document also has "format", "format_version" and
+    "n2d_version". All numbers are finite.
     """
     # Asked first: to open a named pipe would wait for someone who writes.
     if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
@@ -113,29 +79,10 @@ def read_model(path):
 
 
 def unpack(file, size):
-    """Take the document and the tensors out of a model file's content.
+    """Take the document and the arrays out of a model file, open at its start.
 
-    Nothing is believed: no more is read or allocated than there are bytes.
-
-    Parameters
-    ----------
-    file : binary file
-        Open for reading, at its start.
-    size : int
-        Its length in bytes.
-
-    Returns
-    -------
-    document : dict
-        As `read_model` gives it.
-    tensors : dict of str to ndarray
-        As `read_model` gives them.
-
-    Raises
-    ------
-    ModelFileError
-        If the content is damaged, of something else, or of a newer format. The message
-        does not name the file.
+    Nothing is believed: no more is read or allocated than there are bytes. Errors do
+    not name the file.
     """
     document = _document(_header(file, size))
     file.seek(0)
@@ -162,18 +109,7 @@ def unpack(file, size):
 
 
 def writer(document):
-    """Name what a document says to be written by, for messages.
-
-    Parameters
-    ----------
-    document : dict
-        As read.
-
-    Returns
-    -------
-    str
-        Short and printable.
-    """
+    """Name, short and printable, what a document says to be written by."""
     version = document.get("n2d_version")
     if isinstance(version, str) and version.isprintable() and len(version) < 40:
         return f"n2d {version}"

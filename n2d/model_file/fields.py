@@ -6,15 +6,7 @@ from n2d.model_file.container import ModelFileError
 
 
 class Fields:
-    """A JSON object whose members are taken one by one; in the end none is left.
-
-    Parameters
-    ----------
-    members : object
-        As parsed; an error if it is not a dict.
-    name : str, default=""
-        How messages call it.
-    """
+    """A JSON object whose members are taken one by one; in the end none is left."""
 
     def __init__(self, members, name=""):
         self.name = name
@@ -23,19 +15,9 @@ class Fields:
         self._members = dict(members)
 
     def wrong(self, member, wanted):
-        """Return the error that says what a member should have been.
+        """Return the error that says what a member ("": all) should have been.
 
-        Parameters
-        ----------
-        member : str
-            Its name, "" for the object as a whole.
-        wanted : str
-            What would have done.
-
-        Returns
-        -------
-        ModelFileError
-            To be raised; it does not name the file.
+        It does not name the file.
         """
         where = ".".join(filter(None, (self.name, member))) or "its document"
         return ModelFileError(
@@ -44,73 +26,24 @@ class Fields:
         )
 
     def has(self, member):
-        """Tell whether a member is there, and not yet taken.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-
-        Returns
-        -------
-        bool
-        """
+        """Tell whether a member is there, and not yet taken."""
         return member in self._members
 
     def take(self, member):
-        """Take a member of any kind.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-
-        Returns
-        -------
-        object
-            As parsed.
-        """
+        """Take a member of any kind."""
         if member not in self._members:
             raise self.wrong(member, "there")
         return self._members.pop(member)
 
     def integer(self, member, low, high):
-        """Take an int.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-        low, high : int
-            The least and the largest that will do.
-
-        Returns
-        -------
-        int
-            The value.
-        """
+        """Take an int within limits."""
         value = self.take(member)
         if type(value) is not int or not low <= value <= high:
             raise self.wrong(member, f"a whole number from {low} to {high}")
         return value
 
     def integers(self, member, low, high, *, most=64):
-        """Take a tuple of ints.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-        low, high : int
-            The least and the largest that will do.
-        most : int, default=64
-            How many there may be.
-
-        Returns
-        -------
-        tuple of int
-            The values.
-        """
+        """Take a tuple of at most so many ints within limits."""
         values = self.take(member)
         if (
             not isinstance(values, list)
@@ -121,38 +54,14 @@ class Fields:
         return tuple(values)
 
     def number(self, member, low=-math.inf, high=math.inf):
-        """Take a finite float.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-        low, high : float, optional
-            The least and the largest that will do.
-
-        Returns
-        -------
-        float
-            The value.
-        """
+        """Take a finite float within limits."""
         value = self.take(member)
         if not is_number(value) or not low <= value <= high:
             raise self.wrong(member, f"a number from {low:g} to {high:g}")
         return value
 
     def interval(self, member):
-        """Take two finite floats, the second not below the first.
-
-        Parameters
-        ----------
-        member : str
-            Their name.
-
-        Returns
-        -------
-        tuple of two floats
-            The values.
-        """
+        """Take two finite floats, the second not below the first."""
         value = self.take(member)
         if (
             not isinstance(value, list)
@@ -164,40 +73,14 @@ class Fields:
         return tuple(value)
 
     def text(self, member, most=200):
-        """Take a text.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-        most : int, default=200
-            How many characters it may have.
-
-        Returns
-        -------
-        str
-            The value.
-        """
+        """Take a text of at most so many characters."""
         value = self.take(member)
         if not isinstance(value, str) or len(value) > most:
             raise self.wrong(member, f"a text of at most {most} characters")
         return value
 
     def choice(self, member, choices):
-        """Take a value that is one of a few.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-        choices : sequence
-            All values that will do.
-
-        Returns
-        -------
-        object
-            The value.
-        """
+        """Take a value that is one of a few."""
         value = self.take(member)
         # True == 1, and a list cannot be looked up.
         if not any(type(value) is type(c) and value == c for c in choices):
@@ -205,18 +88,7 @@ class Fields:
         return value
 
     def weights(self, member):
-        """Take weights of factors, stored as pairs to keep their order.
-
-        Parameters
-        ----------
-        member : str
-            Their name.
-
-        Returns
-        -------
-        dict of int to float
-            The weights by factor, each at least 1.
-        """
+        """Take weights by factor, each at least 1; pairs keep their order."""
         pairs = self.take(member)
         if (
             not isinstance(pairs, list)
@@ -235,39 +107,13 @@ class Fields:
         return dict(pairs)
 
     def optional(self, member, read):
-        """Take a member that may be null.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-        read : callable
-            The method of this object that takes it if it is not.
-
-        Returns
-        -------
-        object
-            None, or what `read` returned.
-        """
+        """Take a member by the method `read`, or None where it is null."""
         if member in self._members and self._members[member] is None:
             return self._members.pop(member)
         return read(member)
 
     def each(self, member, least, most):
-        """Take a list.
-
-        Parameters
-        ----------
-        member : str
-            Its name.
-        least, most : int
-            How many items there may be.
-
-        Returns
-        -------
-        list
-            The items, as parsed.
-        """
+        """Take a list of as many items."""
         value = self.take(member)
         if not isinstance(value, list) or not least <= len(value) <= most:
             raise self.wrong(member, f"a list of {least} to {most} items")
@@ -281,16 +127,5 @@ class Fields:
 
 
 def is_number(value):
-    """Whether a value is a float, and finite.
-
-    Parameters
-    ----------
-    value : object
-        Anything.
-
-    Returns
-    -------
-    bool
-        False for ints and texts, too.
-    """
+    """Whether a value is a float, and finite; ints are none."""
     return type(value) is float and math.isfinite(value)

@@ -18,37 +18,12 @@ _PLACE_ARRAYS = ("rows", "columns", "waves", "level")
 
 
 def floats(values):
-    """Turn numbers into what JSON can hold.
-
-    Parameters
-    ----------
-    values : iterable of numbers
-        Of any kind.
-
-    Returns
-    -------
-    list of float
-    """
+    """Turn numbers into what JSON can hold."""
     return [float(value) for value in values]
 
 
 def describe_noises(models, prefix, tensors):
-    """Describe several noise models.
-
-    Parameters
-    ----------
-    models : iterable of NoiseModel
-        One for every channel.
-    prefix : str
-        What the names of their arrays begin with.
-    tensors : dict of str to ndarray
-        The arrays are put there.
-
-    Returns
-    -------
-    list of dict
-        JSON can hold it.
-    """
+    """Describe noise models; their arrays are put among the tensors, by a prefix."""
     return [
         describe_noise(model, f"{prefix}.{i}", tensors)
         for i, model in enumerate(models)
@@ -56,22 +31,7 @@ def describe_noises(models, prefix, tensors):
 
 
 def describe_noise(model, prefix, tensors):
-    """Describe a noise model, and put its arrays among the tensors.
-
-    Parameters
-    ----------
-    model : NoiseModel
-        All of it is kept.
-    prefix : str
-        What the names of its arrays begin with.
-    tensors : dict of str to ndarray
-        The arrays are put there.
-
-    Returns
-    -------
-    dict
-        JSON can hold it.
-    """
+    """Describe all of a noise model; its arrays go to the tensors, by a prefix."""
     arrays = [name for name in _NOISE_ARRAYS if getattr(model, name) is not None]
     tensors |= {f"{prefix}.{name}": getattr(model, name) for name in arrays}
     defects = model.defects
@@ -93,20 +53,7 @@ def describe_noise(model, prefix, tensors):
 
 
 def describe_places(places, tensors):
-    """Describe what is known of an image's places; their arrays become tensors.
-
-    Parameters
-    ----------
-    places : tuple of Places or None
-        One for every channel.
-    tensors : dict of str to ndarray
-        The arrays are put there.
-
-    Returns
-    -------
-    dict or None
-        JSON can hold it.
-    """
+    """Describe what is known of an image's places; their arrays become tensors."""
     if places is None:
         return None
     for i, of_channel in enumerate(places):
@@ -120,18 +67,7 @@ def describe_places(places, tensors):
 
 
 def describe_trust(trust):
-    """Describe how far a result can be trusted.
-
-    Parameters
-    ----------
-    trust : Bunch
-        The estimator's ``trust_``.
-
-    Returns
-    -------
-    dict
-        JSON can hold it.
-    """
+    """Describe ``trust_``."""
     return {
         **_describe_verdict(trust),
         "images": [_describe_verdict(image) for image in trust.images],
@@ -150,20 +86,7 @@ def _describe_verdict(found):
 def restore_noises(fields, member, n_channels, tensors):
     """Take noise models: a tuple, or one where no number of channels is asked for.
 
-    Parameters
-    ----------
-    fields : Fields
-        They are a member of these.
-    member : str
-        Its name.
-    n_channels : int or None
-        How many there have to be; None: one alone, or any number.
-    tensors : dict of str to ndarray
-        As read; what is taken is removed.
-
-    Returns
-    -------
-    NoiseModel, or tuple of NoiseModel
+    What is taken of the tensors is removed.
     """
     value = fields.take(member)
     where = ".".join(filter(None, (fields.name, member)))
@@ -220,21 +143,7 @@ def _defects(fields):
 
 
 def restore_places(fields, tensors, n_channels):
-    """Return what is known of the places of one image.
-
-    Parameters
-    ----------
-    fields : Fields
-        What `describe_places` gave; named as the tensors are.
-    tensors : dict of str to ndarray
-        As read; what is taken is removed.
-    n_channels : int
-        How many there have to be.
-
-    Returns
-    -------
-    tuple of Places
-    """
+    """Return what is known of the places of one image, channel by channel."""
     shape = fields.integers("shape", 1, 2**31)
     stripes = fields.take("stripes")
     fields.end()
@@ -277,17 +186,7 @@ def restore_places(fields, tensors, n_channels):
 
 
 def restore_trust(fields):
-    """Return how far the result could be trusted when it was fitted.
-
-    Parameters
-    ----------
-    fields : Fields
-        What `describe_trust` gave.
-
-    Returns
-    -------
-    Bunch
-    """
+    """Return how far the result could be trusted when it was fitted."""
     images = [
         _verdict(Fields(item, f"trust.images.{i}"))
         for i, item in enumerate(fields.each("images", 1, _MOST_VERDICTS))
@@ -314,25 +213,7 @@ def _verdict(fields):
 
 
 def restore_array(tensors, name, dtype, *, shape=None, ndim=None):
-    """Take a tensor that has to be there.
-
-    Parameters
-    ----------
-    tensors : dict of str to ndarray
-        As read; what is taken is removed.
-    name : str
-        Its name, as a whole.
-    dtype : dtype
-        What it has to be of.
-    shape : tuple of int, optional
-        What it has to have.
-    ndim : int, optional
-        How many axes it has to have.
-
-    Returns
-    -------
-    ndarray
-    """
+    """Take a tensor that has to be there, of this type, shape or number of axes."""
     array = tensors.pop(name, None)
     if (
         array is None

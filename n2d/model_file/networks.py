@@ -13,20 +13,7 @@ _PADDING = ("zeros", "replicate")
 
 
 def describe_network(network):
-    """Turn a network into what a document can hold, and tensors.
-
-    Parameters
-    ----------
-    network : DenoisingNetwork, Correction or PriorNetwork
-        A fitted network, on any device.
-
-    Returns
-    -------
-    description : dict
-        What it takes to build it.
-    tensors : dict of str to ndarray of float32
-        Its weights.
-    """
+    """Turn a network into a description that JSON can hold, and float32 tensors."""
     if isinstance(network, PriorNetwork):
         description = dict(network.config)
     else:
@@ -46,27 +33,7 @@ def describe_network(network):
 
 
 def build_network(fields, tensors, in_channels):
-    """Build a network from its description and weights.
-
-    Parameters
-    ----------
-    fields : Fields
-        The description.
-    tensors : dict of str to ndarray
-        The weights.
-    in_channels : int
-        Of the images.
-
-    Returns
-    -------
-    torch.nn.Module
-        On the CPU, for inference.
-
-    Raises
-    ------
-    ModelFileError
-        If something does not fit.
-    """
+    """Build a network, for inference on the CPU, from its description and weights."""
     kind = fields.choice(
         "kind", ["DenoisingNetwork", "Correction", PriorNetwork.__name__]
     )

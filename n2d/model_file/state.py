@@ -36,20 +36,7 @@ _SMALLEST_PROBE, _LARGEST_PROBE = 16, 64
 
 
 def describe(estimator):
-    """Turn a fitted estimator into what a model file holds.
-
-    Parameters
-    ----------
-    estimator : Noise2DetailDenoiser
-        Fitted.
-
-    Returns
-    -------
-    document : dict
-        Parameters, attributes and what the tensors belong to; JSON can hold it.
-    tensors : dict of str to ndarray
-        Weights and other arrays by name.
-    """
+    """Turn a fitted estimator into what a model file holds, a document and tensors."""
     if estimator._planes is not None:
         raise ModelFileError(
             "a model file cannot hold the noise of every single plane, and the planes "
@@ -142,27 +129,9 @@ def _describe_stages(stages):
 
 
 def restore(make, document, tensors):
-    """Make a fitted estimator of what a model file holds.
+    """Make a fitted estimator, on the CPU, of what a model file holds.
 
-    Parameters
-    ----------
-    make : callable
-        The estimator's class.
-    document : dict
-        As read; every value of it is checked.
-    tensors : dict of str to ndarray
-        As read.
-
-    Returns
-    -------
-    Noise2DetailDenoiser
-        Fitted, on the CPU.
-
-    Raises
-    ------
-    ModelFileError
-        If something is missing, unknown, or does not fit; the message does not name
-        the file.
+    Every value of the document is checked. Errors do not name the file.
     """
     fields, tensors = Fields(document), dict(tensors)
     for name in ("format", "format_version", "n2d_version"):

@@ -27,22 +27,7 @@ class Row:
 
 
 def pairs_of(folder, output):
-    """Settle what is read and what is written.
-
-    Parameters
-    ----------
-    folder, output : str
-        Folders; `output` is made.
-
-    Returns
-    -------
-    list of tuple of two Path
-
-    Raises
-    ------
-    ValueError
-        If there is no image in `folder`, or results would replace them.
-    """
+    """Settle what is read and what is written; the folder for it is made."""
     if not str(folder).strip():
         raise ValueError("choose a folder with images")
     if not Path(folder).is_dir():
@@ -56,25 +41,10 @@ def pairs_of(folder, output):
 
 
 def denoise_folder(pairs, settings, rows, watch, *, overwrite=False):
-    """Denoise files.
+    """Denoise files; return how many.
 
-    Parameters
-    ----------
-    pairs : list of tuple of two Path
-        What to read and what to write.
-    settings : n2d.napari.settings.Settings
-        How.
-    rows : list
-        Takes a `Row` for every file as soon as it is known.
-    watch : n2d.napari.work.Watch
-        Is told how far it is; of as many as there are pairs.
-    overwrite : bool, default=False
-        Whether results that exist are replaced; if not, they are left as they are.
-
-    Returns
-    -------
-    int
-        How many files were denoised.
+    `rows` gets a `Row` for every file as soon as it is known. Results that exist are
+    left as they are, unless `overwrite` is set.
     """
     from n2d.files import denoise_file
 

@@ -79,19 +79,7 @@ class Source:
         return not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
 
     def plan(self, settings, model=None):
-        """Settle which planes there are, which share a fit, and what neighbours are.
-
-        Parameters
-        ----------
-        settings : n2d.napari.settings.Settings
-            How they are denoised.
-        model : Noise2DetailDenoiser, optional
-            A fitted denoiser that is used instead of fitting.
-
-        Returns
-        -------
-        n2d.files._plan.Plan
-        """
+        """Settle which planes there are, which share a fit, and what neighbours are."""
         knows = settings.takes_neighbours if model is None else model.takes_neighbours
         return plan_planes(
             self.axes,
@@ -104,24 +92,7 @@ class Source:
 
 
 def source_of(layer, axes=None):
-    """Read from a layer what a denoiser has to know.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The layer.
-    axes : str, optional
-        What the user says about its axes, one letter each.
-
-    Returns
-    -------
-    Source
-
-    Raises
-    ------
-    LayerError
-        If there is no image in it, or `axes` does not fit.
-    """
+    """Read from a layer what a denoiser has to know; `axes` are the user's word."""
     data = layer.data[0] if layer.multiscale else layer.data
     path = getattr(getattr(layer, "source", None), "path", None)
     own = axes_of(layer)
@@ -153,22 +124,11 @@ def source_of(layer, axes=None):
 def axes_of(layer):
     """Return the axes of a layer's pixels as letters; nothing is guessed from shapes.
 
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        Its ``axis_labels`` say what its axes are; by default they say nothing.
+    "Q" stands for an axis that has no known name. The last two are rows and columns
+    where they have none.
 
-    Returns
-    -------
-    str
-        Such as "TZYX"; "Q" stands for an axis that has no known name. The last two
-        are rows and columns where they have none.
-
-    Examples
-    --------
     >>> from types import SimpleNamespace
     >>> import numpy as np
-    >>> from n2d.napari.layers import axes_of
     >>> stack = np.zeros((5, 2, 8, 8))
     >>> labels = ("time", "channel", "-2", "-1")
     >>> axes_of(SimpleNamespace(data=stack, axis_labels=labels, rgb=False, ndim=4))
@@ -207,19 +167,9 @@ def _axes_of_file(path, shape):
 
 
 def placed_like(layer, offset=None):
-    """Return how a layer lies in the world, for another one.
+    """Return keyword arguments that place another layer in the world like this one.
 
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The layer.
-    offset : sequence of int, optional
-        Which pixel of it the other one begins with.
-
-    Returns
-    -------
-    dict
-        Keyword arguments of ``viewer.add_image``.
+    It begins with the pixel `offset` of it.
     """
     found = {name: getattr(layer, name) for name in _PLACE if hasattr(layer, name)}
     if offset is not None:
@@ -233,23 +183,10 @@ def placed_like(layer, offset=None):
 def results_like(layer, source, results, level=None):
     """Lay out what was computed as layers like their source.
 
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        Where the pixels are from.
-    source : Source
-        The same, as it was denoised.
-    results : dict of str to array-like
-        By "denoised", "removed noise" and "standard error", in the shape of the
-        source's pixels.
-    level : float, optional
-        Of the noise; where it is not known, results are looked at for their limits.
-
-    Returns
-    -------
-    list of tuple
-        (data, keyword arguments, "image"), as ``napari.layers.Layer.create`` takes
-        them; the layer of the denoised image is the last one, so that it is on top.
+    `results` are by "denoised", "removed noise" and "standard error"; without a `level`
+    of the noise they are looked at for their limits. The tuples are for
+    ``napari.layers.Layer.create``; the denoised image is the last, so that it is on
+    top.
     """
     place = placed_like(layer)
     look = {name: getattr(layer, name) for name in _LOOK if hasattr(layer, name)}
@@ -304,17 +241,7 @@ def _range_of(data):
 
 
 def file_name(source):
-    """Return the file of a layer, or how it might be called once it is saved.
-
-    Parameters
-    ----------
-    source : Source
-        The layer.
-
-    Returns
-    -------
-    str
-    """
+    """Return the file of a layer, or how it might be called once it is saved."""
     if source.path:
         return source.path
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name)
@@ -322,20 +249,7 @@ def file_name(source):
 
 
 def removed_noise(noisy, denoised, axes):
-    """What was taken away; of colours the mean.
-
-    Parameters
-    ----------
-    noisy, denoised : ndarray
-        A layer's pixels before and after.
-    axes : str
-        Their axes.
-
-    Returns
-    -------
-    ndarray
-        Floating point.
-    """
+    """What was taken away; of colours the mean."""
     dtype = np.result_type(noisy.dtype, np.float32)
     found = np.subtract(noisy, denoised, dtype=dtype)
     return found.mean(axis=-1, dtype=dtype) if axes[-1] == "S" else found

@@ -18,32 +18,14 @@ _KEPT = 2**28
 def is_for_lazy(source, plan):
     """Whether a layer is denoised as one looks at it, rather than all at once.
 
-    Parameters
-    ----------
-    source : n2d.napari.layers.Source
-        The layer.
-    plan : n2d.files._plan.Plan
-        Its planes.
-
-    Returns
-    -------
-    bool
-        True for a series of planes that are read when they are asked for.
+    So is a series of planes that are read when they are asked for.
     """
     rows, columns = (source.data.shape[source.axes.index(a)] for a in "YX")
     return source.is_lazy and plan.n_planes > 1 and rows * columns <= LARGEST_PLANE
 
 
 class Planes:
-    """Denoised planes of a layer, the latest of which are kept.
-
-    Parameters
-    ----------
-    fits : n2d.napari.work.Fits
-        With a fit for every plane.
-    return_std : bool
-        Whether to compute the standard error, too.
-    """
+    """Denoised planes of a layer, the latest of which are kept."""
 
     def __init__(self, fits, return_std):
         self.fits, self._return_std = fits, return_std
@@ -80,12 +62,7 @@ class Planes:
 class LazyResult:
     """A result in the shape of a layer's pixels, computed plane by plane when read.
 
-    Parameters
-    ----------
-    planes : Planes
-        Where planes come from.
-    kind : str
-        "denoised", "removed noise" or "standard error".
+    Its kind is "denoised", "removed noise" or "standard error".
     """
 
     def __init__(self, planes, kind):
@@ -146,18 +123,6 @@ class LazyResult:
 
 
 def lazy_results(fits, kinds):
-    """Make the results of a layer whose pixels are read when asked for.
-
-    Parameters
-    ----------
-    fits : n2d.napari.work.Fits
-        With a fit for every plane.
-    kinds : sequence of str
-        Which: "denoised", "removed noise", "standard error".
-
-    Returns
-    -------
-    dict of str to LazyResult
-    """
+    """Make the results, by kind, of a layer whose pixels are read when asked for."""
     planes = Planes(fits, ERROR in kinds)
     return {kind: LazyResult(planes, kind) for kind in kinds}

@@ -60,26 +60,7 @@ class Seen:
 
 
 def view_of(layer, fits, dims):
-    """Find out which part of a layer is seen.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The layer.
-    fits : n2d.napari.work.Fits
-        Its planes.
-    dims : napari.components.Dims
-        Of the viewer.
-
-    Returns
-    -------
-    Seen
-
-    Raises
-    ------
-    LayerError
-        If what is seen is no plane of the layer.
-    """
+    """Find out which part of a layer is seen."""
     axes = fits.source.axes
     n_axes = layer.ndim  # without colours
     shown = [d - (dims.ndim - n_axes) for d in dims.displayed]
@@ -123,19 +104,8 @@ def view_of(layer, fits, dims):
 def picture_of(view, fits):
     """Return the noisy part, as an array for a layer, and how to write into it.
 
-    Parameters
-    ----------
-    view : Seen
-        Which part.
-    fits : n2d.napari.work.Fits
-        The layer's planes.
-
-    Returns
-    -------
-    picture : ndarray
-        As many axes as the layer, of one entry where they are no part of the plane.
-    write : callable
-        Takes rows, columns and what the part there is denoised to.
+    The array has as many axes as the layer, of one entry where they are no part of the
+    plane. Writing takes rows, columns and what the part there is denoised to.
     """
     source = fits.source
     axes = source.axes
@@ -177,21 +147,7 @@ def picture_of(view, fits):
 
 
 def options_of(layer, view, name):
-    """Keyword arguments of the layer that shows a preview.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The source.
-    view : Seen
-        Which part of it.
-    name : str
-        Of the new layer.
-
-    Returns
-    -------
-    dict
-    """
+    """Keyword arguments of the layer that shows a preview."""
     options = {**placed_like(layer, view.offset), "name": name, "rgb": layer.rgb}
     if not layer.rgb:
         options["contrast_limits"] = tuple(layer.contrast_limits)

@@ -7,24 +7,12 @@ _PHOTONS, _READ_NOISE, _GAIN, _OFFSET = 40, 2.0, 3.0, 100.0
 
 
 def cells():
-    """Generate noisy cells, as a camera sees them.
-
-    Returns
-    -------
-    list of tuple
-        As napari takes sample data.
-    """
+    """Generate noisy cells, as a camera sees them."""
     return [(_camera(_scene((512, 512), 0), 1), {"name": "noisy cells"})]
 
 
 def series():
-    """Generate cells in two channels, four times, with axes and a pixel size.
-
-    Returns
-    -------
-    list of tuple
-        As napari takes sample data.
-    """
+    """Generate cells in two channels, four times, with axes and a pixel size."""
     channels = [_scene((256, 256), seed) for seed in (0, 1)]
     frames = [
         [_camera(0.9**time * scene, (time, i)) for i, scene in enumerate(channels)]

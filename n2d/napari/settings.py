@@ -68,19 +68,7 @@ class Settings:
             )
 
     def denoiser(self, channel_axis=None, stack="independent"):
-        """Make the denoiser, unfitted.
-
-        Parameters
-        ----------
-        channel_axis : int, optional
-            The axis of a plane that holds channels.
-        stack : str, default="independent"
-            What planes are to each other, as the plan says.
-
-        Returns
-        -------
-        estimator
-        """
+        """Make the denoiser, unfitted; `stack` is what planes are to each other."""
         from n2d import denoiser_registry
 
         registry = denoiser_registry()
@@ -100,15 +88,7 @@ class Settings:
 
 
 def write_settings(path, settings):
-    """Write settings as `n2d tune` does: ``n2d denoise --config`` reads them.
-
-    Parameters
-    ----------
-    path : path-like
-        Replaced where it exists: the window has asked.
-    settings : Settings
-        What to write.
-    """
+    """Write settings as `n2d tune` does: ``n2d denoise --config`` reads them."""
     from n2d._config import write_config
 
     search = {
@@ -121,24 +101,7 @@ def write_settings(path, settings):
 
 
 def read_settings(path, settings):
-    """Read settings that were written here, or by `n2d tune`.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    settings : Settings
-        What stays where the file says nothing.
-
-    Returns
-    -------
-    Settings
-
-    Raises
-    ------
-    SettingsError
-        If it is no such file, or has parameters that the window has not.
-    """
+    """Read settings from here or from `n2d tune`; what a file does not say stays."""
     from n2d._config import ConfigError, read_config
 
     try:
@@ -184,20 +147,7 @@ def read_settings(path, settings):
 def as_command(source, settings, model=None):
     """Write down the command that does the same to the layer's file.
 
-    Parameters
-    ----------
-    source : Source
-        The layer. One that was not read from a file has to be saved first, under the
-        name that the command has.
-    settings : Settings
-        How it is denoised.
-    model : path-like, optional
-        A model that is used instead of fitting.
-
-    Returns
-    -------
-    str
-        One line for a terminal.
+    A layer that was not read from a file has to be saved first, under the name there.
     """
     path = file_name(source)
     words = ["n2d", "denoise", path, "-o", _result_name(path)]
@@ -233,21 +183,7 @@ def _result_name(path):
 def as_python(source, plan, settings, model=None):
     """Write down the Python that computes the same array from the layer's.
 
-    Parameters
-    ----------
-    source : Source
-        The layer.
-    plan : Plan
-        Its planes, and which share a fit.
-    settings : Settings
-        How it is denoised.
-    model : path-like, optional
-        A model that is used instead of fitting.
-
-    Returns
-    -------
-    str
-        Lines for napari's console, where ``viewer`` is known.
+    It is for napari's console, where ``viewer`` is known.
     """
     axes = source.axes
     colour = "S" if "S" in axes else ""

@@ -12,29 +12,13 @@ _HEADS = {
     None: ("Not judged", "#888888"),
 }
 _GOOD = "what is removed looks like noise, as much of it as was measured"
-_FLAT = "all pixels are the same, and stay so"
 # Noise that changes by less of itself with intensity is nearly the same everywhere.
 _WORTH_A_WORD = 0.1
 
 
 def verdict_in_words(trust):
-    """Say how far a result can be trusted.
+    """Say in a few sentences how far a result can be trusted, and in which colour.
 
-    Parameters
-    ----------
-    trust : dict or None
-        With ``verdict`` and ``reasons``; None where the method does not judge itself.
-
-    Returns
-    -------
-    text : str
-        One or a few sentences, "" where there is nothing to say.
-    colour : str
-        For the text.
-
-    Examples
-    --------
-    >>> from n2d.napari.words import verdict_in_words
     >>> verdict_in_words({"verdict": "bad", "reasons": ["too much was removed"]})[0]
     '✗ Not to be trusted: too much was removed'
     """
@@ -43,28 +27,15 @@ def verdict_in_words(trust):
     head, colour = _HEADS[trust["verdict"]]
     reasons = "; ".join(trust["reasons"])
     if trust["verdict"] == "good" and not reasons:
-        reasons = _FLAT if trust.get("noise", 1) is None else _GOOD
+        reasons = _GOOD
     return f"{head}: {reasons}" if reasons else head, colour
 
 
 def noise_in_words(models, values):
     """Say what the noise of a plane is.
 
-    Parameters
-    ----------
-    models : tuple of NoiseModel
-        One for each channel.
-    values : ndarray
-        Pixels of the plane.
-
-    Returns
-    -------
-    level : float
-        In the units of the layer, of the noisiest channel.
-    text : str
-        How it depends on intensity, neighbours and places, where it does.
-    details : str
-        All that is known, in lines.
+    Returns the level of the noisiest channel, in the units of the layer; in words how
+    it depends on intensity, neighbours and places, where it does; and all details.
     """
     from n2d.noise.words import rows_of
 

@@ -30,14 +30,8 @@ _VALUES = 2**24
 class Watch:
     """Where a computation stands, and whether it is to stop.
 
-    Parameters
-    ----------
-    tell : callable
-        Takes the share that is done, 0 to 1, and what is done now.
-    is_cancelled : callable
-        Returns True once nobody wants the result any more.
-    total : float
-        Pixels in all.
+    `tell` takes the share that is done, 0 to 1, and what is done now; `is_cancelled`
+    returns True once nobody wants the result any more; `total` is pixels in all.
     """
 
     def __init__(self, tell=None, is_cancelled=None, total=1.0):
@@ -141,16 +135,9 @@ class Fits:
         return self.settings.method == "n2d"
 
     def fit_of(self, place):
-        """Which fit a plane belongs to, and its number there.
+        """Which fit the plane at a place belongs to, and its number there.
 
-        Parameters
-        ----------
-        place : sequence of int
-            Of the plane, along the axes that are no part of it.
-
-        Returns
-        -------
-        tuple of two int
+        A place is along the axes that are no part of a plane.
         """
         return self._places[tuple(place)]
 
@@ -200,19 +187,8 @@ class Fits:
     def fitted(self, number, watch, *, exactly=True):
         """Fit to the planes of one fit, unless that was done already.
 
-        Parameters
-        ----------
-        number : int
-            Which fit.
-        watch : Watch
-            Is told how far it is.
-        exactly : bool, default=True
-            Whether it has to be of the strength that is set; if not, one that was made
-            for another strength is changed to it, which is as good for a look.
-
-        Returns
-        -------
-        estimator
+        Unless `exactly` is set, a fit made for another strength is changed to that
+        which is set, which is as good for a look.
         """
         strength, plan = self.settings.strength, self.plan
         if self.model is not None:
@@ -253,24 +229,7 @@ class Fits:
     # -- a part of a plane -----------------------------------------------------------
 
     def part(self, place, rows, columns, watch, *, return_std=False):
-        """Denoise a part of one plane.
-
-        Parameters
-        ----------
-        place : sequence of int
-            Of the plane; see `fit_of`.
-        rows, columns : slice
-            The part.
-        watch : Watch
-            Is told how far it is.
-        return_std : bool, default=False
-            Whether to give the standard error, too.
-
-        Returns
-        -------
-        tuple of ndarray
-            The denoised part, floating point, and its standard error or None.
-        """
+        """Denoise a part of one plane; the standard error is None unless asked for."""
         number, i = self.fit_of(place)
         denoiser = self.fitted(number, watch, exactly=False)
         watch.begin((rows.stop - rows.start) * (columns.stop - columns.start), "")
@@ -327,23 +286,9 @@ class Fits:
     # -- all of it -------------------------------------------------------------------
 
     def run(self, watch, *, return_std=False):
-        """Denoise all planes.
+        """Denoise all planes, and tell how far the results can be trusted.
 
-        Parameters
-        ----------
-        watch : Watch
-            Is told how far it is; of the `total`.
-        return_std : bool, default=False
-            Whether to compute the standard error, too.
-
-        Returns
-        -------
-        denoised : ndarray
-            Like the layer's pixels: floating point, of colours their own type.
-        std : ndarray or None
-            The standard error.
-        trust : dict or None
-            As `n2d.DenoisedFile` has it.
+        Results are floating point, of colours their own type.
         """
         data = self.source.data
         plan = self.plan
@@ -408,13 +353,7 @@ class Fits:
         return worst_of_fits(trusts) if trusts else None
 
     def single_model(self):
-        """The denoiser that was fitted, as it can be saved; None without a fit.
-
-        Raises
-        ------
-        ValueError
-            If there are several, or the method has no models.
-        """
+        """The denoiser that was fitted, as it can be saved; None without a fit."""
         if self.model is not None:
             return self.model
         if not self._fits:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from n2d.noise.refine import passes_for_noise
 from n2d.noise.stabilize import stabilize
 
 VERDICTS = ("good", "doubtful", "bad")
@@ -30,6 +31,9 @@ _DROWNED = 2.0
 # (`python benchmarks/noise.py --oracle`, `python benchmarks/trust.py`).
 _MAYBE_MORE, _UNEXPLAINED, _MAY_MATTER = 2.0, 1.4, 0.02
 
+# Texture that passes for noise is missed in the result from this share of the contrast.
+_SEEN_TEXTURE = 0.01
+
 # In images of fewer pixels than these, few of them flat, less of a difference tells,
 # and what was removed tells nothing.
 _SMALL, _MAYBE_MORE_OF_SMALL = 96**2, 1.4
@@ -39,6 +43,9 @@ _SEEN_STRIPES = 0.5
 
 # What was removed counts up to so many deviations: hot pixels are no noise.
 _MOST_DEVIATIONS = 6.0
+
+# Of windows, so large a share has to be wrong.
+_SHARE_OF_WINDOWS = 0.25
 
 # Of smaller images the figures mean little.
 _FEWEST_PIXELS = 64**2
@@ -104,7 +111,7 @@ def check_result(
     """
     n_pixels = sum(window.size for window in noisy)
     if not noise.level > 0:
-        return Verdict()
+        return Verdict(None, ("no noise was found: nothing was removed",))
     if n_pixels < _FEWEST_PIXELS:
         return Verdict(None, ("the image is too small to check the result",))
     removed = [
@@ -138,6 +145,8 @@ def check_result(
         *_findings(figures, strength, small=n_pixels < _SMALL),
         *_stripes_left(noise, stripes_go),
     ]
+    # That there may be more, and that it is too much, would be of no help.
+    findings += [] if findings else _texture(figures, noise, strength)
     found = [Verdict(v, (reason,), figures) for v, reason in findings]
     return worst_of(found) if found else Verdict(figures=figures)
 
@@ -174,6 +183,32 @@ def worst_of(verdicts) -> Verdict:
     return Verdict(worst.verdict, tuple(dict.fromkeys(reasons)), worst.figures)
 
 
+def of_windows(verdicts) -> Verdict:
+    """Sum up the verdicts of windows of images that were not read whole.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        At least one.
+
+    Returns
+    -------
+    Verdict
+        What at least a quarter of them says: of many small windows, one or the other
+        looks odd by chance.
+
+    Examples
+    --------
+    >>> from n2d.noise import Verdict
+    >>> from n2d.noise.check import of_windows
+    >>> of_windows([Verdict("bad", ("odd",))] + 5 * [Verdict()]).verdict
+    'good'
+    """
+    worst_first = ("bad", "doubtful", "good", None)
+    order = sorted(verdicts, key=lambda v: worst_first.index(v.verdict))
+    return worst_of(order[int(_SHARE_OF_WINDOWS * len(order)) :])
+
+
 def _expected(denoised, noise):
     """Deviation that stabilised noise has: 1, less where there are few photons."""
     if noise.gain == 0:
@@ -208,6 +243,19 @@ def _stripes_left(noise, stripes_go):
                 "stripes='remove' on one image of up to 512 x 512 pixels, or correct "
                 "for them first",
             )
+
+
+def _texture(figures, noise, strength):
+    """Yield a verdict and a reason where texture may have passed for noise."""
+    # What is told, and not measured, is believed.
+    measured = noise.spread is not None and strength >= 1
+    seen = figures["contrast"] > _SEEN_TEXTURE
+    if measured and seen and passes_for_noise(noise, figures["removed"]):
+        yield (
+            "doubtful",
+            "what was measured may be fine texture in large part; give the noise, if "
+            "you know it, or try strength below 1",
+        )
 
 
 def _findings(figures, strength, small=False):

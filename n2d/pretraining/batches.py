@@ -52,15 +52,7 @@ class Batch:
 
 
 class Dice:
-    """Random numbers, one for every sample of a batch.
-
-    Parameters
-    ----------
-    n_samples : int
-        The number N of samples.
-    generator : torch.Generator
-        Source of randomness; its device is where everything is drawn.
-    """
+    """Random numbers, one for every sample of a batch, on the generator's device."""
 
     def __init__(self, n_samples, generator):
         self.n_samples, self.generator = n_samples, generator
@@ -88,21 +80,10 @@ class Dice:
 
 
 def draw_patches(scenes, size, dice):
-    """Cut squares from random scenes, turned, flipped, perhaps coarser or mixed.
+    """Cut squares (N, S, S) from random scenes, turned, flipped, perhaps coarser or
+    mixed.
 
-    Parameters
-    ----------
-    scenes : Tensor of shape (n, H, W)
-        Scenes, with values from 0 to 1.
-    size : int
-        Side S of the patches in pixels.
-    dice : Dice
-        Source of randomness.
-
-    Returns
-    -------
-    Tensor of shape (N, S, S)
-        Intensities mostly in [0, 1].
+    Scenes (n, H, W) have values from 0 to 1, patches mostly.
     """
     patches = _crops(scenes, size, dice)
     # Two scenes at once: what lies in front of a background, or shines through.
@@ -147,21 +128,10 @@ _CELL = ((0, 1), (1, 0), (1, 1))
 
 
 def draw_spectra(size, dice):
-    """Draw the amplitude spectra of stationary noise.
+    """Draw the amplitude spectra (N, S, S // 2 + 1) of stationary noise.
 
-    Parameters
-    ----------
-    size : int
-        Side S of the patches in pixels.
-    dice : Dice
-        Source of randomness.
-
-    Returns
-    -------
-    amplitude : Tensor of shape (N, S, S // 2 + 1)
-        Filters that give white noise these spectra and keep its variance.
-    correlation : Tensor of shape (N, 4, 3)
-        See `Batch`.
+    They are filters that keep the variance of white noise. The second result is their
+    correlation; see `Batch`.
     """
     device = dice.generator.device
     fy = torch.fft.fftfreq(size, device=device)[None, :, None]
@@ -265,25 +235,10 @@ def _level_maps(size, dice):
 
 
 def gaussian_samples(patches, amplitude, level, level_map, dice):
-    """Scale patches and add Gaussian noise of about level 1.
+    """Scale patches (N, S, S) and add Gaussian noise of about level 1, which is told.
 
-    Parameters
-    ----------
-    patches : Tensor of shape (N, S, S)
-        Clean patches of range about 1.
-    amplitude : Tensor
-        Spectra of the noise.
-    level : Tensor of shape (N, 1, 1)
-        Level of the noise; the network is told 1.
-    level_map : Tensor of shape (N, S, S), or None
-        Level of the noise from place to place; 1 everywhere by default.
-    dice : Dice
-        Source of randomness.
-
-    Returns
-    -------
-    noisy, clean, weight : Tensor of shape (N, S, S)
-        The samples.
+    `level` (N, 1, 1) is what the noise has, `level_map` (N, S, S) from place to place.
+    Returns noisy and clean samples, and weights.
     """
     patches = torch.where(dice.chance(0.5), 1 - patches, patches)
     # Range over noise: from 10 dB below to 50 dB above.
@@ -300,17 +255,7 @@ def gaussian_samples(patches, amplitude, level, level_map, dice):
 def stabilize(counts, read):
     """Generalised Anscombe transform of photon counts, a line where it has no slope.
 
-    Parameters
-    ----------
-    counts : Tensor
-        Counts, with read noise.
-    read : Tensor
-        Standard deviation of the read noise in counts.
-
-    Returns
-    -------
-    Tensor
-        Values with noise of deviation 1.
+    `read` is the deviation of the read noise in counts; that of the result is 1.
     """
     inner = counts + 0.375 + read**2
     # Continued by its tangent below the value a dark pixel has on average.
@@ -343,17 +288,7 @@ _TABLE = _table_of_means().float()
 def expected_stabilized(mean, read):
     """Mean of the stabilised counts, the value the unbiased inverse undoes.
 
-    Parameters
-    ----------
-    mean : Tensor
-        Mean counts, at least 0.
-    read : Tensor
-        Standard deviation of the read noise in counts, of a shape that broadcasts.
-
-    Returns
-    -------
-    Tensor
-        E[stabilize(Poisson(mean) + Normal(0, read**2))].
+    That is E[stabilize(Poisson(mean) + Normal(0, read**2))].
     """
     inner = mean + 0.375 + read**2
     series = 2 * inner.sqrt() - 0.25 * (mean + read**2) / inner**1.5
@@ -369,24 +304,11 @@ def expected_stabilized(mean, read):
 
 
 def photon_samples(patches, amplitude, gain, dice):
-    """Count photons of patches and stabilise their variance as in use.
+    """Count photons of patches (N, S, S) and stabilise their variance as in use.
 
-    Parameters
-    ----------
-    patches : Tensor of shape (N, S, S)
-        Clean patches of range about 1.
-    amplitude : Tensor
-        Spectra of the noise.
-    gain : Tensor of shape (N, 1, 1)
-        What one photon counts as; it is taken for 1.
-    dice : Dice
-        Source of randomness.
-
-    Returns
-    -------
-    noisy, clean, weight : Tensor of shape (N, S, S)
-        The samples; the weight is the mean of 1 and of what turns the error into one
-        of intensity.
+    `gain` (N, 1, 1) is what one photon counts as; it is taken for 1. Of noisy and clean
+    samples and weights, the latter are the mean of 1 and of what turns the error into
+    one of intensity.
     """
     # In photons of the model: variance equal to the mean, read noise beside it.
     peak, floor = dice.log_uniform(1, 2000), dice.log_uniform(0.02, 20)
@@ -433,26 +355,10 @@ def _told(correlation, dice):
 
 
 def draw_batch(scenes, n_samples, size, generator, *, level_maps=False):
-    """Draw noisy patches at unit noise level.
+    """Draw noisy patches at unit noise level from scenes (n, H, W).
 
-    Parameters
-    ----------
-    scenes : Tensor of shape (n, H, W)
-        Scenes, on the device of `generator`.
-    n_samples : int
-        Number of patches N.
-    size : int
-        Their side S in pixels.
-    generator : torch.Generator
-        Source of randomness.
-    level_maps : bool, default=False
-        Whether the level of the noise varies from place to place where it does not
-        depend on the intensity.
-
-    Returns
-    -------
-    Batch
-        The patches, in float32.
+    With `level_maps` the level varies from place to place where it does not depend on
+    the intensity.
     """
     dice = Dice(n_samples, generator)
     patches = draw_patches(scenes, size, dice)

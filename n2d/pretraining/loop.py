@@ -77,21 +77,9 @@ def losses_of(network, batch):
     """Two losses: of the denoised patches, and of the errors expected in them.
 
     The fourth root of a patch's mean squared error lies between the error itself, in
-    which the noisiest patches rule, and its logarithm, in which a flat patch counts
-    as much as a busy one although whole images have both. The expected error is
-    judged by the Gaussian likelihood of the true one.
-
-    Parameters
-    ----------
-    network : PriorNetwork
-        The network.
-    batch : n2d.pretraining.batches.Batch
-        Patches at noise level 1.
-
-    Returns
-    -------
-    denoising, error : Tensor of shape ()
-        The losses.
+    which the noisiest patches rule, and its logarithm, in which a flat patch counts as
+    much as a busy one although whole images have both. The expected error is judged by
+    the Gaussian likelihood of the true one.
     """
     estimate, expected = network(
         batch.noisy, batch.level, batch.correlation, return_error=True
@@ -105,21 +93,8 @@ def losses_of(network, batch):
 
 
 def learning_rate_at(progress, step, settings):
-    """Learning rate: warm up, hold, fall to zero.
-
-    Parameters
-    ----------
-    progress : float
-        Part of the training that is done, from 0 to 1.
-    step : int
-        Number of the step, from 0.
-    settings : Settings
-        The schedule.
-
-    Returns
-    -------
-    float
-        The learning rate.
+    """Learning rate: warm up by steps; hold, and fall to zero, by the part that is
+    done.
     """
     rise = (step + 1) / settings.warmup
     fall = max(0.0, 1 - progress) / settings.decay
@@ -129,19 +104,9 @@ def learning_rate_at(progress, step, settings):
 class Training:
     """A training that can be stopped and taken up again.
 
-    Parameters
-    ----------
-    settings : Settings
-        What to train.
-    pool : n2d.pretraining.scenes.ScenePool
-        Scenes, on the device to train on.
-    folder : str or os.PathLike, optional
-        Where log, checkpoint and averaged weights are kept; nothing is written
-        without one. A checkpoint found there is taken up.
-    provenance : dict, optional
-        Written beside the weights.
-    start : PriorNetwork, optional
-        Weights to go on from; by default random ones.
+    Log, checkpoint and averaged weights are kept in `folder`, if there is one, and a
+    checkpoint there is taken up; `provenance` is written beside the weights. `start`
+    has weights to go on from; by default they are random.
     """
 
     def __init__(self, settings, pool, folder=None, provenance=None, start=None):
@@ -216,18 +181,7 @@ class Training:
         return network.to(self.device, memory_format=torch.channels_last)
 
     def take_step(self, progress):
-        """Train on one batch.
-
-        Parameters
-        ----------
-        progress : float
-            Part of the training that is done, from 0 to 1.
-
-        Returns
-        -------
-        Tensor of shape (2,)
-            The losses before the step.
-        """
+        """Train on one batch; return the losses before the step."""
         settings = self.settings
         batch = self._next_batch()
         rate = learning_rate_at(progress, self.step, settings)
@@ -252,29 +206,13 @@ class Training:
         return torch.stack([loss.detach() for loss in losses])
 
     def check_average(self):
-        """Losses of the averaged weights on batches kept aside.
-
-        Returns
-        -------
-        list of float
-            The two losses, in full precision.
-        """
+        """Losses of the averaged weights, in full precision, on batches kept aside."""
         with torch.inference_mode():
             losses = [torch.stack(losses_of(self.average, b)) for b in self.check]
         return torch.stack(losses).mean(0).tolist()
 
     def run(self, *, log_every=500, save_every=60.0, report=None):
-        """Train up to the end, saving now and then.
-
-        Parameters
-        ----------
-        log_every : int, default=500
-            Steps between two lines of the log.
-        save_every : float, default=60.0
-            Seconds between two checkpoints.
-        report : callable, optional
-            Called with each line of the log, a dict.
-        """
+        """Train up to the end; log by steps, which is reported, and save by seconds."""
         start = time.monotonic() - self.seconds
         saved, recent, progress = self.seconds, [], self._progress()
         while progress < 1:

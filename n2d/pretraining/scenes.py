@@ -13,21 +13,8 @@ from n2d.datasets import training_scene
 
 
 def draw_scenes(numbers, size, seed):
-    """Draw scenes.
-
-    Parameters
-    ----------
-    numbers : iterable of int
-        Which scenes; number i comes from the seed (seed, i) alone.
-    size : int
-        Their side in pixels.
-    seed : int
-        Seed of the training.
-
-    Returns
-    -------
-    ndarray of float16, shape (n, size, size)
-        Values from 0 to 1.
+    """Draw scenes (n, size, size), float16, from 0 to 1; each from (seed, number)
+    alone.
     """
     return np.stack(
         [
@@ -40,26 +27,9 @@ def draw_scenes(numbers, size, seed):
 class ScenePool:
     """So many scenes on the device that trains, the oldest replaced by new ones.
 
-    Parameters
-    ----------
-    n_scenes : int
-        Scenes kept at once.
-    size : int
-        Their side in pixels.
-    seed : int
-        Seed of the training.
-    device : torch.device
-        Where the scenes are kept.
-    n_workers : int, default=0
-        Processes that draw. 0: the first `n_scenes` are drawn at once by this one,
-        and stay, so that what follows depends on the seed alone.
-    first : int, optional
-        Scenes to wait for before the training starts; by default all of them.
-
-    Attributes
-    ----------
-    n_drawn : int
-        Scenes that have been in the pool by now.
+    Processes draw them. Without any the first ones are drawn by this one, and stay, so
+    that what follows depends on the seed alone. `first` is how many to wait for before
+    the training starts, all by default; `n_drawn` how many there have been.
     """
 
     def __init__(self, n_scenes, size, seed, device, *, n_workers=0, first=None):

@@ -6,21 +6,10 @@ from n2d.io._lazy import expand
 
 
 class BandWriter:
-    """Part of an array that is written from top to bottom, a band at a time.
+    """Part of an array that is written from top to bottom, bands of whole chunks.
 
     What is written is kept until the next band begins. Other orders are fine, too, but
     cost more: a band that was written before is read again.
-
-    Parameters
-    ----------
-    array : array-like
-        What is written to in the end.
-    key : tuple of int and slice
-        Which part of it.
-    rows : int
-        The axis of the part along which bands follow each other.
-    height : int
-        Rows of a band; whole chunks.
     """
 
     def __init__(self, array, key, rows, height):

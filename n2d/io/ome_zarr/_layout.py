@@ -73,26 +73,7 @@ def cannot_order(axes):
 
 
 def plan(target, shape, dtype, axes, like):
-    """Settle the layout.
-
-    Parameters
-    ----------
-    target : Path
-        What it is going to be called.
-    shape : tuple of int
-        The shape of the image.
-    dtype : dtype
-        Its data type.
-    axes : str
-        One letter for each of its axes.
-    like : ImageFile or None
-        The file that it is made from.
-
-    Returns
-    -------
-    ZarrPlan
-        All that is to be written but the pixels.
-    """
+    """Settle the layout."""
     kept = like.metadata if like is not None and like.format == "zarr" else {}
     order = tuple(sorted(range(len(axes)), key=lambda i: _ORDER.index(axes[i])))
     letters = "".join(axes[i] for i in order)

@@ -17,11 +17,6 @@ class Witnessed:
 
     Which windows is settled by their place alone, so that one that is written twice
     counts as it was written last.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        What is written to.
     """
 
     def __init__(self, array):
@@ -71,24 +66,7 @@ def _check_sum(values):
 
 
 def prove(zarr, path, target, levels):
-    """Open a result anew, and raise where it is not what was written.
-
-    Parameters
-    ----------
-    zarr : module
-        The package.
-    path : Path
-        Where the result is.
-    target : Path
-        What it is going to be called, for the message.
-    levels : sequence of Witnessed
-        What it was written to.
-
-    Raises
-    ------
-    ImageFileError
-        If metadata, arrays or chunks are missing, or differ.
-    """
+    """Open a result anew, and raise where anything is not as it was written."""
     try:
         group = zarr.open_group(store=str(path), mode="r")
         found = [group[str(i)] for i in range(len(levels))]

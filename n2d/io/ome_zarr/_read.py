@@ -138,15 +138,7 @@ def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
 
 
 class ZarrSource(LazyArray):
-    """The pixels of a Zarr array.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        The array.
-    path : path-like
-        For messages.
-    """
+    """The pixels of a Zarr array."""
 
     def __init__(self, array, path):
         super().__init__(array.shape, array.dtype, path)

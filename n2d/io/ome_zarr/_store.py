@@ -54,11 +54,7 @@ class _Guarding:
 def guarded_store():
     """Make the class, of zarr's own; zarr is imported late.
 
-    Returns
-    -------
-    type
-        Of a store that is made of the folder's path, for reading. Its `guard` looks at
-        what is read.
+    It is made of the folder's path, for reading, and its `guard` looks at what is read.
     """
     from zarr.storage import LocalStore
 
@@ -82,12 +78,9 @@ def guarded_store():
 
 @functools.cache
 def guarded_zip():
-    """Make the class for a Zarr packed as ZIP.
+    """Make the class for a Zarr packed as ZIP, like that of `guarded_store`.
 
-    Returns
-    -------
-    type
-        Like that of `guarded_store`. Its `sizes` are those of all members by name.
+    Its `sizes` are those of all members by name.
     """
     from zarr.storage import ZipStore
 
@@ -137,17 +130,7 @@ def _refuse_odd_file(root, key, largest):
 class Guard:
     """Looks at the chunks of an array before they are decoded.
 
-    Parameters
-    ----------
-    array : zarr.Array
-        The array.
-    path : path-like
-        What it was opened as, for messages.
-
-    Raises
-    ------
-    ImageFileError
-        If its chunks are compressed in a way that cannot be looked into.
+    Refuses arrays that are compressed in a way that cannot be looked into.
     """
 
     def __init__(self, array, path):
@@ -199,22 +182,7 @@ class Guard:
         return kinds
 
     def look(self, key, content, *, whole):
-        """Raise where what was read would become more than a chunk is.
-
-        Parameters
-        ----------
-        key : str
-            The name of the file in the folder.
-        content : callable
-            Gives the bytes.
-        whole : bool
-            Whether they are the whole file.
-
-        Raises
-        ------
-        ImageFileError
-            If so.
-        """
+        """Raise where what was read would become more than a chunk is."""
         if self._kind is None or key.rpartition("/")[2] in _METADATA:
             return
         data = content()

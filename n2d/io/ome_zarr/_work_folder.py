@@ -36,15 +36,7 @@ _TRIES = 20
 
 
 class WorkFolder:
-    """The work folder of one result.
-
-    Parameters
-    ----------
-    target : path-like
-        What the result is going to be called.
-    run : dict
-        What the result depends on; JSON.
-    """
+    """The work folder of one result."""
 
     def __init__(self, target, run):
         self.target = Path(os.path.realpath(target))
@@ -56,25 +48,10 @@ class WorkFolder:
 
     @contextlib.contextmanager
     def opened(self, *, resume, overwrite):
-        """Make the folder, or go on with one that is there.
+        """Make the folder, or go on with one of the same run that is there.
 
-        Parameters
-        ----------
-        resume : bool
-            Whether to go on with an earlier run, which must have been the same.
-        overwrite : bool
-            Whether what an earlier run has left may be removed.
-
-        Yields
-        ------
-        WorkFolder
-            Itself; afterwards the folder is gone, unless something is finished in it
-            and an exception has passed.
-
-        Raises
-        ------
-        ImageFileError
-            If there is such a folder and it may not be used, or it is damaged.
+        Afterwards it is gone, unless something is finished in it and an exception has
+        passed. With `overwrite` what an earlier run has left may be removed.
         """
         self._acquire()
         unfinished(self.path)
@@ -236,28 +213,11 @@ class WorkFolder:
         return differing(told_of(found), told_of(self._run)) or "everything"
 
     def is_finished(self, block):
-        """Whether a block is finished.
-
-        Parameters
-        ----------
-        block : list
-            Of texts, whole numbers and None.
-        """
+        """Whether a block is finished."""
         return _frozen(block) in self._done
 
     def finish(self, block):
-        """Note that a block is finished.
-
-        Parameters
-        ----------
-        block : list
-            Of texts, whole numbers and None.
-
-        Raises
-        ------
-        ImageFileError
-            If the folder was removed or replaced by somebody else.
-        """
+        """Note that a block is finished; raise if somebody else removed the folder."""
         self.check_ours()
         self._ledger.append({"block": block})
         self._done.add(_frozen(block))
@@ -288,18 +248,8 @@ class WorkFolder:
     def publish(self, *, overwrite):
         """Give the result its name; it has been proven before.
 
-        Parameters
-        ----------
-        overwrite : bool
-            Whether an earlier result may be replaced. It is removed when the new one
-            has its place, and put back if that fails.
-
-        Raises
-        ------
-        FileExistsError
-            If there is an earlier result, and it must stay.
-        OSError
-            If the name cannot be given.
+        An earlier result, where it may be replaced, is removed when the new one has its
+        place, and put back if that fails.
         """
         self.check_ours()
         with deferred():

@@ -120,19 +120,7 @@ def _make(zarr, path, plan, dtype, attributes):
 
 
 class ZarrTarget:
-    """A result that is written to a Zarr array plane by plane.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        Its axes in the order of OME-Zarr.
-    plan : n2d.io.ome_zarr._layout.ZarrPlan
-        With the order of the axes.
-    work : WorkFolder
-        Where finished planes are noted.
-    dtype : dtype
-        Of the pixels.
-    """
+    """A result that is written to a Zarr array plane by plane."""
 
     def __init__(self, array, plan, work, dtype):
         self._array, self._plan, self._work = array, plan, work

@@ -15,16 +15,6 @@ def refuse_circles(path):
 
     tifffile would go round in such a file for ever. All else that can be wrong with
     pages it finds itself.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Raises
-    ------
-    ImageFileError
-        If the pages go in a circle.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:

@@ -13,20 +13,7 @@ def is_ramp(colormap):
     programs, from grey and green to fire and rainbow. A list of the colours of a
     picture, or of labels, jumps.
 
-    Parameters
-    ----------
-    colormap : ndarray of shape (3, n) or None
-        Red, green and blue of every entry.
-
-    Returns
-    -------
-    bool
-        The answer.
-
-    Examples
-    --------
     >>> import numpy as np
-    >>> from n2d.io.tiff._colormap import is_ramp
     >>> grey = np.arange(256) * 257
     >>> is_ramp(np.stack([0 * grey, grey, 0 * grey]))
     True
@@ -49,17 +36,9 @@ def is_ramp(colormap):
 
 
 def colours(colormap):
-    """Return red, green and blue of every entry of a colour map.
+    """Return red, green and blue (n, 3) of the colour map (3, n) of a TIFF.
 
-    Parameters
-    ----------
-    colormap : ndarray of shape (3, n) or None
-        As TIFF has it, from 0 to 65,535.
-
-    Returns
-    -------
-    ndarray of shape (n, 3) or None
-        Of 8 bits, where no entry has more; None if there are no colours in it.
+    In 8 bits, where no entry has more; None if there are no colours in it.
     """
     if not _is_table(colormap) or (colormap == colormap[:, :1]).all():
         return None

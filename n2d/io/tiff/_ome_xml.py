@@ -33,21 +33,6 @@ def can_hold(dtype):
 def sizes_and_names(xml):
     """Return the pixel size and the channels' names that OME-XML says.
 
-    Parameters
-    ----------
-    xml : str
-        OME-XML.
-
-    Returns
-    -------
-    pixel_size : dict of str to tuple of float and str
-        As in `n2d.io.ImageFile`.
-    names : tuple of str
-        Of the channels; () if they have none.
-
-    Examples
-    --------
-    >>> from n2d.io.tiff._ome_xml import sizes_and_names
     >>> sizes_and_names(
     ...     '<OME><Image><Pixels PhysicalSizeX="0.5" PhysicalSizeXUnit="nm">'
     ...     '<Channel Name="DAPI"/></Pixels></Image></OME>'
@@ -83,23 +68,8 @@ def of_one_image(xml, number):
 def adapted(xml, dtype, axes, shape, own_axes):
     """Bring OME-XML up to date with pixels that are written anew, into one file.
 
-    Parameters
-    ----------
-    xml : str
-        OME-XML of the file that the pixels are from.
-    dtype : dtype
-        Of the new pixels.
-    axes : str
-        One letter for each axis of the new pixels; pages are written in this order.
-    shape : tuple of int
-        Of the new pixels.
-    own_axes : str
-        What the file itself calls the axes.
-
-    Returns
-    -------
-    bytes or None
-        UTF-8; None where the XML is not about these pixels.
+    Pages are written in the order of `axes`; `own_axes` is what the file itself calls
+    them. Returns UTF-8, or None where the XML is not about these pixels.
     """
     root = _root(xml)
     all_pixels = root.findall(".//{*}Image/{*}Pixels")

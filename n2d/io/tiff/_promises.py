@@ -25,19 +25,8 @@ _NO_PICTURES = {1, 2, 3, 4, 32773, 65000, 65001, 65002}
 def refuse_too_many(path, tif):
     """Raise where a description promises more planes than anybody has.
 
-    tifffile makes lists of them before it looks for the pages.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    tif : tifffile.TiffFile
-        The open file.
-
-    Raises
-    ------
-    ImageFileError
-        If so, or if the planes are said to be in files of another folder.
+    tifffile makes lists of them before it looks for the pages. Planes that are said to
+    be in files of another folder are refused, too.
     """
     counts, names = [len(tif.pages)], []
     if tif.is_ome:
@@ -95,22 +84,7 @@ _COUNTED = {"PlaneCount", "NumPlanes", "FirstZ", "FirstT", "FirstC"}
 
 
 def check_page(path, page, stored):
-    """Raise where a strip or tile of a page is absurdly large.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    page : tifffile.TiffPage
-        The page.
-    stored : int
-        Bytes of the file.
-
-    Raises
-    ------
-    ImageFileError
-        If so.
-    """
+    """Raise where a strip or tile of a page is absurdly large."""
     _, _, height, width, samples = page.shaped
     if page.is_tiled:
         part = (page.tilelength, page.tilewidth, samples)
@@ -123,22 +97,7 @@ def check_page(path, page, stored):
 
 
 def check_data(path, page, data):
-    """Raise where a compressed strip or tile would become more than it is.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    page : tifffile.TiffPage
-        The page.
-    data : bytes
-        As stored.
-
-    Raises
-    ------
-    ImageFileError
-        If so.
-    """
+    """Raise where a compressed strip or tile would become more than it is."""
     if page.compression in _NO_PICTURES:
         return
     tall, wide = page.rowsperstrip, page.imagewidth
@@ -155,20 +114,7 @@ def _has_imagecodecs():
 
 
 def check_pages(path, pages):
-    """Raise where pages that are read as a whole would become absurdly large.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    pages : sequence of tifffile.TiffPage or None
-        Of this file, or of others of its set.
-
-    Raises
-    ------
-    ImageFileError
-        If so.
-    """
+    """Raise where pages that are read as a whole would become absurdly large."""
     for page in pages:
         if page is None:
             continue

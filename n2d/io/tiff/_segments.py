@@ -16,28 +16,8 @@ _MOST_CACHED_BYTES = 2**26
 def lazy_series(path, tif, series, resources, messages):
     """Return one image series as something that reads windows, or None.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    tif : tifffile.TiffFile
-        The open file.
-    series : tifffile.TiffPageSeries
-        One of its series.
-    resources : contextlib.ExitStack
-        Where what is opened is to be closed.
-    messages : list of str
-        Where what a user should know is added.
-
-    Returns
-    -------
-    LazyArray or None
-        None where the layout is none that is read in parts.
-
-    Raises
-    ------
-    ImageFileError
-        If pixels lie beyond the end of the file.
+    None where the layout is none that is read in parts. `resources` close what is
+    opened; `messages` get what a user should know.
     """
     key = series.keyframe
     size = tif.filehandle.size

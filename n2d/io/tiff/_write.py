@@ -40,21 +40,7 @@ def cannot_hold(dtype, axes, shape, *, suffix):
 
 
 def write(path, array, axes, like, *, target):
-    """Write a TIFF file; see `n2d.io.create_image`.
-
-    Parameters
-    ----------
-    path : path-like
-        The file to write.
-    array : ndarray or LazyArray
-        The pixels.
-    axes : str
-        One letter for each axis.
-    like : ImageFile or None
-        The file that the image was made from.
-    target : path-like
-        The name that the file will have.
-    """
+    """Write a TIFF file, to be called `target` later; see `n2d.io.create_image`."""
     kept = like.metadata if like is not None and like.format == "tiff" else {}
     options, kind = _kind(array, axes, like, kept, target)
     n_levels = kept.get("n_levels", 1)

@@ -154,13 +154,7 @@ class Choices(QWidget):
         return None if self.measured.isChecked() else float(self.noise.value())
 
     def source(self):
-        """What a denoiser has to know of the layer.
-
-        Raises
-        ------
-        LayerError
-            If there is no layer, or it cannot be denoised.
-        """
+        """What a denoiser has to know of the layer."""
         if self.layer is None:
             raise LayerError("open an image first: File > Open, or drop it here")
         return source_of(self.layer, self.axes_edit.text().strip().upper() or None)

@@ -29,10 +29,7 @@ _COLUMNS = ("file", "outcome", "s")
 class FolderTab(QWidget):
     """A folder of images, a folder for results, and a table.
 
-    Parameters
-    ----------
-    choices : n2d.napari.window.choices.Choices
-        Of the tab for a layer: files are denoised as is chosen there.
+    Files are denoised as is chosen in the tab for a layer.
     """
 
     def __init__(self, choices, parent=None):

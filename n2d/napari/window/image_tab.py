@@ -56,13 +56,7 @@ def _said_in_window(slot):
 
 
 class ImageTab(QWidget):
-    """Choices, buttons, progress and verdict for one layer.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Where layers are from, and results go.
-    """
+    """Choices, buttons, progress and verdict for one layer."""
 
     def __init__(self, viewer, parent=None):
         super().__init__(parent)
@@ -165,13 +159,7 @@ class ImageTab(QWidget):
         self.complain(LayerError(f"{name} is no image: choose the layer of one"))
 
     def fitted_model(self):
-        """The fit of the layer that is shown, as it can be saved.
-
-        Raises
-        ------
-        LayerError
-            If there is none.
-        """
+        """The fit of the layer that is shown, as it can be saved."""
         fits = self._settled()
         found = fits.single_model()
         if found is None:

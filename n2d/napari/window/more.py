@@ -11,13 +11,7 @@ _SETTINGS = "n2d settings (*.json)"
 
 
 class More(QPushButton):
-    """A button with a menu.
-
-    Parameters
-    ----------
-    tab : n2d.napari.window.image_tab.ImageTab
-        What it is for.
-    """
+    """A button with a menu."""
 
     def __init__(self, tab):
         super().__init__(tab)

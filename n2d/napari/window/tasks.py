@@ -65,21 +65,12 @@ class Tasks(QObject):
         return self._next is not None
 
     def start(self, function, done, failed, *, total=1.0, stops=True):
-        """Run a function in a thread, once nothing else runs there.
+        """Run a function of a `Watch` in a thread, once nothing else runs there.
 
-        Parameters
-        ----------
-        function : callable
-            Takes a `Watch`.
-        done : callable
-            Takes what the function returned; called in the window's thread, unless it
-            was stopped.
-        failed : callable
-            Takes the exception; `n2d.core.progress.Cancelled` where it was stopped.
-        total : float
-            What the watch counts to.
-        stops : bool, default=True
-            Whether what runs is stopped; if not, it is waited for.
+        `done` takes what it returned, in the window's thread, unless it was stopped;
+        `failed` takes the exception, `n2d.core.progress.Cancelled` where it was
+        stopped. `total` is what the watch counts to. Without `stops` what runs is
+        waited for.
         """
         self._next = function, done, failed, total
         if not self.is_busy:
@@ -159,20 +150,7 @@ def _outcome_of(function, watch, idle):
 
 
 def time_left(share, seconds):
-    """Say how long the rest will take.
-
-    Parameters
-    ----------
-    share : float
-        Of the work that is done.
-    seconds : float
-        How long that took.
-
-    Returns
-    -------
-    str
-        "" where it is too early to tell.
-    """
+    """Say how long the rest will take; "" where it is too early to tell."""
     if share < 0.02 or seconds < 1:
         return ""
     left = seconds * (1 - share) / share

@@ -12,13 +12,7 @@ from n2d.napari.window.image_tab import ImageTab
 
 
 class DenoiseWidget(QWidget):
-    """Denoise layers, and folders of files.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        The viewer that it is docked to; napari gives it.
-    """
+    """Denoise layers, and folders of files."""
 
     def __init__(self, napari_viewer):
         super().__init__()
