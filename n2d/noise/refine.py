@@ -43,7 +43,7 @@ _SURE_SPREAD, _SURE_SHARE = 0.05, 0.03
 # Where so much of what is there was taken away, and no texture stays, it is noise, such
 # as the correlated noise of cameras and electron microscopes: of texture at most 0.7 is
 # taken, of wide-field images and line scans 0.86 to 0.98.
-_ALL_TAKEN = 0.85
+_ALL_TAKEN = 0.8
 
 #: Share of the measured level that a denoiser is told to find out what it thinks.
 UNDERSTATED = 0.7
