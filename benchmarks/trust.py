@@ -5,9 +5,10 @@
 Crops of 256x256 pixels of real images are denoised with default settings: those of
 fmd_dev and sem_line as they are, those of kodak and histology with Gaussian noise of
 5 to 50 (of 255), grey and in colour. Nothing is wrong with them: at most 2 % may be
-"doubtful", none "bad". With ``--wrong``, also noise of many kinds, and images of
-nothing but fine texture: of those whose level is off by more than 2, as many as
-possible should not be "good". Results go to OUTPUT/trust.csv and OUTPUT/trust.md.
+"doubtful", none "bad". With ``--wrong``, also noise of many kinds, photographs with
+little noise, and images of nothing but fine texture: of those whose level is off by
+more than 2, as many as possible should not be "good". Results go to OUTPUT/trust.csv
+and OUTPUT/trust.md.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from n2d import Noise2DetailDenoiser, NoiseWarning
 from n2d.datasets import training_scene
 
 SIGMAS = (5, 10, 15, 25, 50)
+WEAK_SIGMAS = (1, 2, 5)
 SHARES = {"fmd_dev": 0.25, "sem_line": 0.15, "kodak": 0.35, "histology": 0.25}
 WRONG_KINDS = ("white", "blur 1.5", "AR 0.9", "zoom x3", "JPEG 80", "back-projection")
 FIGURES = ("removed", "correlation", "contrast", "spread", "believed")
@@ -65,6 +67,7 @@ def wrong(data):
             for strength in (0.02, 0.05):
                 noisy = make_noisy(clean, kind, strength, number)
                 yield kind, noisy.image, None, noisy.level
+    yield from weak(data)
     rng = np.random.default_rng(0)
     for contrast in (2, 4, 8):
         # White texture cannot be told from noise at all; this one nearly.
@@ -74,6 +77,20 @@ def wrong(data):
             scene = training_scene((SIDE, SIDE), kind=GENERATED[0], rng=1)
             noisy = noisy + 20 * scene / np.ptp(scene)
             yield "fine texture", noisy, None, float(level)
+
+
+def weak(data):
+    """Yield (kind, image, channel_axis, true level) with little noise."""
+    rng = np.random.default_rng(1)
+    for folder in ("kodak", "histology"):
+        for path in sorted((data / folder / "clean").iterdir()):
+            clean = imread(path)[..., :3].astype(float) @ [0.299, 0.587, 0.114]
+            for side in (SIDE, SIDE // 2):
+                top, left = (int(rng.integers(n - side + 1)) for n in clean.shape)
+                crop = clean[top : top + side, left : left + side]
+                for sigma in WEAK_SIGMAS:
+                    noisy = crop + rng.normal(0, sigma, crop.shape)
+                    yield f"photograph, noise of {sigma}", noisy, None, sigma
 
 
 def judge(group, image, channel_axis, truth):

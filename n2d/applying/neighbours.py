@@ -355,8 +355,9 @@ class _Stack:
         """A part of a plane, averaged with its neighbours, and its noise level."""
         numbers = sorted([i, *around])
         tensors = [torch.from_numpy(known[j]) for j in numbers]
-        own, variances = self._planes[i], None
-        if any(self._planes[j] is not own for j in numbers):
+        own = self._planes[i]
+        mixed = any(self._planes[j] is not own for j in numbers)
+        if mixed:  # then the variance of each is behind what is known of it
             one = torch.ones((1, *guided[2:]))
             tensors = [
                 torch.cat([x, one])
@@ -370,8 +371,6 @@ class _Stack:
         pad = (0, -width % BLOCK, 0, -height % BLOCK)
         tensors = F.pad(tensors.to(self._device), pad, mode="replicate")
         n = self._images.n_channels
-        if tensors.shape[1] > 3 * n:
-            variances = tensors[:, -1]
         noisy, guides, errors = tensors[:, : 3 * n].chunk(3, dim=1)
         average, level = average_of_neighbours(
             noisy,
@@ -380,7 +379,7 @@ class _Stack:
             numbers.index(i),
             (own or self._denoiser).stages.correlation.to(self._device),
             moving=self._moving,
-            variances=variances,
+            variances=tensors[:, -1] if mixed else None,
         )
         values = torch.cat([average, level]).cpu().numpy()
         top, left = outer[0] - guided[0], outer[1] - guided[1]

@@ -10,9 +10,9 @@ from n2d.noise.model import N_LAGS, NoiseModel
 
 # Noise of which so small a share is removed, and that is correlated between neighbours
 # by more than chance and less than blur, is texture in large part, as of water or
-# pebbles: on crops of 11 photographs with noise of 2 to 25 grey levels, called good,
-# this was so of 13 of the 14 levels too high by more than 1.5, and of 5 of the 143
-# that were right within 25 %, and 0.7 times the level was better for all 27.
+# pebbles. Chosen on crops of 11 photographs with noise of 2 to 25 grey levels: of
+# levels that were too high and called good nearly all were so, of right ones few
+# (`python benchmarks/trust.py --wrong` counts them).
 _TEXTURE, _AND_BY_CORRELATION, _MOST_OF_TEXTURE = 0.74, 0.4, 0.84
 _LEAST_SHARED, _MOST_SHARED = 0.08, 0.45
 
@@ -42,7 +42,7 @@ _SURE_SPREAD, _SURE_SHARE = 0.05, 0.03
 
 # Where so much of what is there was taken away, and no texture stays, it is noise, such
 # as the correlated noise of cameras and electron microscopes: of texture at most 0.7 is
-# taken, of wide-field images and line scans 0.86 to 0.98.
+# taken, of wide-field images and line scans 0.86 to 0.98, of small slices of CT 0.84.
 _ALL_TAKEN = 0.8
 
 #: Share of the measured level that a denoiser is told to find out what it thinks.
