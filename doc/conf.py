@@ -38,6 +38,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "benchmark_tables",
     "command_help",
+    "gallery_figures",
     "native_maths",
 ]
 exclude_patterns = ["_build", "_ext", "_templates", "gallery/*.ipynb"]
@@ -91,7 +92,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "filename_pattern": r"plot_",
     # Scripts without a picture are for the command line.
-    "ignore_pattern": r"examples[/\\](?!plot_)[^/\\]*\.py$",
+    "ignore_pattern": r"(?:^|[/\\])(?!plot_)[^/\\]*\.py$",
     "within_subsection_order": FileNameSortKey,
     "image_scrapers": (scrape, "matplotlib"),
     # The last line of a cell shows a figure in a notebook; here the scraper does.

@@ -36,6 +36,7 @@ def one_line(error):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
     text = " ".join(str(error).split())
-    if isinstance(error, (OSError, RuntimeError, TypeError, ValueError)) and text:
+    told = (ImportError, OSError, RuntimeError, TypeError, ValueError)
+    if isinstance(error, told) and text:
         return text
     return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -99,6 +99,8 @@ def test_without_a_clean_image_there_are_score_and_seconds(images, tmp_path):
     assert all(row["score"] is not None and row["seconds"] > 0 for row in rows)
     assert "PSNR" not in result.stdout
     assert "score" in result.stdout
+    assert "the share of the noise that is removed" in result.stderr
+    assert "off by chance" in (tmp_path / "out" / "summary.md").read_text()
     assert (tmp_path / "out" / "cells.png").is_file()
 
 

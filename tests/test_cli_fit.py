@@ -74,6 +74,11 @@ def test_colours_are_taken_together(tmp_path, model):
     assert loaded.channel_axis == 2
     expected = Noise2DetailDenoiser(random_state=0, channel_axis=2).fit([X])
     np.testing.assert_array_equal(loaded.transform(X), expected.transform(X))
+    grey = write(tmp_path / "grey.tif", X[..., 0])
+    wrong = run("denoise", grey, "-o", tmp_path / "b.tif", "--model", model)
+    assert wrong.exit_code == 1
+    assert "does not suit this image: it is of 3 channels at a time" in wrong.stderr
+    assert "channel_axis" not in wrong.stderr
 
 
 def test_channels_are_taken_one_by_one_unless_asked_together(tmp_path, model):

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from n2d import Noise2DetailDenoiser, denoise_file
 from n2d.cli import app
 from n2d.noise import NoiseModel
+from n2d.noise.words import rows_of
 
 
 def run(*arguments):
@@ -179,3 +180,39 @@ def test_without_matplotlib_the_extra_is_named(image, monkeypatch, tmp_path):
     result = run("noise", image, "--picture", tmp_path / "a.png")
     assert result.exit_code == 2
     assert "noise2detail[plot]" in " ".join(result.stderr.split())
+
+
+def test_words_of_the_noise_say_what_it_means():
+    scene = np.linspace(100, 300, 4096).reshape(1, 64, 64)
+    rows = dict(rows_of(NoiseModel(10.0), scene))
+    assert "5.1% of its contrast: seen in even places" in rows["level"]
+    assert rows["that is"].startswith(
+        "a pixel that should be 200 reads between 190 and 210"
+    )
+    assert rows["brightness"] == "the same in dark and bright places"
+    assert "detector" not in rows
+    # Variance 2 (x - 50): 10 at 100, 22.4 at 300.
+    rows = dict(rows_of(NoiseModel(17.0, gain=2.0, offset=50.0), scene))
+    assert rows["brightness"].startswith("bright places are noisier: 10.2 where it is")
+    assert rows["detector"].startswith("gain 2 (units for a photon")
+    rows = dict(rows_of(NoiseModel(90.0, correlation=[[0.4, 0], [0.3, 0]]), scene))
+    assert "plain to see" in rows["level"]
+    assert "0.40 along y and 0.30 along x" in rows["correlation"]
+
+
+def test_the_share_of_the_contrast_is_the_one_that_denoise_says(tmp_path):
+    rng = np.random.default_rng(1)
+    scene = np.where(np.arange(96) // 16 % 2, 120.0, 80.0) + np.zeros((96, 1))
+    path = tmp_path / "weak.tif"
+    tifffile.imwrite(path, (scene + rng.normal(0, 15, (96, 96))).astype(np.float32))
+    said = run("noise", path).stdout
+    level = float(said.split("; ")[1].partition("%")[0])
+    # Of the noisy image it would be 17 %: noise adds to the contrast.
+    assert level == pytest.approx(100 * 15 / 40, rel=0.15)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path):
+    (tmp_path / "series").mkdir()
+    found = run("noise", tmp_path / "series")
+    assert found.exit_code == 1
+    assert "is a folder, and no image" in found.stderr

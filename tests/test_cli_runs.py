@@ -358,3 +358,18 @@ def test_a_day_in_the_life_of_a_hyperstack(tmp_path):
     assert "2 channels independently; 3 time points each" in done.stderr
     seen = sorted(os.listdir(tmp_path))
     assert seen == ["cells-denoised.tif", "cells.tif"]
+
+
+def test_what_was_not_checked_is_said(tmp_path):
+    scene = np.where(np.arange(96) // 16 % 2, 80, 0).astype(np.uint8)
+    stack = noisy((2, 96, 96)) + scene
+    stack[1] = 100  # a frame of one value
+    for name, image, words in (
+        ("dead", stack, "checked: good (1 of 2 images: all pixels are the same"),
+        ("small", noisy((31, 47)), "not checked: the image is too small to check"),
+    ):
+        tifffile.imwrite(tmp_path / f"{name}.tif", image)
+        files = str(tmp_path / f"{name}.tif"), "-o", str(tmp_path / f"{name}-out.tif")
+        result = CliRunner().invoke(app, ["denoise", *files])
+        assert result.exit_code == 0, result.output
+        assert words in result.stderr

@@ -89,6 +89,11 @@ def test_no_comparison_of_the_gallery_failed():
         assert 'src="../_images/sphx_glr' in text, path.name
 
 
+def test_the_gallery_has_pictures_and_no_placeholders():
+    names = {path.stem for path in (SITE / "gallery").glob("*.html")}
+    assert all(name.startswith("plot_") for name in names - {"index"})
+
+
 def test_pictures_are_no_paths_of_this_machine(pages):
     home = str(SITE.parents[2])
     for path in pages:

@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
+from n2d.files._targets import expand_inputs
 from n2d.files.denoising import denoise_file
-from n2d.io import ImageFileError, read_image, write_image
+from n2d.io import ImageFileError, n_slices, read_image, write_image
 
 RAMP = np.arange(42, dtype=np.uint16).reshape(6, 7)
 FEW = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
@@ -276,3 +277,19 @@ def test_a_table_of_values_is_mentioned(tmp_path):
     table["LUTData"].VR = "OW"
     write_dicom(tmp_path / "a.dcm", RAMP, ModalityLUTSequence=Sequence([table]))
     assert "not applied" in read_image(tmp_path / "a.dcm").notes[0]
+
+
+def test_slices_of_a_series_are_counted_and_advised_about(tmp_path):
+    for name, more in (
+        ("a", {"SeriesInstanceUID": "1.2"}),
+        ("b", {"SeriesInstanceUID": "1.2"}),
+        ("c", {"SeriesInstanceUID": "1.3"}),
+        ("d", {}),
+    ):
+        write_dicom(tmp_path / f"{name}.dcm", RAMP, **more)
+    write_dicom(tmp_path / "e.dcm", np.stack([RAMP, RAMP]), SeriesInstanceUID="1.2")
+    (tmp_path / "f.dcm").write_bytes(b"nothing")
+    found = expand_inputs([tmp_path])
+    assert n_slices(found.paths) == 2
+    assert "2 DICOM files are slices of one series" in " ".join(found.advice())
+    assert list(expand_inputs([tmp_path / "a.dcm", tmp_path / "c.dcm"]).advice()) == []

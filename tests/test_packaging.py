@@ -59,6 +59,13 @@ def test_a_source_distribution_has_what_the_tests_read():
     text = (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
     listed = set(re.findall(r"^(?:include|graft) (.+)$", text, re.M))
     listed = {name for names in listed for name in names.split()}
-    for name in ("tests", "doc", "examples", "benchmarks", "constraints.txt"):
+    for name in (
+        "tests",
+        "doc",
+        "examples",
+        "benchmarks",
+        "constraints.txt",
+        "conftest.py",
+    ):
         assert name in listed
     assert all((ROOT / name).exists() for name in listed)

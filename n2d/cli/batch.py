@@ -160,14 +160,18 @@ class Batch:
 
 def _checked(outcome):
     """Say how strong the noise was, and what came of the check."""
+    from n2d.noise.words import in_percent
+
     trust = outcome.trust
-    if trust is None or trust["verdict"] is None:
+    if trust is None:
         return ""
+    if trust["verdict"] is None:
+        why = "".join(trust["reasons"][:1]).removeprefix("not checked: ")
+        return f"not checked: {why}; " if why else ""
     text = f"checked: {trust['verdict']}; "
+    if trust["verdict"] == "good" and trust["reasons"]:  # others are warnings
+        text = f"checked: good ({'; '.join(trust['reasons'])}); "
     if trust["noise"] is not None:
-        text = f"noise {_percent(trust['noise'])} of the contrast; {text}"
+        most = "up to " * (outcome.n_planes > 1)
+        text = f"noise {most}{in_percent(trust['noise'])} of the contrast; {text}"
     return text
-
-
-def _percent(share):
-    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"

@@ -110,7 +110,7 @@ def compare(
     from n2d.cli.compare_report import CompareReport
     from n2d.cli.report import command_of
     from n2d.comparison import compare as compare_images
-    from n2d.comparison.summary import describe_ranges
+    from n2d.comparison.summary import describe_ranges, describe_scores
     from n2d.files._cases import InputError, find_images, read_cases, unread_case
     from n2d.files._targets import is_meant_as_folder
 
@@ -167,8 +167,8 @@ def compare(
                     )
         page.write(overwrite=overwrite)
         say_lines(aligned(_table(rows)))
-        found = filter(None, (describe_ranges(rows), _winner(rows)))
-        tell(found, quiet=quiet)
+        found = describe_ranges(rows), describe_scores(rows), _winner(rows)
+        tell(filter(None, found), quiet=quiet)
         for error in _errors(rows):
             complain(error)
             failed = True

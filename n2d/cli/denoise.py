@@ -165,7 +165,7 @@ def denoise(
             errors = error_files(uncertainty, pairs, **how)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
-    for line in found.lines():
+    for line in (*found.lines(), *found.advice()):
         say(f"note: {line}", err=True)
 
     from n2d.cli.batch import Batch

@@ -30,7 +30,10 @@ def info(
         typer.Argument(metavar="[MODEL.n2d]", help="A file that n2d fit has written."),
     ] = None,
 ):
-    """Print versions, device and threads, for a bug report; or what a model holds."""
+    """Print what is installed, or what a model holds.
+
+    Versions, device and threads are what a bug report needs.
+    """
     if model is None:
         _installation()
     else:
@@ -126,6 +129,8 @@ def noise_rows(noise, *, told=False):
     """Describe one noise model, or one for every channel."""
     if noise is None:
         return [("noise", "not measured, by random weights")]
+    from n2d.noise.words import detector_in_words
+
     models = noise if isinstance(noise, tuple) else (noise,)
 
     def each(name):
@@ -139,20 +144,15 @@ def noise_rows(noise, *, told=False):
         )
     ]
     if any(model.gain for model in models):
-        rows.append(
-            (
-                "brightness",
-                f"bright places are noisier: gain {each('gain')}, offset "
-                f"{each('offset')}, read noise {each('read_noise')}",
-            )
-        )
+        rows.append(("brightness", "bright places are noisier"))
+        rows.append(("detector", detector_in_words(*models)))
     near = [
         f"{model.correlation[0, 0]:.2f} along y and {model.correlation[1, 0]:.2f} "
         "along x"
         for model in models
     ]
     if any(abs(model.correlation[:, 0]).max() >= _SMALL for model in models):
-        rows.append(("correlation", f"of neighbours {'; '.join(near)}"))
+        rows.append(("correlation", f"neighbours share it: {'; '.join(near)}"))
     else:
         rows.append(("correlation", "none: pixels are independent"))
     return rows

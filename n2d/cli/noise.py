@@ -9,6 +9,9 @@ import typer
 from n2d.cli import options
 from n2d.cli.reporting import clean_ending, say, tell, warnings_in_one_line
 
+# Of what is denoised to know the contrast, in pixels.
+_LARGEST_SIDE = 512
+
 
 def noise(
     image: Annotated[
@@ -42,8 +45,9 @@ def noise(
 ):
     """Measure the noise of an image, as n2d denoise does.
 
-    Prints its level, how it depends on intensity, how neighbours share it, where it
-    differs from place to place, and what is beside it, for every channel.
+    Prints for every channel its level and what that means, whether bright places are
+    noisier, whether neighbours share it, where it differs from place to place, and
+    what is beside it.
     """
     from importlib.util import find_spec
 
@@ -75,12 +79,13 @@ def noise(
             nan=nan,
         )
         tell(notes, quiet=quiet)
-        found = [one for case in cases for one in _measured(case)]
-        for number, (model, values) in enumerate(found):
-            if len(found) > 1:
+        measured = [one for case in cases for one in _measured(case)]
+        for number, (model, _, denoised) in enumerate(measured):
+            if len(measured) > 1:
                 typer.echo(f"channel {number}")
-            for name, text in rows_of(model, values):
+            for name, text in rows_of(model, denoised):
                 say(f"{name:<14}{text}")
+        found = [(model, noisy) for model, noisy, _ in measured]
         _write(found, as_json, picture, overwrite=overwrite)
 
 
@@ -96,7 +101,7 @@ def _refuse_other_pictures(path):
 
 
 def _measured(case):
-    """Yield the noise of every channel of a case, and its pixels, (n, h, w)."""
+    """Yield noise, pixels, (n, h, w), and some denoised ones of every channel."""
     import numpy as np
 
     from n2d import Noise2DetailDenoiser
@@ -104,13 +109,30 @@ def _measured(case):
     axis = case.channel_axis
     denoiser = Noise2DetailDenoiser(channel_axis=axis, random_state=0)
     # Of planes whose noise differs, what they have in common.
-    models = denoiser.fit(case.noisy).for_all_planes().noise_
+    denoiser = denoiser.fit(case.noisy).for_all_planes()
+    models, images = denoiser.noise_, (case.noisy, _some_denoised(denoiser, case))
     if axis is None:
-        models, planes = (models,), [case.noisy]
+        models, planes = (models,), [images]
     else:
-        planes = np.moveaxis(case.noisy, axis, 0)
-    for model, values in zip(models, planes, strict=True):
-        yield model, np.asarray(values).reshape(-1, *values.shape[-2:])
+        planes = zip(*(np.moveaxis(image, axis, 0) for image in images), strict=True)
+    for model, both in zip(models, planes, strict=True):
+        yield model, *(np.asarray(x).reshape(-1, *x.shape[-2:]) for x in both)
+
+
+def _some_denoised(denoiser, case):
+    """The middle of the first, the middle and the last plane, denoised."""
+    import numpy as np
+
+    noisy, axis = np.asarray(case.noisy), case.channel_axis
+    n_axes = noisy.ndim
+    if n_axes == (3 if axis is None else 4):
+        noisy = noisy[sorted({0, len(noisy) // 2, len(noisy) - 1})]
+    sides = [i for i in range(n_axes) if axis is None or i != axis % n_axes][-2:]
+    key = [slice(None)] * n_axes
+    for side in sides:
+        start = max(0, (noisy.shape[side] - _LARGEST_SIDE) // 2)
+        key[side] = slice(start, start + _LARGEST_SIDE)
+    return denoiser.transform(noisy[tuple(key)])
 
 
 def _write(found, as_json, picture, *, overwrite):

@@ -84,6 +84,7 @@ def tune(
 
     with clean_ending(debug=debug), warnings_in_one_line(), threads(jobs):
         from n2d._config import write_config
+        from n2d.comparison.summary import describe_scores
         from n2d.files._cases import how_it_looks, read_cases
         from n2d.files._originals import Originals
         from n2d.io import check_target
@@ -113,6 +114,8 @@ def tune(
         )
         results = _search(denoiser, searched, cases, quiet=quiet)
         say_lines(aligned(_table(results)))
+        against = "the default" if _with_default(results) else "the first"
+        tell([describe_scores(results, against)], quiet=quiet)
         chosen, why = _chosen(results)
         if why:
             tell([f"note: {why}"])
@@ -243,10 +246,14 @@ def _plain(results):
     ]
 
 
+def _with_default(results):
+    return any(result["is_default"] for result in results)
+
+
 def _table(results):
     """The settings and what came of them, as cells."""
     names = list(results[0]["parameters"])
-    against = "default" if any(r["is_default"] for r in results) else "first"
+    against = "default" if _with_default(results) else "first"
     header = [*(name.rpartition("__")[2] for name in names), "score"]
     header.append(f"\N{PLUS-MINUS SIGN} to the {against}")
     with_psnr = results[0]["psnr"] is not None

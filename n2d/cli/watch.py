@@ -138,6 +138,7 @@ class _Watcher:
         self._arrivals, self._output, self._job = arrivals, output, job
         self._say, self._as_json, self._debug = say, as_json, debug
         self._n_done, self._failed = 0, {}
+        self._start = time.time()
 
     def run(self, stop_after):
         """Denoise what arrives; return when nothing has for a while."""
@@ -184,7 +185,7 @@ class _Watcher:
                 )
             note_result(target)
         except Exception as error:  # one bad image must not stop the others
-            text = one_line(error)
+            text = one_line(error).removeprefix(f"{path}: ")
             if not settled:  # half a plane, perhaps; it is looked at again
                 return
             if self._arrivals.begin(path) is None:
@@ -204,12 +205,15 @@ class _Watcher:
             return
         self._n_done += settled
         lag = time.time() - state[0]
+        late = ""  # of what was there before
+        if state[0] > self._start:
+            late = f", {lag:.1f} s after its image"
         planes = ""
         if not settled or outcome.n_new < outcome.n_planes:
             planes = f" with {outcome.n_planes} planes, {outcome.n_new} of them new,"
         self._say(
-            f"{target}: written{planes} in {outcome.seconds:.1f} s, {lag:.1f} s after "
-            f"its image{'' if settled else '; which is growing'}"
+            f"{target}: written{planes} in {outcome.seconds:.1f} s{late}"
+            f"{'' if settled else '; it is growing'}"
         )
         self._emit(
             record

@@ -59,8 +59,8 @@ def summarize(rows):
         for row in latest.values()
         if row["error"]
     ]
-    if ranges := describe_ranges(latest.values()):
-        table += f"\n\n{ranges}"
+    for text in (describe_ranges(latest.values()), describe_scores(latest.values())):
+        table += f"\n\n{text}" * bool(text)
     return table + ("\n\nFailed:\n\n" + "\n".join(errors) if errors else "")
 
 
@@ -89,6 +89,37 @@ def describe_ranges(rows):
     text = " to ".join(f"{x:.6g}" for x in dict.fromkeys((ranges[0], ranges[-1])))
     each = ", each image's own" if len(ranges) > 1 else ""
     return f"PSNR and SSIM are for a data range of {text}{each}."
+
+
+def describe_scores(rows, first="the first"):
+    """Say what a score is, and what a difference between two of them means.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        As for `summarize`.
+    first : str, default="the first"
+        What the others are compared with.
+
+    Returns
+    -------
+    str
+        Sentences; empty where nothing has a score.
+
+    Examples
+    --------
+    >>> from n2d.comparison.summary import describe_scores
+    >>> print(describe_scores([{"score": 0.9}], "the default")[:69])
+    score: the share of the noise that is removed, 1 is all of it, 0 none
+    """
+    if all(row.get("score") is None for row in rows):
+        return ""
+    return (
+        "score: the share of the noise that is removed, 1 is all of it, 0 none; "
+        "estimated from the noisy image alone. "
+        f"\N{PLUS-MINUS SIGN}: by how much the difference to {first} may be off by "
+        "chance (a standard error); less than twice that may be chance alone."
+    )
 
 
 def tabulate(rows):

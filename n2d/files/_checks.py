@@ -1,6 +1,6 @@
 """What can be known to be wrong before any file is opened."""
 
-from n2d.files._words import in_one_line
+from n2d.files._words import count, in_one_line
 
 
 class OptionError(ValueError):
@@ -61,12 +61,25 @@ def check_knows_error(job):
         )
 
 
+def _check_channels(job, denoiser, sources, channel_axis):
+    """Raise where a model is of another number of channels than a file."""
+    here = 1 if channel_axis is None else sources[0].shape[channel_axis]
+    if here != denoiser._n_channels:
+        n_here, n_model = (count(n, "channel") for n in (here, denoiser._n_channels))
+        raise ValueError(
+            f"the model {job.model} does not suit this image: it is of {n_model} at a "
+            f"time, and the image has {n_here} together; fit a model to images of its "
+            "kind, or leave --model away"
+        )
+
+
 def tell_misfit(job, number, n_fits, denoiser, sources, channel_axis, say):
     """Say, and return, where a model or a config's parameters do not suit a file."""
     from n2d._suits import misfit_of, seen_by
     from n2d.images import Images
 
     if job.model is not None:
+        _check_channels(job, denoiser, sources, channel_axis)
         told = [(seen_by(denoiser),)]
     elif job.seen:
         # Those of a file of as many channels belong to each, else any will do.

@@ -13,6 +13,7 @@ from n2d.io import (
     files_of,
     format_of,
     is_image,
+    n_slices,
     name_in,
     suffix_of,
 )
@@ -122,6 +123,18 @@ class Inputs:
             if len(names) > _LISTED:
                 shown += f" and {len(names) - _LISTED:,} more"
             yield f"left out, {why}: {len(names):,} ({shown})"
+
+    def advice(self):
+        """Say what would be better denoised together."""
+        n = n_slices(path for path in self.paths if is_image(path))
+        if n > 1:
+            yield (
+                f"{n:,} DICOM files are slices of one series, and are denoised one by "
+                "one; as one file those that agree help each other: make a NIfTI file "
+                "of them (as dcm2niix does) and denoise that; to stay with DICOM, "
+                "measure the noise on all of them (n2d fit FOLDER -o MODEL.n2d, and "
+                "--model)"
+            )
 
 
 def expand_inputs(inputs, *, recursive=False, outputs=()):

@@ -13,7 +13,7 @@ from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import View
 from n2d.io._ledger import fingerprint
 from n2d.io._limits import read_text
-from n2d.io._reading import files_of, is_image, open_image, read_image
+from n2d.io._reading import files_of, is_image, n_slices, open_image, read_image
 from n2d.io._writing import (
     check_output,
     create_image,
@@ -38,6 +38,7 @@ __all__ = [
     "is_image",
     "is_own_result",
     "is_result_of",
+    "n_slices",
     "name_in",
     "note_result",
     "open_image",

@@ -100,6 +100,21 @@ def read(path):
     )
 
 
+def series_of(path):
+    """The series that a file is a slice of; None of other files."""
+    names = ["SeriesInstanceUID", "NumberOfFrames"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = _import_pydicom().dcmread(
+                path, stop_before_pixels=True, force=True, specific_tags=names
+            )
+        several = int(dataset.get("NumberOfFrames", 1) or 1) > 1
+    except Exception:  # what is wrong with the file is said when it is opened
+        return None
+    return None if several else dataset.get("SeriesInstanceUID")
+
+
 def _coloured(pydicom, dataset, data):
     """Return the colours that numbers stand for, and have the data set say so."""
     data = pydicom.pixels.apply_color_lut(data, dataset)

@@ -1,11 +1,12 @@
 """Reading an image file, whatever its format."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from n2d.io._formats import format_of, suffix_of
+from n2d.io._formats import SUFFIXES, format_of, suffix_of
 from n2d.io._image import ImageFileError
 from n2d.io._lazy import damaged, out_of_memory
 from n2d.io._limits import check_regular, check_size
@@ -50,6 +51,8 @@ def open_image(path, series=None):
     ('TYX', (2, 3, 4), [12, 13])
     >>> folder.cleanup()
     """
+    if suffix_of(path) not in SUFFIXES and Path(path).is_dir():
+        raise ImageFileError(f"{path}: is a folder, and no image; name one in it")
     kind = format_of(path)
     check_regular(path)  # one that is missing says so, too
     if not kind.is_folder or not Path(path).is_dir():
@@ -167,3 +170,31 @@ def files_of(path):
     # Whatever is wrong with the file, it is said when it is opened.
     except Exception:
         return [path]
+
+
+def n_slices(paths):
+    """Count the files of one DICOM series, of the one with most of them.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Files of any kind.
+
+    Returns
+    -------
+    int
+        0 where none is of a series, or pydicom is not installed.
+
+    Examples
+    --------
+    >>> from n2d.io import n_slices
+    >>> n_slices(["a.tif", "b.tif"])
+    0
+    """
+    paths = [path for path in paths if ".dcm" in format_of(path).suffixes]
+    if len(paths) < 2:
+        return 0
+    from n2d.io._dicom import series_of
+
+    found = Counter(series for path in paths if (series := series_of(path)))
+    return max(found.values(), default=0)
