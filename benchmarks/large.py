@@ -4,6 +4,7 @@
     python benchmarks/large.py series [--planes 1000] [--side 512] [--folder DIR]
     python benchmarks/large.py memory
     python benchmarks/large.py throughput [--side 2048] [--precision auto]
+    python benchmarks/large.py halo
 
 - `slide`: a uint16 image on disk, larger than memory is wished to grow, fitted and
   denoised into another file; wall time, peak memory, and the difference to crops that
@@ -15,6 +16,8 @@
 - `throughput`: megapixels per second of `transform` with one and two threads and on a
   cluster of two workers, in turns with the network alone, and what the steps between
   them take.
+- `halo`: what a chunk of a Dask array takes at best, with the pixels around it that are
+  computed along, beside the network alone on as many pixels; by the side of the chunk.
 
 Every peak is that of a process of its own. Tables go to OUTPUT/large_*.md.
 """
@@ -384,11 +387,52 @@ def where_it_goes(denoiser, bare, X, side, rounds):
     return "\n".join(lines)
 
 
+def halo(arguments):
+    """Measure chunks inside an image, one thread."""
+    torch.set_num_threads(1)
+    X = np.random.default_rng(0).poisson(scene(512)).astype(np.uint16)
+    denoiser = Noise2DetailDenoiser(precision=arguments.precision, random_state=0)
+    denoiser.fit(X)
+    network = load_prior().requires_grad_(False).to(memory_format=torch.channels_last)
+    fitted = TileDenoiser(
+        denoiser._stages, denoiser._intensities, precision=arguments.precision
+    )
+    cpu = torch.device("cpu")
+    lines = [
+        "| side of the chunk | network alone | whole chunk | of it the network alone |",
+        "| ---: | ---: | ---: | ---: |",
+    ]
+    for side in (512, 1024, 2048):
+        around = np.tile(X, (3 * side // 512,) * 2)[None]
+        inner = list(tiles(*around.shape[1:], side=side, **fitted.geometry))[4]
+        top, left, height, width = inner.window
+        values = around[:, top : top + height, left : left + width].astype(float)
+        bare = bare_network(network, side, arguments.precision)
+        times = []
+        for _ in range(arguments.rounds + 1):
+            start = time.process_time()
+            bare()
+            between = time.process_time()
+            fitted.estimates(values, inner, cpu)
+            times.append((between - start, time.process_time() - between))
+        alone, whole = np.median(times[1:], axis=0)
+        share = np.median([a / b for a, b in times[1:]])
+        lines.append(f"| {side} | {alone:.2f} | {whole:.2f} | {share:.0%} |")
+    return [
+        f"Processor seconds, one thread, medians of {arguments.rounds} runs in turns, "
+        f"in {settled_precision(cpu, arguments.precision)}. Around the chunk "
+        f"{inner.halo[0]} pixels are read along, of which every layer computes what "
+        "the layers after it still see.",
+        "\n".join(lines),
+    ]
+
+
 MEASURES = {
     "slide": slide,
     "series": series,
     "memory": memory,
     "throughput": throughput,
+    "halo": halo,
 }
 
 

@@ -269,7 +269,8 @@ def main():
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
         made = (
             f"Made with `benchmarks/speed.py --only {' '.join(chosen)}`, medians of "
-            f"{arguments.rounds} runs in turns, on: {describe_machine(2)}. Network in "
+            f"{arguments.rounds} runs in turns, on: "
+            f"{describe_machine(torch.get_num_threads())}. Network in "
             f"{settled_precision(torch.device('cpu'), 'auto')}. Load of the machine at "
             f"the end: {load:.1f}."
         )
