@@ -181,7 +181,8 @@ def find_places(image, noise):
     same = replace(noise, gain=0.0, read_noise=noise.level, curve=None)
     contrast = np.subtract(*np.quantile(image, [0.99, 0.01]))
     most = _SAME_LEVEL + _SPREADS * noise.spread
-    for model in (noise, same) if noise.spread > _SURE else (noise,):
+    depends = noise.gain > 0 or noise.curve is not None
+    for model in (noise, same) if depends else (noise,):
         even = stabilize(plain, model)
         level = level_map(even)
         if level.size == 1:
