@@ -27,6 +27,10 @@ _LEAST_SPREAD = 0.12
 _CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.08, 0.02
 _SAME_LEVEL, _SPREADS = 0.8, 2.0
 
+# Where so many of the pixels are the darkest, or the brightest, beside one that is not,
+# noise was clipped, and is weaker there: that is no matter of places.
+_CLIPPED = 0.1
+
 # A cell is no noisier than so many of the nine around it: one that stands out is
 # texture, while a quarter of four cells with more noise has its corners.
 _ALIKE = 4
@@ -171,7 +175,7 @@ def find_places(image, noise):
         that.
     """
     places = find_pattern(image, noise.defects or Defects())
-    if noise.spread is None or not noise.level > 0:
+    if noise.spread is None or not noise.level > 0 or _is_clipped(image):
         return places, noise
     part = (0, 0, *image.shape)
     plain = image - places.pattern(*part)
@@ -205,6 +209,12 @@ def find_places(image, noise):
             )
             best = (found, model)
     return best
+
+
+def _is_clipped(image):
+    """Whether noise was cut off, here and there, at either end of the values."""
+    ends = (image == end for end in (image.min(), image.max()))
+    return any(np.mean(at[:, 1:] & ~at[:, :-1]) > _CLIPPED for at in ends)
 
 
 def find_pattern(image, defects: Defects) -> Places:
