@@ -34,8 +34,8 @@ def noise_of_tones(windows) -> float | None:
 
     Notes
     -----
-    Noise makes values spread: where all lie close to one of two, and which of the two is
-    not a matter of chance, it is part of the picture, however rough it looks.
+    Noise makes values spread: where all lie close to one of two, and which of them is
+    no matter of chance, it is part of the picture, however rough it looks.
 
     Examples
     --------
