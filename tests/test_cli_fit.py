@@ -235,6 +235,9 @@ def test_nothing_is_computed_where_nothing_can_be_written(tmp_path, model):
     [
         (["--data-range", "3", "3"], "3 is not below 3"),
         (["--learning-rate", "0"], "0.0 is not above 0"),
+        (["--strength", "much"], "'much' is no"),
+        (["--noise", "much"], "'much' is no number, no file, and not auto"),
+        (["--seed", "-1"], "-1 "),
         (["--factors", "2,2"], "no list of different whole numbers"),
         (["--config", "absent.json"], "absent.json"),
     ],

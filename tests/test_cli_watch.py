@@ -220,9 +220,7 @@ def test_a_script_learns_of_failures_from_the_exit_code(folders, bad, code):
     if bad:
         (folder / "a.tif").write_bytes(b"II*\x00nonsense")
     options = ("--settle", "0", "--stop-after", "0")
-    found = CliRunner().invoke(
-        app, ["watch", str(folder), "-o", str(output), *options]
-    )
+    found = CliRunner().invoke(app, ["watch", str(folder), "-o", str(output), *options])
     assert found.exit_code == code, found.output
     said = found.stderr.splitlines()
     if bad:

@@ -70,8 +70,8 @@ def watch(
             "--stop-after",
             metavar="SECONDS",
             min=0,
-            help="End when nothing has arrived for so long, with exit code 1 if an image "
-            "has failed.  [default: never]",
+            help="End when nothing has arrived for so long, with exit code 1 if an "
+            "image has failed.  [default: never]",
         ),
     ] = None,
     axes: options.AxesOption = None,
@@ -132,7 +132,7 @@ def watch(
         with ending_well():
             watcher.run(stop_after)
             by_itself = True
-        # Who ends it by hand has read of the failures; a script that waits for it has not.
+        # Who ends it asked for that; a script that waits for it asks how it went.
         if watcher.summarise() and by_itself:
             raise typer.Exit(FAILED)
 
