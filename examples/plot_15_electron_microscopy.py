@@ -64,10 +64,11 @@ print(summarize(rows))
 # %%
 # What is lost
 # ------------
-# Vesicles and the folds in mitochondria are a few pixels wide, and fainter here than
-# the noise: membranes stay, vesicles become spots or go, and of the folds BM3D keeps
-# more. The standard error of every pixel is large around them: before something of that
-# size is counted, look at the noisy image, too. :doc:`/guide/limits` has more of this.
+# Vesicles and the folds in mitochondria are a few pixels wide, and of little more
+# contrast than the noise: membranes stay, vesicles become spots or go, and of the folds
+# BM3D keeps more. The standard error of every pixel is large around them: before
+# something of that size is counted, look at the noisy image, too. :doc:`/guide/limits`
+# has more of this.
 
 import matplotlib.pyplot as plt
 
