@@ -2,8 +2,8 @@
 Electron microscopy: a thin section
 ===================================
 
-A scanned beam visits pixel after pixel, so that its noise is shared along the lines.
-Who takes such noise for white leaves half of it, or blurs membranes to get rid of it.
+A beam visits pixel after pixel, so that noise of a slow detector is shared along the
+lines. What takes it for white leaves streaks, or blurs membranes to get rid of them.
 """
 
 # %%
@@ -42,8 +42,8 @@ print("shared along a line: ", along)
 # %%
 # Denoised
 # --------
-# Beside it BM3D and non-local means, both told what was measured by
-# :class:`~n2d.VarianceStabilizedDenoiser`, with their defaults.
+# Beside it are BM3D and non-local means with stabilised variance and their defaults,
+# which take the noise for white: BM3D leaves streaks along the lines.
 
 from n2d.comparison import Case, compare_and_plot, summarize
 
