@@ -252,6 +252,9 @@ def test_senseless_options_are_named(options, message, tmp_path, model):
 
 def test_info_describes_a_model(tmp_path, model):
     Image.fromarray(noisy(32, 36, 3)).save(tmp_path / "photo.png")
+    refused = run("info", tmp_path / "photo.png")
+    assert refused.exit_code == 2
+    assert "is an image, and no model" in " ".join(refused.stderr.split())
     fitted = run("fit", tmp_path / "photo.png", "-o", model, "-q")
     result = run("info", model)
     assert result.exit_code == 0, result.output
