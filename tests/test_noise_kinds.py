@@ -175,6 +175,18 @@ def test_dots_of_a_halftone_are_no_noise(halftone, level):
     assert np.std(result - printed) <= 1.05 * level
 
 
+@pytest.mark.parametrize("period", [4, 5, 6])
+def test_a_computed_lattice_without_noise_comes_back(period):
+    # What is left beside its waves is of rounding, and like nothing that there is.
+    y, x = np.cos(2 * np.pi * np.indices((256, 256)) / period)
+    lattice = 100 + 50 * x * y
+    denoiser = Noise2DetailDenoiser(random_state=0)
+    with pytest.warns(NoiseWarning):
+        result = denoiser.fit_transform(lattice)
+    assert result == pytest.approx(lattice, abs=0.05)
+    assert denoiser.trust_.verdict != "good"
+
+
 def test_single_photons_are_noise_though_they_have_two_values():
     light = 0.1 + 0.2 * SCENE / SCENE.max()
     photons = (np.random.default_rng(0).random(SCENE.shape) < light).astype(float)

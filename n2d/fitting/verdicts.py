@@ -15,6 +15,41 @@ _SOME = 20_000  # pixels, in which this is seen
 #: Of an image that says nothing of its noise.
 CONSTANT = Verdict(None, ("all pixels are the same, and stay so",))
 
+#: Of an image that nothing is removed from, since what would be cannot be noise.
+NONSENSE = Verdict(
+    "bad",
+    (
+        "what was measured is no noise that could be removed: the image comes back as "
+        "it is; give the noise, if you know it",
+    ),
+)
+
+# So many deviations of the noise most pixels never change by: of patterns computed
+# without any noise, what is measured is left of rounding, and may be like nothing.
+_NEVER = 10.0
+
+
+def is_nonsense(parts, denoised, intensities, noise):
+    """Tell whether most pixels would change by much more than the noise.
+
+    Parameters
+    ----------
+    parts, denoised, intensities, noise
+        As for `verdicts_on`; the intensities keep the mean.
+
+    Returns
+    -------
+    bool
+    """
+    shift = 0.0 if intensities.shift is None else intensities.shift[:, None, None]
+    changes = [
+        np.abs(estimate + shift - values).reshape(len(noise), -1)
+        for (values, *_), estimate in zip(parts, denoised, strict=True)
+    ]
+    level = intensities.span * max(model.level for model in noise)
+    typical = np.median(np.concatenate(changes, axis=1), axis=1)
+    return bool(typical.max() > _NEVER * level)
+
 
 def verdicts_on(parts, denoised, intensities, noise, measured, plan):
     """Judge by what was removed: all windows of one image at once, else each.
