@@ -84,6 +84,12 @@ class InScikitLearn(NamedTuple):
     name: str
 
 
+class InWords(NamedTuple):
+    """What a tuple or an object of its own is called in messages."""
+
+    text: str
+
+
 class HasInPython(tuple):
     """Marks what is an object of its own in Python, with the methods that it has."""
 
@@ -98,10 +104,17 @@ _Auto = Literal["auto"]
 _Int = Annotated[int, Strict()]
 _Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Factors = Annotated[
-    tuple[_Int, ...], Field(max_length=64), AfterValidator(settled_factors)
+    tuple[_Int, ...],
+    Field(max_length=64),
+    AfterValidator(settled_factors),
+    InWords("a tuple of different whole numbers of 2 or more, such as (2, 4)"),
 ]
 _Rows = list[list[_Float]]
-_Range = Annotated[tuple[_Float, _Float], AfterValidator(settled_data_range)]
+_Range = Annotated[
+    tuple[_Float, _Float],
+    AfterValidator(settled_data_range),
+    InWords("two numbers (low, high)"),
+]
 
 
 class NoiseDescription(BaseModel):
@@ -125,7 +138,11 @@ class NoiseDescription(BaseModel):
 _Noise = (
     Annotated[_Float, Field(gt=0)]
     # In Python, whatever has the methods of a NoiseModel.
-    | Annotated[NoiseDescription, HasInPython("variance", "rescaled")]
+    | Annotated[
+        NoiseDescription,
+        HasInPython("variance", "rescaled"),
+        InWords("a NoiseModel (see n2d.noise.estimate_noise)"),
+    ]
 )
 
 
@@ -142,7 +159,15 @@ class Parameters(BaseModel):
     init: Literal["auto", "random", "synthetic"] = Field(
         "auto", description="auto, random or synthetic"
     )
-    noise: _Auto | _Noise | Annotated[tuple[_Noise, ...], Field(min_length=1)] = Field(
+    noise: (
+        _Auto
+        | _Noise
+        | Annotated[
+            tuple[_Noise, ...],
+            Field(min_length=1),
+            InWords("a tuple or list of these, one for every channel"),
+        ]
+    ) = Field(
         "auto",
         description='"auto", a number above 0, an object with the fields of a noise '
         "model, or a list of such, one for every channel",

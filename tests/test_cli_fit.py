@@ -235,6 +235,9 @@ def test_nothing_is_computed_where_nothing_can_be_written(tmp_path, model):
     [
         (["--data-range", "3", "3"], "3 is not below 3"),
         (["--learning-rate", "0"], "0.0 is not above 0"),
+        (["--strength", "much"], "'much' is no"),
+        (["--noise", "much"], "'much' is no number, no file, and not auto"),
+        (["--seed", "-1"], "-1 "),
         (["--factors", "2,2"], "no list of different whole numbers"),
         (["--config", "absent.json"], "absent.json"),
     ],
@@ -249,6 +252,9 @@ def test_senseless_options_are_named(options, message, tmp_path, model):
 
 def test_info_describes_a_model(tmp_path, model):
     Image.fromarray(noisy(32, 36, 3)).save(tmp_path / "photo.png")
+    refused = run("info", tmp_path / "photo.png")
+    assert refused.exit_code == 2
+    assert "is an image, and no model" in " ".join(refused.stderr.split())
     fitted = run("fit", tmp_path / "photo.png", "-o", model, "-q")
     result = run("info", model)
     assert result.exit_code == 0, result.output

@@ -86,11 +86,15 @@ def test_patterns_are_expanded_where_the_shell_did_not(folder):
 
 
 def test_resume_says_which_options_differ(folder, tmp_path):
+    (folder / "second.tif").write_bytes((folder / "a.tif").read_bytes())
     options = (folder, "-o", tmp_path / "out", "--resume", "--method")
     assert run(*options, "gaussian:blur=1").exit_code == 0
     found = run(*options, "gaussian:blur=2")
     assert found.exit_code == 1
     assert "what differs: blur (1" in found.stderr
+    # Once when it happens, and once at the end, however many files there are.
+    assert found.stderr.count("what differs") == 2
+    assert "second.tif: failed like " in found.stderr
 
 
 def test_an_image_with_channels_last_and_no_names_warns(tmp_path):

@@ -146,7 +146,7 @@ def test_images_are_denoised_as_they_come(folders, started):
     failed = {found["source"]: found["error"] for found in states if "error" in found}
     assert "exists already" in failed[str(folder / "h.tif")]
     assert (output / "h.tif").read_bytes() == b"mine"
-    assert again._process.wait(timeout=60) == 0
+    assert again._process.wait(timeout=60) == 1
 
 
 def test_a_stack_is_denoised_while_it_grows(folders, capsys):
@@ -212,6 +212,20 @@ def test_it_ends_in_the_middle_with_whole_files_only(folders, started):
     code, _, errors = watch.stop(signal.SIGTERM)
     assert code == 0, errors
     assert [p.name for p in output.iterdir() if p.suffix == ".tif"] == ["a.tif"]
+
+
+@pytest.mark.parametrize(("bad", "code"), [(True, 1), (False, 0)])
+def test_a_script_learns_of_failures_from_the_exit_code(folders, bad, code):
+    folder, output = folders
+    if bad:
+        (folder / "a.tif").write_bytes(b"II*\x00nonsense")
+    options = ("--settle", "0", "--stop-after", "0")
+    found = CliRunner().invoke(app, ["watch", str(folder), "-o", str(output), *options])
+    assert found.exit_code == code, found.output
+    said = found.stderr.splitlines()
+    if bad:
+        assert "stopped: 0 images denoised, 1 failed:" in said
+        assert "a.tif" in said[-1]
 
 
 def test_the_folder_of_the_results_is_another_one(folders):

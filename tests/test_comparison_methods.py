@@ -67,6 +67,7 @@ def test_a_denoiser_of_the_user_s_own_joins():
         ("magic", "no method 'magic'; there are n2d, .*identity"),
         ("gaussian:blur", "write NAME:PARAMETER=VALUE"),
         ("gaussian:width=3", "no parameter 'width'; there are blur, "),
+        ("gaussian:blur=wide", "'blur'.* must be 'auto' or a number of 0 or more. Got"),
         ("gaussian:blur=3+", "'3\\+' is no value"),
         ("n2d:downsampling_factors=(2,4", "bracket or a quote"),
         (" , ", "no method is named; there are n2d"),

@@ -105,11 +105,14 @@ def test_a_callback_sees_all_and_cancels(tmp_path, channels):
         ({"resume": True, "overwrite": True}, "one of the two"),
         ({"model": "m.n2d", "max_iter": 2}, "max_iter is about fitting"),
         ({"axes": "YX"}, "the file has 3 axes"),
+        ({"channel_axis": "last"}, "channel_axis must be a whole number"),
+        ({"series": 0.5}, "series must be a whole number"),
+        ({"axes": 3}, "axes must be a text"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path, channels, options, says):
     source, _ = channels
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((TypeError, ValueError), match=says):
         denoise_file(source, tmp_path / "a.tif", **options)
 
 

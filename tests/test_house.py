@@ -87,8 +87,8 @@ MAY_IMPORT = {
         None,
     ),
     "comparison": (
-        {"baselines", "comparison", "core", "datasets", "denoiser", "functional"}
-        | {"images", "io", "metrics", "model_selection", "noise"},
+        {"_sklearn", "baselines", "comparison", "core", "datasets", "denoiser"}
+        | {"functional", "images", "io", "metrics", "model_selection", "noise"},
         None,
     ),
     "files": (

@@ -292,4 +292,5 @@ def test_slices_of_a_series_are_counted_and_advised_about(tmp_path):
     found = expand_inputs([tmp_path])
     assert n_slices(found.paths) == 2
     assert "2 DICOM files are slices of one series" in " ".join(found.advice())
+    assert "--model" not in " ".join(found.advice(with_model=True))
     assert list(expand_inputs([tmp_path / "a.dcm", tmp_path / "c.dcm"]).advice()) == []

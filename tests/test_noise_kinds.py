@@ -1,13 +1,14 @@
 """Noise that is correlated, shared, striped, or differs by place or by light."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
 
-from n2d import Noise2DetailDenoiser
+from n2d import Noise2DetailDenoiser, NoiseWarning
 from n2d.datasets import fluorescence_cells
 from n2d.noise import (
     NoiseModel,
@@ -126,6 +127,71 @@ def test_noise_that_differs_from_place_to_place():
     assert level[16:-16] == pytest.approx(local[16:-16], rel=0.25)
     even = SCENE + 10 * white()
     assert not find_places(even, estimate_noise(even))[0]
+
+
+def test_tiles_of_a_mosaic_have_their_own_noise():
+    each = np.random.default_rng(2).uniform(5, 30, (4, 4))
+    noisy = SCENE + np.kron(each, np.ones((64, 64))) * white()
+    places, noise = find_places(noisy, estimate_noise(noisy))
+    level = noise.level * places.levels(0, 0, *noisy.shape)
+    # In the middle of tiles: between them the map is smooth.
+    inside = level.reshape(4, 64, 4, 64)[:, 16:48, :, 16:48].mean(axis=(1, 3))
+    assert np.median(np.abs(np.log(inside / each))) < 0.15
+    assert np.abs(np.log(inside / each)).max() < 0.5
+
+
+def test_clipped_noise_is_no_matter_of_places():
+    # Half of the background is cut off, and with it half of its noise.
+    noisy = (SCENE - 15 + 30 * white(4)).clip(0, 255).round()
+    assert not find_places(noisy, estimate_noise(noisy))[0]
+
+
+def diffused(image):
+    """A halftone of dots in a row as error diffusion draws them; values from 0 to 1."""
+    dots, left = np.zeros_like(image), np.zeros(len(image))
+    for column in range(image.shape[1]):
+        value = image[:, column] + left
+        dots[:, column] = value > 0.5
+        left = value - dots[:, column]
+    return dots
+
+
+def ordered(image):
+    """A halftone by a matrix of thresholds."""
+    bayer = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
+    rows, columns = np.indices(image.shape) % 4
+    return (image > (bayer[rows, columns] + 0.5) / 16).astype(float)
+
+
+@pytest.mark.parametrize("halftone", [diffused, ordered])
+@pytest.mark.parametrize("level", [0, 3, 20])
+def test_dots_of_a_halftone_are_no_noise(halftone, level):
+    printed = 20 + 200 * halftone(SCENE / SCENE.max())
+    noisy = printed + level * white()
+    assert estimate_noise(noisy).level == pytest.approx(level, rel=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseWarning)  # little of it can be removed
+        result = Noise2DetailDenoiser(random_state=0).fit_transform(noisy)
+    assert np.std(result - printed) <= 1.05 * level
+
+
+@pytest.mark.parametrize("period", [4, 5, 6])
+def test_a_computed_lattice_without_noise_comes_back(period):
+    # What is left beside its waves is of rounding, and like nothing that there is.
+    y, x = np.cos(2 * np.pi * np.indices((256, 256)) / period)
+    lattice = 100 + 50 * x * y
+    denoiser = Noise2DetailDenoiser(random_state=0)
+    with pytest.warns(NoiseWarning):
+        result = denoiser.fit_transform(lattice)
+    assert result == pytest.approx(lattice, abs=0.05)
+    assert denoiser.trust_.verdict != "good"
+
+
+def test_single_photons_are_noise_though_they_have_two_values():
+    light = 0.1 + 0.2 * SCENE / SCENE.max()
+    photons = (np.random.default_rng(0).random(SCENE.shape) < light).astype(float)
+    truth = np.sqrt(np.mean(light * (1 - light)))
+    assert estimate_noise(photons).level == pytest.approx(truth, rel=0.1)
 
 
 def test_noise_that_falls_with_intensity():

@@ -44,6 +44,30 @@ def test_a_good_result_is_good_and_warns_not(sigma):
     assert [image.verdict for image in trust.images] == ["good"]
 
 
+def test_pixels_that_stand_alone_in_the_result_are_told():
+    rng = np.random.default_rng(0)
+    noisy = SCENE + 8 * white()
+    assert check_result([noisy], [SCENE], NoiseModel(8.0)).verdict == "good"
+    broken = np.where(rng.random(SCENE.shape) < 0.005, SCENE + 400, SCENE)
+    verdict = check_result([noisy], [broken], NoiseModel(8.0))
+    assert verdict.verdict == "doubtful"
+    assert "stand alone" in verdict.reasons[0]
+
+
+def test_colours_of_a_table_are_told_and_those_of_a_camera_and_grey_are_not():
+    noisy = (SCENE + 20 * white()).clip(0, 255).round().astype(int)
+    ramp = np.arange(256.0)
+    table = np.stack([ramp, 255 * (ramp / 255) ** 3, 255 * np.sin(np.pi * ramp / 255)])
+    trust = fitted(table[:, noisy], channel_axis=0).trust_
+    assert trust.verdict == "doubtful"
+    assert "colour table" in " ".join(trust.reasons)
+    grey = np.stack([noisy, noisy, noisy])
+    camera = (SCENE + 20 * white(2, (3, 128, 128))).clip(0, 255).round()
+    for image in (grey, camera):
+        reasons = fitted(image, channel_axis=0).trust_.reasons
+        assert "colour table" not in " ".join(reasons)
+
+
 def test_colours_are_judged_together():
     X = SCENE + 10 * white(1, (3, 128, 128))
     trust = Noise2DetailDenoiser(random_state=0, channel_axis=0).fit(X).trust_

@@ -1,11 +1,19 @@
 """What classical denoisers share: `fit` settles, `transform` goes image by image."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from n2d._base import ImageDenoiser
-from n2d._sklearn import Interval, StrOptions, fit_context
+from n2d._sklearn import (
+    WHOLE_NUMBER,
+    HasMethods,
+    Hidden,
+    Interval,
+    SequenceOf,
+    StrOptions,
+    fit_context,
+)
 from n2d.fitting.windows import sample_windows
 from n2d.noise import NoiseModel, discount_texture, estimate_noise
 from n2d.noise.told import models_of_channels
@@ -22,7 +30,7 @@ class ClassicalDenoiser(ImageDenoiser):
     `_denoise`.
     """
 
-    _parameter_constraints = {"channel_axis": [Integral, None]}  # noqa: RUF012
+    _parameter_constraints = {"channel_axis": [WHOLE_NUMBER, None]}  # noqa: RUF012
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -142,8 +150,9 @@ class WhiteNoiseDenoiser(ClassicalDenoiser):
         "sigma": [
             StrOptions({"auto"}),
             Interval(Real, 0, None, closed="left"),
-            NoiseModel,
-            "array-like",
+            HasMethods(["variance", "rescaled"], "a NoiseModel"),
+            Hidden("array-like"),
+            SequenceOf("one of these for every channel"),
         ],
     }
 

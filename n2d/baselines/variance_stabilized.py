@@ -1,12 +1,10 @@
 """Denoisers for white noise, used on photon noise."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import clone
 
 from n2d._base import ImageDenoiser
-from n2d._sklearn import HasMethods, fit_context
+from n2d._sklearn import WHOLE_NUMBER, HasMethods, fit_context
 from n2d.baselines._classical import measured_noise, read_whole, series_of
 from n2d.fitting.windows import sample_windows
 from n2d.noise import stabilize, unstabilize
@@ -85,8 +83,11 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        "denoiser": [HasMethods(["fit", "transform", "get_params"]), None],
-        "channel_axis": [Integral, None],
+        "denoiser": [
+            HasMethods(["fit", "transform", "get_params"], "a denoiser"),
+            None,
+        ],
+        "channel_axis": [WHOLE_NUMBER, None],
     }
 
     def __init__(self, denoiser=None, *, channel_axis=None):

@@ -39,8 +39,20 @@ def _printable_errors():
     try:
         yield
     except typer.BadParameter.__mro__[2] as error:  # of click, which typer may bring
-        error.message = printable(error.message)
+        error.message = printable(_in_words(error))
         raise
+
+
+def _in_words(error):
+    """The message of an error, in other words where typer passes on pydantic's."""
+    if not hasattr(error.__cause__, "errors"):
+        return error.message
+    found = error.__cause__.errors()[0]
+    kind = {"float": "number", "int": "whole number"}.get(found["type"].split("_")[0])
+    if kind is not None:
+        return f"{found['input']!r} is no {kind}."
+    text = error.message.replace("Input should be", f"{found['input']} should be")
+    return text.removeprefix("Value error, ")
 
 
 app = typer.Typer(

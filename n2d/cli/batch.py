@@ -10,6 +10,8 @@ from n2d.cli.progress import RunProgress
 from n2d.cli.reporting import complain, say, warnings_in_one_line
 
 _DONE, _SKIPPED, _FAILED = "done", "skipped", "failed"
+# Files that the end names which failed alike.
+_NAMED = 3
 
 
 class Batch:
@@ -35,7 +37,7 @@ class Batch:
         self._as_json, self._left_out = as_json, left_out
         self._report = report
         self._counts = {_DONE: 0, _SKIPPED: 0, _FAILED: 0}
-        self._failures = []
+        self._failures = {}  # sources by what went wrong
 
     def run(self):
         """Go through all files, and return whether all went well."""
@@ -59,12 +61,17 @@ class Batch:
                 report |= self._denoise(number, source, target, bar)
         except Exception as error:  # one bad file must not stop the others
             text = one_line(error)
-            named = (" ".join(str(path).split()) for path in (source, target))
+            named = [" ".join(str(path).split()) for path in (source, target)]
             if not any(name in text for name in named):
                 text = f"{source}: {text}"
             text = printable(text)
-            complain(text, debug=self._debug)
-            self._failures.append((source, text))
+            why = text
+            for name in named:
+                why = why.removeprefix(printable(f"{name}: "))
+            alike = self._failures.setdefault(why, [])
+            alike.append(source)
+            said = text if alike == [source] else f"{source}: failed like {alike[0]}"
+            complain(printable(said), debug=self._debug)
             if self._report is not None:
                 self._report.add_line(source, f"failed: {text}")
             report |= {"state": _FAILED, "error": text, "kind": type(error).__name__}
@@ -150,9 +157,11 @@ class Batch:
         if self._left_out:
             rows.append(("left out, as listed above", len(self._left_out)))
         lines = [f"{count:>7,} {state}" for state, count in rows]
-        for source, text in self._failures:
-            why = text.removeprefix(f"{source}: ")
-            lines.append(f"        {source}: {why}")
+        for why, sources in self._failures.items():
+            named = ", ".join(map(str, sources[:_NAMED]))
+            if len(sources) > _NAMED:
+                named += f" and {len(sources) - _NAMED:,} more, named above"
+            lines.append(f"        {printable(named)}: {why}")
         head = f"{self._counts[_DONE]} of {n_files} images denoised, {seconds:.1f} s"
         for line in (head, *lines):
             say(line, err=True)

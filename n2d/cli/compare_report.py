@@ -26,7 +26,7 @@ class CompareReport:
 
     def __init__(self, folder, command):
         self._path, self._command = folder / NAME, command
-        self._sections, self._known = [], {}
+        self._sections, self._rows, self._known = [], [], {}
 
     def look(self, plane, case, name, denoiser):
         """Keep what a fitted denoiser knows, of the plane that is shown."""
@@ -72,6 +72,7 @@ class CompareReport:
             ]
             said.append((row["method"], row["error"] or ", ".join(numbers)))
             said.append(("", row["parameters"]))
+        self._rows += rows
         pictures = {name: shown(image) for name, image in estimates.items()}
         verdict = verdicts[0] if len(verdicts) == 1 else None
         self._sections.append(
@@ -91,7 +92,15 @@ class CompareReport:
 
     def write(self, *, overwrite):
         """Write the page, whole or not at all."""
-        text = page("Denoisers compared by n2d", self._sections, self._command)
+        from n2d.comparison.summary import describe_ranges, describe_scores
+
+        notes = filter(None, (describe_ranges(self._rows), describe_scores(self._rows)))
+        text = page(
+            "Denoisers compared by n2d",
+            self._sections,
+            self._command,
+            " ".join(notes),
+        )
         write_page(self._path, text, overwrite=overwrite)
 
 

@@ -165,7 +165,7 @@ def denoise(
             errors = error_files(uncertainty, pairs, **how)
     except PlanError as error:
         raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
-    for line in (*found.lines(), *found.advice()):
+    for line in (*found.lines(), *found.advice(with_model=model is not None)):
         say(f"note: {line}", err=True)
 
     from n2d.cli.batch import Batch

@@ -37,6 +37,13 @@ def info(
     if model is None:
         _installation()
     else:
+        from n2d.io import is_image
+
+        if is_image(model):
+            raise typer.BadParameter(
+                f"{model} is an image, and no model; n2d noise tells about it.",
+                param_hint="MODEL.n2d",
+            )
         with clean_ending():
             _model(model)
 

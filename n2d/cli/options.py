@@ -441,7 +441,10 @@ def _parse_noise(text):
         try:
             return read_noise(Path(text))
         except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--noise") from error
+            wrong = f"{error}."
+            if not Path(text).exists():
+                wrong = f"{text!r} is no number, no file, and not auto."
+            raise typer.BadParameter(wrong, param_hint="--noise") from error
     if not (sigma > 0 and math.isfinite(sigma)):
         raise typer.BadParameter(f"{text} is not above 0.", param_hint="--noise")
     return sigma

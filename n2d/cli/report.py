@@ -59,7 +59,7 @@ for (const one of document.querySelectorAll("section")) {
 """
 
 
-def page(title, sections, command):
+def page(title, sections, command, note=""):
     """Lay out a run as one page.
 
     Parameters
@@ -70,6 +70,8 @@ def page(title, sections, command):
         As `section` makes them.
     command : str
         What repeats the run.
+    note : str, default=""
+        What is to be said of all sections.
 
     Returns
     -------
@@ -86,6 +88,7 @@ def page(title, sections, command):
             f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{_text(title)}</h1>",
             *sections,
+            *([f"<p>{_text(note)}</p>"] if note else ()),
             "<h2>The same again</h2>",
             f"<pre>{_text(command)}</pre>",
             f"<script>{_SCRIPT}</script></body></html>",

@@ -13,6 +13,7 @@ from n2d._printable import one_line
 from n2d._signals import ending_well
 from n2d.cli import options
 from n2d.cli.reporting import (
+    FAILED,
     clean_ending,
     complain,
     on_cluster,
@@ -69,7 +70,8 @@ def watch(
             "--stop-after",
             metavar="SECONDS",
             min=0,
-            help="End when nothing has arrived for so long.  [default: never]",
+            help="End when nothing has arrived for so long, with exit code 1 if an "
+            "image has failed.  [default: never]",
         ),
     ] = None,
     axes: options.AxesOption = None,
@@ -93,7 +95,7 @@ def watch(
     One fit, to the first image, goes on from image to image, and is renewed when the
     noise changes. Of stacks that grow, TIFF or OME-Zarr, new planes are denoised while
     the file is being written; images that are replaced are denoised again. Started
-    again, it skips what is finished.
+    again, it skips what is finished. Ctrl-C and SIGTERM end it with exit code 0.
     """
     parameters = options.own_parameters(context)
     options.check_model(context, model)
@@ -126,9 +128,13 @@ def watch(
         options.check_job(context, job)
         output.mkdir(parents=True, exist_ok=True)
         tell(f"watching {folder}; Ctrl-C ends")
+        by_itself = False
         with ending_well():
             watcher.run(stop_after)
-        watcher.summarise()
+            by_itself = True
+        # Who ends it asked for that; a script that waits for it asks how it went.
+        if watcher.summarise() and by_itself:
+            raise typer.Exit(FAILED)
 
 
 class _Watcher:
@@ -227,9 +233,11 @@ class _Watcher:
             typer.echo(json.dumps(record, allow_nan=False))
 
     def summarise(self):
-        """Say at the end what was done."""
-        self._say(f"stopped: {self._n_done} images denoised")
+        """Say at the end what was done; return how many images have failed."""
+        failures = f", {len(self._failed)} failed:" if self._failed else ""
+        self._say(f"stopped: {self._n_done} images denoised{failures}")
         for path, text in self._failed.items():
             complain(f"{path}: {text}")
         failed = {str(path): text for path, text in self._failed.items()}
         self._emit({"event": "summary", "done": self._n_done, "failed": failed})
+        return len(failed)

@@ -30,8 +30,8 @@ def parse_methods(texts, registry, *, data_range=None, **settings):
     Raises
     ------
     ValueError
-        If a name is unknown, a parameter is unknown or no literal, or nothing is asked
-        for; the message says what there is.
+        If a name is unknown, a parameter is unknown, no literal or none that the
+        denoiser takes, or nothing is asked for; the message says what there is.
 
     Examples
     --------
@@ -44,6 +44,8 @@ def parse_methods(texts, registry, *, data_range=None, **settings):
     >>> methods["n2d:max_iter=2"]
     Noise2DetailDenoiser(max_iter=2, random_state=0)
     """
+    from n2d._sklearn import check_parameters
+
     methods = {}
     for text in texts:
         for one in split_outside_brackets(text, joined=_is_parameter):
@@ -62,6 +64,7 @@ def parse_methods(texts, registry, *, data_range=None, **settings):
             own = _parse_parameters(one, parameters, known)
             if own:
                 denoiser.set_params(**own)
+                check_parameters(denoiser)
             if not getattr(denoiser, "takes_neighbours", False):
                 general.pop("stack", None)
             chosen = {

@@ -246,9 +246,9 @@ def carry_out(job, source, target, *, listed, say, progress):
                 return DenoisedFile(skipped=True)
             if not job.overwrite:
                 raise FileExistsError(
-                    f"{target}: is finished; what differs: uncertainty (no "
-                    f"{error_target} then); repeat the command of that run, or write "
-                    "both anew with --overwrite"
+                    f"{target}: is finished; what differs: uncertainty (none then); "
+                    "repeat the command of that run, or write both anew with "
+                    "--overwrite"
                 )
         difference = format_of(target).difference(target, run_key)
         if difference and not job.overwrite:

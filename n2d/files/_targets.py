@@ -124,17 +124,21 @@ class Inputs:
                 shown += f" and {len(names) - _LISTED:,} more"
             yield f"left out, {why}: {len(names):,} ({shown})"
 
-    def advice(self):
+    def advice(self, *, with_model=False):
         """Say what would be better denoised together."""
         n = n_slices(path for path in self.paths if is_image(path))
         if n > 1:
-            yield (
+            text = (
                 f"{n:,} DICOM files are slices of one series, and are denoised one by "
                 "one; as one file those that agree help each other: make a NIfTI file "
-                "of them (as dcm2niix does) and denoise that; to stay with DICOM, "
-                "measure the noise on all of them (n2d fit FOLDER -o MODEL.n2d, and "
-                "--model)"
+                "of them (as dcm2niix does) and denoise that"
             )
+            if not with_model:
+                text += (
+                    "; to stay with DICOM, measure the noise on all of them "
+                    "(n2d fit FOLDER -o MODEL.n2d, and --model)"
+                )
+            yield text
 
 
 def expand_inputs(inputs, *, recursive=False, outputs=()):

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from numbers import Integral
 from pathlib import Path
 
 from n2d.files._checks import check_knows_error
@@ -153,6 +154,13 @@ def denoise_file(
         if value not in _CHOICES[name]:
             allowed = ", ".join(map(repr, _CHOICES[name]))
             raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
+    for name, value, kind, words in (
+        ("series", series, Integral, "a whole number"),
+        ("channel_axis", channel_axis, Integral, "a whole number"),
+        ("axes", axes, str, "a text, one letter for every axis, such as 'TYX',"),
+    ):
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} must be {words} or None, got {value!r}")
     unfit = [name for name in parameters if name not in _OF_A_MODEL_TOO]
     if model is not None and (unfit or method not in OWN_METHODS):
         about = ", ".join(unfit) or "method"

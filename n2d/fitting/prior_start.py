@@ -24,7 +24,12 @@ from n2d.core.team import share
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.parts import checked_parts, sample_of
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
-from n2d.fitting.verdicts import verdict_on_nothing_removed, verdicts_on
+from n2d.fitting.verdicts import (
+    NONSENSE,
+    is_nonsense,
+    verdict_on_nothing_removed,
+    verdicts_on,
+)
 from n2d.fitting.windows import training_windows
 from n2d.noise import (
     UNDERSTATED,
@@ -254,6 +259,11 @@ def _finished(
     denoised = _denoised(found, parts, intensities, resources, seen)
     verdicts = verdicts_on(parts, denoised, intensities, noise, measured, plan)
     intensities = _keeping_the_mean(parts, denoised, intensities)
+    # Stripes that go may be stronger.
+    if not plan.stripes_go and is_nonsense(parts, denoised, intensities, noise):
+        unit = Intensities(data_range)
+        why, verdicts = "noise makes no sense", (NONSENSE,)
+        return Fitted(None, (prior,), unit, losses, noise, why, {1: 1.0}, verdicts)
     if plan.factors:
         weights = _mixture(found, windows, intensities, plan.factors, resources)
         found = replace(found, weights=weights)

@@ -1,10 +1,54 @@
 """What a fit says of its own result, from what was removed of the windows it read."""
 
+import numpy as np
+
 from n2d.fitting.plan import are_flat
 from n2d.noise import Verdict, check_result, worst_of
 
+# Colours are of a table where there are no more of them than these, in so many pixels,
+# with so many values in one channel, and they lie on no straight line: noise of
+# channels that no table binds makes nearly every pixel a colour of its own. What of
+# them is beside the line is this share of what is along it.
+_MOST_COLOURS, _FEWEST_PIXELS, _FEWEST_VALUES, _BENT = 256, 4096, 32, 0.05
+_SOME = 20_000  # pixels, in which this is seen
+
 #: Of an image that says nothing of its noise.
 CONSTANT = Verdict(None, ("all pixels are the same, and stay so",))
+
+#: Of an image that nothing is removed from, since what would be cannot be noise.
+NONSENSE = Verdict(
+    "bad",
+    (
+        "what was measured is no noise that could be removed: the image comes back as "
+        "it is; give the noise, if you know it",
+    ),
+)
+
+# So many deviations of the noise most pixels never change by: of patterns computed
+# without any noise, what is measured is left of rounding, and may be like nothing.
+_NEVER = 10.0
+
+
+def is_nonsense(parts, denoised, intensities, noise):
+    """Tell whether most pixels would change by much more than the noise.
+
+    Parameters
+    ----------
+    parts, denoised, intensities, noise
+        As for `verdicts_on`; the intensities keep the mean.
+
+    Returns
+    -------
+    bool
+    """
+    shift = 0.0 if intensities.shift is None else intensities.shift[:, None, None]
+    changes = [
+        np.abs(estimate + shift - values).reshape(len(noise), -1)
+        for (values, *_), estimate in zip(parts, denoised, strict=True)
+    ]
+    level = intensities.span * max(model.level for model in noise)
+    typical = np.median(np.concatenate(changes, axis=1), axis=1)
+    return bool(typical.max() > _NEVER * level)
 
 
 def verdicts_on(parts, denoised, intensities, noise, measured, plan):
@@ -40,22 +84,57 @@ def verdicts_on(parts, denoised, intensities, noise, measured, plan):
             before -= places.pattern(*part)
             after -= places.scene(*part)
         groups.setdefault(0 if plan.one_image else window, []).append(pair)
+    coloured = _coloured([values for values, *_ in parts])
     return tuple(
         worst_of(
             [
-                check_result(
-                    [noisy[c] for noisy, _ in group],
-                    [estimate[c] for _, estimate in group],
-                    noise[c],
-                    strength=plan.strength,
-                    measured=measured[c],
-                    stripes_go=_stripes_go(intensities.places, c),
-                )
-                for c in range(len(noise))
+                *coloured,
+                *(
+                    check_result(
+                        [noisy[c] for noisy, _ in group],
+                        [estimate[c] for _, estimate in group],
+                        noise[c],
+                        strength=plan.strength,
+                        measured=measured[c],
+                        stripes_go=_stripes_go(intensities.places, c),
+                    )
+                    for c in range(len(noise))
+                ),
             ]
         )
         for group in groups.values()
     )
+
+
+def _coloured(windows):
+    """Verdicts on windows (C, h, w) in which a table has coloured intensities."""
+    if len(windows[0]) == 1:
+        return []
+    colours = np.concatenate([w.reshape(len(w), -1).T for w in windows])
+    colours = colours[:: max(1, len(colours) // _SOME)]
+    different = np.unique(colours, axis=0)
+    values = max(len(np.unique(channel)) for channel in different.T)
+    if (
+        len(colours) < _FEWEST_PIXELS
+        or len(different) > _MOST_COLOURS
+        or values < _FEWEST_VALUES
+    ):
+        return []
+    along, beside = np.linalg.svd(
+        colours - colours.mean(axis=0), compute_uv=False, full_matrices=False
+    )[:2]
+    if beside < _BENT * along:
+        return []
+    return [
+        Verdict(
+            "doubtful",
+            (
+                f"there are {len(different)} colours only, as of a colour table: noise "
+                "that went through it is not what it was; denoise the intensities, "
+                "before they are coloured",
+            ),
+        )
+    ]
 
 
 def _stripes_go(places, channel):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from n2d.noise.hot_pixels import hot_pixels
 from n2d.noise.refine import passes_for_noise
 from n2d.noise.stabilize import stabilize
 
@@ -40,6 +41,10 @@ _SMALL, _MAYBE_MORE_OF_SMALL = 96**2, 1.4
 
 # Offsets of rows or columns of this share of the level are seen in the result.
 _SEEN_STRIPES = 0.5
+
+# Pixels that stand alone in the result: clean images have a third of that at most, salt
+# and pepper of 5 % of the pixels more (`hot_pixels` knows what stands alone).
+_STAND_ALONE = 1e-3
 
 # What was removed counts up to so many deviations: hot pixels are no noise.
 _MOST_DEVIATIONS = 6.0
@@ -144,6 +149,7 @@ def check_result(
     findings = [
         *_findings(figures, strength, small=n_pixels < _SMALL),
         *_stripes_left(noise, stripes_go),
+        *_defects_left(denoised, noise),
     ]
     # That there may be more, and that it is too much, would be of no help.
     findings += [] if findings else _texture(figures, noise, strength)
@@ -243,6 +249,18 @@ def _stripes_left(noise, stripes_go):
                 "stripes='remove' on one image of up to 512 x 512 pixels, or correct "
                 "for them first",
             )
+
+
+def _defects_left(denoised, noise):
+    """Yield a verdict and a reason where pixels stand alone in the result."""
+    alone = sum(hot_pixels(stabilize(after, noise)).sum() for after in denoised)
+    share = alone / sum(after.size for after in denoised)
+    if share > _STAND_ALONE:
+        yield (
+            "doubtful",
+            f"{share:.1%} of the pixels stand alone, as defects do, and stay; if they "
+            "are no scene, take them out first, with a median filter",
+        )
 
 
 def _texture(figures, noise, strength):

@@ -11,7 +11,7 @@ import numpy as np
 
 # How far the rule looks, and how often: what stood beside a hot pixel that has been
 # replaced may stand alone then.
-_RADIUS, _PASSES = 2, 2
+_RADIUS, _PASSES = 2, 3
 
 #: How far away a pixel can still change what a hot one is replaced by: in every pass
 #: the rule looks at pixels that may have been replaced by the medians of neighbours.

@@ -19,6 +19,7 @@ from n2d.noise.model import N_LAGS, NoiseModel
 from n2d.noise.painted import painted_over
 from n2d.noise.spectrum import REACH, block_basis, cosine_power
 from n2d.noise.stabilize import stabilize
+from n2d.noise.two_tone import noise_of_tones
 from n2d.noise.variance import fit_curve
 
 # A block with more clipped pixels than this does not show its noise.
@@ -67,6 +68,10 @@ _BLURRED = 0.5
 # Where it speaks of a level below this share of the contrast, and is not sure or sees
 # no blur, it has most likely seen texture.
 _WEAK_SHARE = 0.02
+
+# More noise than so many times what values are away from the nearer of two tones is
+# their picture; how far they are away is known to this share.
+_MORE_THAN_TONES, _TONES_SPREAD = 1.3, 0.02
 
 # A line gives way to a curve only where the perceptron expects to be off by less than
 # this, and the level is this share of the contrast: texture differs by intensity too.
@@ -173,6 +178,9 @@ def estimate_noise(image) -> NoiseModel:
             other = _measure((large - low) / scale, painted_over(large))
             noise = _twice(noise, other)
     noise = noise.rescaled(scale, low)
+    tones = noise_of_tones(windows)
+    if tones is not None and noise.level > _MORE_THAN_TONES * tones:
+        return NoiseModel(level=tones, offset=low, spread=_TONES_SPREAD)
     if not noise.level > 0:
         return replace(noise, defects=replace(defects, hot=0.0))
     stabilized = [stabilize(window, noise) for window in windows]

@@ -21,8 +21,19 @@ _FLAT = 0.25
 # In the logarithm of the deviation: below this spread the level is the same everywhere.
 _LEAST_SPREAD = 0.12
 # A map is believed where the perceptron, without it, expects its error to fall to this
-# share, and below this, and the level changes by less than this in its logarithm.
-_CLEARER, _SURE, _SAME_LEVEL = 0.5, 0.08, 0.8
+# share, and below this, and the level, at least this share of the contrast (texture
+# differs from place to place, too), changes in its logarithm by less than this and so
+# many times what it may be off.
+_CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.08, 0.02
+_SAME_LEVEL, _SPREADS = 0.8, 2.0
+
+# Where so many of the pixels are the darkest, or the brightest, beside one that is not,
+# noise was clipped, and is weaker there: that is no matter of places.
+_CLIPPED = 0.1
+
+# A cell is no noisier than so many of the nine around it: one that stands out is
+# texture, while a quarter of four cells with more noise has its corners.
+_ALIKE = 4
 # Cells of a row or column at least.
 _FEWEST_CELLS = 5
 
@@ -164,7 +175,7 @@ def find_places(image, noise):
         that.
     """
     places = find_pattern(image, noise.defects or Defects())
-    if noise.spread is None or not noise.level > 0:
+    if noise.spread is None or not noise.level > 0 or _is_clipped(image):
         return places, noise
     part = (0, 0, *image.shape)
     plain = image - places.pattern(*part)
@@ -172,7 +183,10 @@ def find_places(image, noise):
     # A level that differs from place to place may pass for one that depends on the
     # intensity: perhaps it does not.
     same = replace(noise, gain=0.0, read_noise=noise.level, curve=None)
-    for model in (noise, same) if noise.spread > _SURE else (noise,):
+    contrast = np.subtract(*np.quantile(image, [0.99, 0.01]))
+    most = _SAME_LEVEL + _SPREADS * noise.spread
+    depends = noise.gain > 0 or noise.curve is not None
+    for model in (noise, same) if depends else (noise,):
         even = stabilize(plain, model)
         level = level_map(even)
         if level.size == 1:
@@ -183,7 +197,8 @@ def find_places(image, noise):
         if (
             again.spread is not None
             and again.spread < min(_CLEARER * noise.spread, best[1].spread, _SURE)
-            and abs(np.log(again.level)) < _SAME_LEVEL
+            and abs(np.log(again.level)) < most
+            and again.level * noise.level > _LEAST_SHARE * contrast
         ):
             model = replace(
                 model.louder(again.level),
@@ -194,6 +209,12 @@ def find_places(image, noise):
             )
             best = (found, model)
     return best
+
+
+def _is_clipped(image):
+    """Whether noise was cut off, here and there, at either end of the values."""
+    ends = (image == end for end in (image.min(), image.max()))
+    return any(np.mean(at[:, 1:] & ~at[:, :-1]) > _CLIPPED for at in ends)
 
 
 def find_pattern(image, defects: Defects) -> Places:
@@ -318,12 +339,8 @@ def level_map(stabilized) -> np.ndarray:
             logs[i, j] = np.log(
                 max(np.partition(here, n_flat - 1)[:n_flat].mean(), 1e-12)
             )
-    logs = (
-        ndimage.gaussian_filter(
-            ndimage.median_filter(logs, 3, mode="nearest"), 0.5, mode="nearest"
-        )
-        / 2
-    )
+    around = ndimage.rank_filter(logs, -_ALIKE, 3, mode="nearest")
+    logs = np.minimum(logs, around) / 2
     if logs.std() < _LEAST_SPREAD:
         return np.ones((1, 1))
     level = np.exp(np.clip(logs - np.median(logs), -1.5, 1.5))
