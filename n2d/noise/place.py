@@ -27,6 +27,9 @@ _LEAST_SPREAD = 0.12
 _CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.08, 0.02
 _SAME_LEVEL, _SPREADS = 0.8, 2.0
 
+# Noise that is known to this share is the same everywhere: no map made it clearer.
+_KNOWN = 0.03
+
 # Where so many of the pixels are the darkest, or the brightest, beside one that is not,
 # noise was clipped, and is weaker there: that is no matter of places.
 _CLIPPED = 0.1
@@ -175,7 +178,8 @@ def find_places(image, noise):
         that.
     """
     places = find_pattern(image, noise.defects or Defects())
-    if noise.spread is None or not noise.level > 0 or _is_clipped(image):
+    known = noise.spread is None or noise.spread < _KNOWN or not noise.level > 0
+    if known or _is_clipped(image):
         return places, noise
     part = (0, 0, *image.shape)
     plain = image - places.pattern(*part)
