@@ -15,7 +15,8 @@ def gradients_of(loss, optimizer, *, replay=False):
     Parameters
     ----------
     loss : callable
-        Returns the loss, a tensor of shape (), for the weights as they are.
+        Returns the loss, or the parts of which it is the sum, for the weights as they
+        are.
     optimizer : torch.optim.Optimizer
         Holds the weights.
     replay : bool, default=False
@@ -26,19 +27,19 @@ def gradients_of(loss, optimizer, *, replay=False):
     Returns
     -------
     callable
-        Gives the loss, a tensor of shape ().
+        Gives what `loss` does.
     """
 
     def compute():
         optimizer.zero_grad(set_to_none=True)
         value = loss()
-        value.backward()
+        value.sum().backward()
         return value
 
     device = _cuda_device_of(optimizer)
     if replay and device is not None:
         try:
-            return _captured(compute, device)
+            return _with_its_gradients(_captured(compute, device), optimizer)
         # Whatever an operation, a driver or a version of PyTorch does not let be
         # captured: the training goes on without.
         except RuntimeError:
@@ -51,6 +52,19 @@ def _cuda_device_of(optimizer):
     groups = optimizer.param_groups
     devices = {weight.device for group in groups for weight in group["params"]}
     return devices.pop() if {d.type for d in devices} == {"cuda"} else None
+
+
+def _with_its_gradients(replayed, optimizer):
+    """Let a graph's gradients be the weights' again, whatever ran in between."""
+    groups = optimizer.param_groups
+    pairs = [(weight, weight.grad) for group in groups for weight in group["params"]]
+
+    def compute():
+        for weight, gradient in pairs:
+            weight.grad = gradient
+        return replayed()
+
+    return compute
 
 
 def _captured(compute, device):

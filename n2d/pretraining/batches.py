@@ -18,6 +18,10 @@ from n2d.core.prior_network import N_LAGS
 #: are photons.
 GAUSSIAN_SHARE = 0.6
 
+#: Share of the patches with photons that have few, and the least variance that the
+#: errors of patches are divided by.
+DIM_SHARE, LEAST_VARIANCE = 0.25, 0.02
+
 #: Kinds of noise spectra and their shares.
 SPECTRA = {
     "white": 0.42,
@@ -308,11 +312,15 @@ def photon_samples(patches, amplitude, gain, dice):
 
     `gain` (N, 1, 1) is what one photon counts as; it is taken for 1. Of noisy and clean
     samples and weights, the latter are the mean of 1 and of what turns the error into
-    one of intensity.
+    one of intensity, over the variance that stabilising leaves.
     """
     # In photons of the model: variance equal to the mean, read noise beside it.
-    peak, floor = dice.log_uniform(1, 2000), dice.log_uniform(0.02, 20)
-    read = dice.log_uniform(0.2, 5) * dice.chance(0.6)
+    # Some images are so dim that most pixels have seen none.
+    dim = dice.chance(DIM_SHARE)
+    peak = torch.where(dim, dice.log_uniform(0.03, 3), dice.log_uniform(1, 2000))
+    floor = torch.where(dim, dice.log_uniform(1e-3, 1), dice.log_uniform(0.02, 20))
+    read = torch.where(dim, dice.log_uniform(0.02, 0.5), dice.log_uniform(0.2, 5))
+    read = read * dice.chance(0.6)
     mean = peak * patches.clamp(min=0) + floor
     scale = (mean + read**2).sqrt()
     # A photomultiplier answers each photon with a pulse of another height; what looks
@@ -337,8 +345,10 @@ def photon_samples(patches, amplitude, gain, dice):
     counts, mean = counts + shift, mean + shift
     noisy = stabilize(counts * gain, read * gain)
     clean = expected_stabilized(mean * gain, read * gain)
-    weight = scale**2 / (scale**2).mean((1, 2), keepdim=True)
-    return noisy, clean, 0.5 + 0.5 * weight
+    weight = 0.5 + 0.5 * scale**2 / (scale**2).mean((1, 2), keepdim=True)
+    # Few photons are stabilised to less than 1: their errors count for more.
+    variance = (noisy - clean).square().mean((1, 2), keepdim=True)
+    return noisy, clean, weight / variance.clamp(LEAST_VARIANCE, 1)
 
 
 def _told(correlation, dice):

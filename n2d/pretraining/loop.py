@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from n2d.core.graphs import gradients_of
 from n2d.core.prior import save_prior
 from n2d.core.prior_network import PriorNetwork
 from n2d.pretraining.batches import Batch, draw_batch
@@ -132,6 +133,7 @@ class Training:
             if (self.folder / "checkpoint.pt").exists():
                 self._resume()
         self._drawn = None
+        self._gradients = {}
 
     def _generator(self, number):
         seed = np.random.SeedSequence([self.settings.seed, number])
@@ -183,16 +185,10 @@ class Training:
     def take_step(self, progress):
         """Train on one batch; return the losses before the step."""
         settings = self.settings
-        batch = self._next_batch()
         rate = learning_rate_at(progress, self.step, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=settings.half_precision
-        ):
-            losses = losses_of(self.network, batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        (losses[0] + settings.error_weight * losses[1]).backward()
+        denoising, likelihood = self._leave_gradients(self._next_batch())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
@@ -203,7 +199,32 @@ class Training:
                 list(self.network.parameters()),
                 1 - keep,
             )
-        return torch.stack([loss.detach() for loss in losses])
+        return torch.stack([denoising, likelihood / settings.error_weight]).detach()
+
+    def _leave_gradients(self, batch):
+        """Compute the parts of the loss of a batch, and their gradients."""
+        # Graphs know the batch by where it lies, and one for each shape of it.
+        shape = batch.level.shape
+        if shape not in self._gradients:
+            kept = Batch(**{name: part.clone() for name, part in vars(batch).items()})
+            gradients = gradients_of(
+                lambda: self._parts_of_loss(kept), self.optimizer, replay=True
+            )
+            self._gradients[shape] = kept, gradients
+        kept, gradients = self._gradients[shape]
+        for name, part in vars(batch).items():
+            getattr(kept, name).copy_(part)
+        return gradients()
+
+    def _parts_of_loss(self, batch):
+        """What is minimised: the two losses of a batch with their weights."""
+        half = self.settings.half_precision
+        # Weights that are rounded once for many steps would not be those of each.
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=half, cache_enabled=False
+        ):
+            denoising, likelihood = losses_of(self.network, batch)
+        return torch.stack([denoising, self.settings.error_weight * likelihood])
 
     def check_average(self):
         """Losses of the averaged weights, in full precision, on batches kept aside."""

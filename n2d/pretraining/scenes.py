@@ -16,12 +16,11 @@ def draw_scenes(numbers, size, seed):
     """Draw scenes (n, size, size), float16, from 0 to 1; each from (seed, number)
     alone.
     """
-    return np.stack(
-        [
-            training_scene((size, size), rng=np.random.default_rng([seed, i]))
-            for i in numbers
-        ]
-    ).astype(np.float16)
+    scenes = [
+        training_scene((size, size), rng=np.random.default_rng([seed, i]))
+        for i in numbers
+    ]
+    return np.nan_to_num(np.stack(scenes).astype(np.float16))
 
 
 class ScenePool:
@@ -75,7 +74,6 @@ class ScenePool:
             self._arrived.put(self._made.get())
 
     def _take(self, drawn):
-        drawn = np.nan_to_num(drawn)
         index = (self.n_drawn + torch.arange(len(drawn))) % len(self._scenes)
         self._scenes[index.to(self._scenes.device)] = torch.from_numpy(drawn).to(
             self._scenes.device
