@@ -27,8 +27,8 @@ _LEAST_SPREAD = 0.12
 _CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.08, 0.02
 _SAME_LEVEL, _SPREADS = 0.8, 2.0
 
-# Noise that is known to this share is the same everywhere: no map made it clearer.
-_KNOWN = 0.03
+# Noise that is known to this share is not known to half of it with any map.
+_KNOWN = 0.015
 
 # Where so many of the pixels are the darkest, or the brightest, beside one that is not,
 # noise was clipped, and is weaker there: that is no matter of places.
