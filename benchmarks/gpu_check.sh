@@ -3,8 +3,7 @@
 #
 #     bash benchmarks/gpu_check.sh FOLDER [MINUTES [SECONDS]]
 #
-# Needs nothing that is not there already: torch, numpy, scipy, scikit-learn,
-# scikit-image and what `import n2d` needs, no pytest. First MINUTES (default 0: a few
+# Needs nothing but what `import n2d` needs, and scikit-image; no pytest. First MINUTES (default 0: a few
 # steps) of training; then the checks, which begin nothing new after SECONDS (default
 # 240). Under ten minutes in all with MINUTES=4. FOLDER then holds, of the training, the
 # weights (average.safetensors, 6 MB) and the log, from its first minute on; and gpu.md,

@@ -14,6 +14,7 @@ from n2d.core.prior_network import PriorNetwork
 from n2d.noise import NoiseModel
 from n2d.noise import stabilize as stabilize_image
 from n2d.pretraining.batches import (
+    LEAST_VARIANCE,
     SPECTRA,
     Dice,
     _crops,
@@ -47,7 +48,7 @@ TINY = Settings(
     },
 )
 # Losses of `Training(TINY)`, single precision, one thread.
-TINY_LOSSES = [4.0623, 3.9259, 4.2656, 4.0162, 4.1226, 3.7789]
+TINY_LOSSES = [4.0565, 3.9339, 4.3498, 4.0443, 4.1264, 4.0375]
 
 
 def generator(seed=0):
@@ -195,7 +196,11 @@ def test_photons_have_unit_noise_around_what_the_network_shall_say():
     error = noisy - clean
     assert 0.9 < error.std((1, 2)).median() < 1.1
     assert abs(error.mean((1, 2)).median()) < 0.05
-    np.testing.assert_allclose(weight.mean((1, 2)), 1, atol=1e-3)
+    # The errors of few photons, which are less than 1 once stabilised, count as much.
+    left = error.square().mean((1, 2))
+    assert left.min() < 0.1
+    between = left.clamp(LEAST_VARIANCE, 1)
+    np.testing.assert_allclose(weight.mean((1, 2)) * between, 1, atol=1e-3)
 
 
 @pytest.mark.parametrize("level_maps", [False, True])

@@ -66,7 +66,7 @@ def test_the_shipped_network_turns_with_image_and_noise(prior):
 
 
 @pytest.mark.parametrize(
-    ("neighbours", "louder"), [(0.0, 1.0), (0.15, 1.075), (0.3, 1.15), (-0.6, 1.15)]
+    ("neighbours", "louder"), [(0.0, 1.0), (0.15, 1.15), (0.3, 1.3), (-0.6, 1.3)]
 )
 def test_strength_is_the_level_that_the_network_is_told(prior, neighbours, louder):
     # And more of it where neighbours are correlated, along either axis.

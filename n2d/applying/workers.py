@@ -1,6 +1,7 @@
 """The threads that denoise tiles, and what they need on a GPU."""
 
 import contextlib
+import functools
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -32,8 +33,9 @@ def workers(n_workers, n_threads, device):
             yield _at_once
         return
     helpers = Helpers(max(0, n_threads - n_workers))
+    streams = list(_streams(device, n_workers)) if device.type == "cuda" else []
     pool = ThreadPoolExecutor(
-        n_workers, "n2d", initializer=_begin, initargs=(helpers, device)
+        n_workers, "n2d", initializer=_begin, initargs=(helpers, streams)
     )
     wait = True
     try:
@@ -47,11 +49,17 @@ def workers(n_workers, n_threads, device):
         helpers.shutdown(cancel_futures=True)
 
 
-def _begin(helpers, device):
+@functools.cache
+def _streams(device, n):
+    """Streams of a GPU, the same ones at every call: each keeps memory for itself."""
+    return [torch.cuda.Stream(device) for _ in range(n)]
+
+
+def _begin(helpers, streams):
     """Begin a thread that denoises tiles: helped, on a GPU in a stream of its own."""
     begin_helped(helpers)
-    if device.type == "cuda":
-        torch.cuda.set_stream(torch.cuda.Stream(device))
+    if streams:
+        torch.cuda.set_stream(streams.pop())
 
 
 def moved(values, device):
