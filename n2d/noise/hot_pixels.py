@@ -20,6 +20,7 @@ REACH = _PASSES * (_RADIUS + 1)
 # So many deviations a pixel stands above all around it but one, and above the middle of
 # them; and so many times what the others, so many at either end left out, differ by.
 _STEP, _DEVIATIONS, _RANGES, _LEFT_OUT = 6.0, 9.0, 2.5, 5
+_ALIKE = 0.2
 # A scene without noise has points, too: that there are defects is told by those that
 # stand alone when fewer are left out.
 _SURELY_RANGES, _SURELY_LEFT_OUT = 2.0, 2
@@ -27,7 +28,9 @@ _SURELY_RANGES, _SURELY_LEFT_OUT = 2.0, 2
 # Light spreads: of a point of light as sharp as a pixel a seventh falls on each of the
 # four neighbours. Above so little of it, and what noise may add to it, it is a scene.
 _SPREAD, _SPREAD_BY_NOISE = 0.08, 1.0
-# The same, of all of them together.
+# And on the five of the eight neighbours that have the least, where three may be hot.
+_SPREAD_AROUND, _SPREAD_AROUND_BY_NOISE = 0.03, 0.4
+# The same as the first, of all pixels together.
 _MOST_SPREAD = 0.05
 
 # Shares of the pixels, and how many of them, that are defects and not an accident.
@@ -61,37 +64,39 @@ def hot_pixels(stabilized) -> np.ndarray:
     for _ in range(_PASSES - 1):
         if not hot.any():
             break
-        hot |= _found(without_hot_pixels(stabilized, hot))[0] != 0
+        # Where there are defects, three may have met.
+        rest = without_hot_pixels(stabilized, hot)
+        hot |= _found(rest, most_partners=2)[0] != 0
     return hot
 
 
-def _found(stabilized, surely=False):
+def _found(stabilized, surely=False, most_partners=1):
     """Where hot (1) and dead (-1) pixels are, and what neighbours have of each (n,)."""
     hot = np.zeros(stabilized.shape, np.int8)
     if min(hot.shape) <= 2 * _RADIUS:
         return hot, np.zeros(0)
     image = np.pad(stabilized, _RADIUS, mode="reflect")
-    at = _candidates(image)
+    at = _candidates(image, most_partners)
     spreads = []
     for sign in (1, -1):
-        chosen, share = _stand_alone(sign * image, at, surely)
+        chosen, share = _stand_alone(sign * image, at, surely, most_partners)
         hot[tuple(at[chosen].T)] = sign
         spreads.append(share)
     return hot, np.concatenate(spreads)
 
 
-def _candidates(image):
-    """Pixels (n, 2) that all but one of their four neighbours are far from, quickly."""
+def _candidates(image, most_partners):
+    """Pixels (n, 2) that all but so many of their four neighbours are far from."""
     middle = image[2:-2, 2:-2]
     four = [image[1:-3, 2:-2], image[3:-1, 2:-2], image[2:-2, 1:-3], image[2:-2, 3:-1]]
     far = np.zeros(middle.shape, np.uint8)
     for sign in (1, -1):
         number = sum((sign * (middle - x) > _STEP).astype(np.uint8) for x in four)
         np.maximum(far, number, out=far)
-    return np.argwhere(far >= 3)
+    return np.argwhere(far >= 4 - most_partners)
 
 
-def _stand_alone(image, at, surely):
+def _stand_alone(image, at, surely, most_partners):
     """Which pixels of a padded image stand above all others, and how light spreads."""
     size = 2 * _RADIUS + 1
     patches = np.lib.stride_tricks.sliding_window_view(image, (size, size))
@@ -100,32 +105,44 @@ def _stand_alone(image, at, surely):
     around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
     rows = np.arange(len(at))
     value = patches[:, size * _RADIUS + _RADIUS]
-    # The strongest of the eight neighbours may be hot as well, if it stands alone, too.
-    partner = around[np.argmax(patches[:, around], axis=1)]
-    paired = value - patches[rows, partner] <= _STEP
-    beside = np.maximum(abs(y - y[partner][:, None]), abs(x - x[partner][:, None])) == 1
-    others = np.zeros(patches.shape, bool)
-    others[:, around] = True
-    others |= paired[:, None] & beside
-    others[:, size * _RADIUS + _RADIUS] = False
-    others[rows, partner] &= ~paired
     middle = np.median(patches, axis=1)
-    lower = np.minimum(value, np.where(paired, patches[rows, partner], np.inf))
+    near = np.maximum(_STEP, _ALIKE * (value - middle))
+    # The strongest of the eight neighbours may be hot as well, if they stand alone, too.
+    partners = around[
+        np.argsort(patches[:, around], axis=1)[:, ::-1][:, :most_partners]
+    ]
+    lower = value.copy()
+    others, themselves = np.zeros((2, *patches.shape), bool)
+    others[:, around] = True
+    themselves[:, size * _RADIUS + _RADIUS] = True
+    for partner in partners.T:
+        paired = value - patches[rows, partner] <= near
+        dy, dx = (abs(i - i[partner][:, None]) for i in (y, x))
+        others |= paired[:, None] & (np.maximum(dy, dx) == 1)
+        themselves[rows, partner] |= paired
+        lower = np.where(paired, np.minimum(lower, patches[rows, partner]), lower)
+    others &= ~themselves
     highest = np.where(others, patches, -np.inf).max(axis=1)
     ordered = np.sort(patches, axis=1)
     left_out, ranges = _LEFT_OUT, _RANGES
     if surely:
         left_out, ranges = _SURELY_LEFT_OUT, _SURELY_RANGES
     contrast = ordered[:, -1 - left_out] - ordered[:, left_out]
-    direct = others & (abs(y) + abs(x) == 1)
-    # Of the four, the strongest may be hot itself.
-    spread = np.sort(np.where(direct, patches, np.inf), axis=1)[:, :3].mean(axis=1)
+    if most_partners == 1:
+        # Of the four nearest the strongest may be hot itself.
+        direct = others & (abs(y) + abs(x) == 1)
+        spread = np.sort(np.where(direct, patches, np.inf), axis=1)[:, :3].mean(axis=1)
+        most = _SPREAD, _SPREAD_BY_NOISE
+    else:
+        # Of all around it three.
+        spread = np.sort(patches[:, around], axis=1)[:, :5].mean(axis=1)
+        most = _SPREAD_AROUND, _SPREAD_AROUND_BY_NOISE
     spread = spread - middle
     height = value - middle
     alone = (
         (lower - highest > _STEP)
         & (lower - middle > np.maximum(_DEVIATIONS, ranges * contrast))
-        & (spread < _SPREAD * height + _SPREAD_BY_NOISE)
+        & (spread < most[0] * height + most[1])
     )
     return alone, spread[alone] / height[alone]
 
