@@ -76,6 +76,9 @@ def by_intensity(clean, rng):
     photons = rng.poisson(light).astype(float)
     yield "photons", photons, light
     yield "photons, negative", 100 - photons, 100 - light
+    for few in (0.1, 0.5):
+        light_of_few = few * clean / clean.mean()
+        yield f"{few} photons a pixel", rng.poisson(light_of_few) * 1.0, light_of_few
     counts = np.maximum(rng.poisson(20 * light), 1)
     yield "optical density", -np.log10(counts / 1300), -np.log10(20 * light / 1300)
     yield "square root", np.sqrt(photons), np.sqrt(light)

@@ -66,13 +66,26 @@ def test_the_shipped_network_turns_with_image_and_noise(prior):
 
 
 @pytest.mark.parametrize(
-    ("neighbours", "louder"), [(0.0, 1.0), (0.15, 1.15), (0.3, 1.3), (-0.6, 1.3)]
+    ("neighbours", "judging", "louder"),
+    [
+        (0.0, False, 1.0),
+        (0.15, False, 1.075),
+        (0.15, True, 1.075),
+        (0.225, False, 1.1875),
+        (0.3, False, 1.3),
+        (0.3, True, 1.15),
+        (-0.6, False, 1.3),
+        (-0.6, True, 1.15),
+    ],
 )
-def test_strength_is_the_level_that_the_network_is_told(prior, neighbours, louder):
+def test_strength_is_the_level_that_the_network_is_told(
+    prior, neighbours, judging, louder
+):
     # And more of it where neighbours are correlated, along either axis.
     noisy = random_images(1, 1, 32, 32)
     told = correlation(neighbours, 0.0)
-    stages = PriorStages((prior,), told, {}, strength=1.7)
+    stages = PriorStages((prior,), told, {}, strength=1.7, judging=judging)
+    assert stages.is_louder == (abs(neighbours) > 0.15)
     with torch.no_grad():
         expected = prior(noisy, 1.7 * louder, told[..., :N_LAGS])
     torch.testing.assert_close(

@@ -197,7 +197,7 @@ def fit_from_prior(windows, data_range, plan, resources):
         )
         if losses[-1] < _SETTLED:
             stopped = "noise settled"
-            if plan.strength == 1:  # then this is the result on the sample
+            if plan.strength == 1 and not found.is_louder:  # this is the result there
                 seen = {
                     part[1:]: x.denoised for part, x in zip(sample, looks, strict=True)
                 }
@@ -254,6 +254,7 @@ def _finished(
         _conditioned(prior, intensities, resources),
         strength=plan.strength,
         told=plan.noise is not None,
+        judging=False,
     )
     parts = checked_parts(windows, plan.one_image)
     denoised = _denoised(found, parts, intensities, resources, seen)
@@ -385,7 +386,7 @@ def _conditioned(prior, intensities, resources):
         shares = shares / shares.sum(axis=1, keepdims=True)
         correlation = np.tensordot(shares, correlation, axes=1)
     correlation = resources.tensor(correlation.astype(np.float32))
-    return PriorStages((prior,), correlation, {})
+    return PriorStages((prior,), correlation, {}, judging=True)
 
 
 def _four_directions(noise):
