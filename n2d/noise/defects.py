@@ -190,8 +190,8 @@ def _without_patterns(image):
             notch[tuple(((sign * peak + near) % size).T)] = True
         signed = np.where(peak > size // 2, peak - size, peak) / size
         waves.append(tuple(float(f) for f in signed))
-        if len(waves) == _MOST_PEAKS:
-            break
+        if len(waves) == _MOST_PEAKS:  # lines or dots, sharp ones, and no few waves
+            return image, []
     spectrum[notch[:, :half]] = 0
     left_over = np.fft.irfft2(spectrum, sides)
     inside = [
