@@ -83,7 +83,22 @@ def test_defects_in_a_crowd_are_found_one_after_the_other():
         n_left += (hot & ~found).sum()
         n_wrong += (found & ~hot).sum()
     assert n_wrong == 0
-    assert n_left <= 4  # of 3,799: the core of groups of three and more
+    assert n_left <= 4  # of 3,799: groups of four and more
+
+
+@pytest.mark.parametrize("third", [(0, 1), (1, 0), (1, 1)], ids=["row", "L", "steps"])
+def test_three_that_have_met_are_found_where_there_are_others(third):
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(64, 64))
+    three = np.zeros(noise.shape, bool)
+    three[30, 30] = three[30, 31] = three[30 + third[0], 31 + third[1]] = True
+    alone = np.where(three, 40 + noise, noise)
+    assert not hot_pixels(alone).any()  # perhaps a point of the scene
+    alone[10, 10] = 50
+    found = hot_pixels(alone)
+    assert found[10, 10]
+    assert (found[three]).all()
+    assert found.sum() == 4
 
 
 @pytest.mark.parametrize(

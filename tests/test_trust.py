@@ -54,6 +54,29 @@ def test_pixels_that_stand_alone_in_the_result_are_told():
     assert "stand alone" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_single_lines_that_stand_out_are_told_and_those_of_a_scene_are_not(axis):
+    noisy = SCENE + 8 * white()
+
+    def verdict(added):
+        result = SCENE + np.moveaxis(added, axis, 0)
+        return check_result([noisy], [result], NoiseModel(8.0))
+
+    lines, zigzag, edge = np.zeros((3, *SCENE.shape))
+    lines[[20, 90]] = -25.0
+    zigzag[::2] = 25.0
+    edge[50:] = 25.0
+    found = verdict(lines)
+    assert found.verdict == "doubtful"
+    name = ("rows", "columns")[axis]
+    assert f"2 {name} differ as a whole" in found.reasons[0]
+    # A line that ends within the image, texture and an edge are no detector's.
+    short = lines.copy()
+    short[:, : len(short) // 3] = 0
+    for scene in (short, zigzag, edge):
+        assert "as a whole" not in " ".join(verdict(scene).reasons)
+
+
 def test_colours_of_a_table_are_told_and_those_of_a_camera_and_grey_are_not():
     noisy = (SCENE + 20 * white()).clip(0, 255).round().astype(int)
     ramp = np.arange(256.0)

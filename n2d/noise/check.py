@@ -46,6 +46,10 @@ _SEEN_STRIPES = 0.5
 # and pepper of 5 % of the pixels more (`hot_pixels` knows what stands alone).
 _STAND_ALONE = 1e-3
 
+# A line stands out of the result by so many deviations of the noise, and so many times
+# what lines differ by from their neighbours, in so large a share of its pixels.
+_LINE, _UNUSUAL, _ALL_ALONG = 1.0, 12.0, 0.9
+
 # What was removed counts up to so many deviations: hot pixels are no noise.
 _MOST_DEVIATIONS = 6.0
 
@@ -150,6 +154,7 @@ def check_result(
         *_findings(figures, strength, small=n_pixels < _SMALL),
         *_stripes_left(noise, stripes_go),
         *_defects_left(denoised, noise),
+        *_lines_left(denoised, noise),
     ]
     # That there may be more, and that it is too much, would be of no help.
     findings += [] if findings else _texture(figures, noise, strength)
@@ -261,6 +266,36 @@ def _defects_left(denoised, noise):
             f"{share:.1%} of the pixels stand alone, as defects do, and stay; if they "
             "are no scene, take them out first, with a median filter",
         )
+
+
+def _lines_left(denoised, noise):
+    """Yield a verdict and a reason where single lines stand out of the result."""
+    even = [stabilize(after, noise) for after in denoised]
+    for axis, name in enumerate(("row", "column")):
+        lines = max(_lines_alone(np.moveaxis(after, axis, 0)) for after in even)
+        if lines:
+            yield (
+                "doubtful",
+                f"{lines} {name}{'s' * (lines > 1)} differ{'s' * (lines == 1)} as a "
+                "whole from those beside, as of a broken detector, and what they "
+                "differ by stays; if it is no scene, replace them by their neighbours "
+                "first",
+            )
+
+
+def _lines_alone(lines):
+    """How many lines (n, m) differ as a whole from both lines beside them."""
+    steps = np.diff(lines, axis=0)
+    medians = np.median(steps, axis=1)
+    usual = 1.4826 * np.median(np.abs(medians))
+    before, after = medians[:-1], medians[1:]
+    # Between two lines that are alike: a zigzag is texture.
+    least = np.maximum(max(_LINE, _UNUSUAL * usual), 2 * abs(before + after))
+    found = np.minimum(np.sign(before) * before, -np.sign(before) * after) > least
+    # From end to end, which lines of a scene are not.
+    signs = np.sign(before[found])[:, None]
+    rises, falls = signs * steps[:-1][found] > 0, signs * steps[1:][found] < 0
+    return int(np.count_nonzero((rises & falls).mean(axis=1) > _ALL_ALONG))
 
 
 def _texture(figures, noise, strength):

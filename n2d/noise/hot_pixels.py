@@ -19,6 +19,7 @@ REACH = _PASSES * (_RADIUS + 1)
 
 # So many deviations a pixel stands above all around it but one, and above the middle of
 # them; and so many times what the others, so many at either end left out, differ by.
+# That one differs from it by less, or by less than this share of its height.
 _STEP, _DEVIATIONS, _RANGES, _LEFT_OUT = 6.0, 9.0, 2.5, 5
 _ALIKE = 0.2
 # A scene without noise has points, too: that there are defects is told by those that
@@ -107,10 +108,9 @@ def _stand_alone(image, at, surely, most_partners):
     value = patches[:, size * _RADIUS + _RADIUS]
     middle = np.median(patches, axis=1)
     near = np.maximum(_STEP, _ALIKE * (value - middle))
-    # The strongest of the eight neighbours may be hot as well, if they stand alone, too.
-    partners = around[
-        np.argsort(patches[:, around], axis=1)[:, ::-1][:, :most_partners]
-    ]
+    # The strongest of the eight neighbours may be hot as well, if they stand alone.
+    order = np.argsort(-patches[:, around], axis=1)
+    partners = around[order[:, :most_partners]]
     lower = value.copy()
     others, themselves = np.zeros((2, *patches.shape), bool)
     others[:, around] = True
