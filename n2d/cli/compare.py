@@ -11,6 +11,7 @@ import typer
 from n2d.cli import options
 from n2d.cli.reporting import (
     FAILED,
+    SHOWN,
     SURELY,
     aligned,
     clean_ending,
@@ -287,10 +288,11 @@ def _winner(rows):
     error = math.nan
     if None not in errors[best]:
         error = math.hypot(*errors[best]) / len(errors[best])
-    ahead = f"{known[best] - known[first]:.4f}"
+    lead = known[best] - known[first]
+    ahead = f"{lead:.4f}"
     if not math.isnan(error):
         ahead += f" \N{PLUS-MINUS SIGN} {error:.4f}"
-    if known[best] - known[first] <= SURELY * error:
+    if lead < SHOWN or lead <= SURELY * error:
         return (
             f"{best} is ahead of {first} by {ahead}, which may be chance: keep {first}"
         )

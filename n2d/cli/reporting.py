@@ -10,8 +10,9 @@ import typer
 from n2d._printable import one_line, printable
 
 FAILED = 1
-# What comes first is left only for what is ahead by more than so many standard errors.
-SURELY = 2.0
+# What comes first is left only for what is ahead by more than so many standard errors,
+# and by what four decimals show.
+SURELY, SHOWN = 2.0, 5e-5
 INTERRUPTED = 130  # as shells report a process that Ctrl-C has ended
 
 

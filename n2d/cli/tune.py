@@ -10,6 +10,7 @@ import typer
 from n2d.cli import options
 from n2d.cli.progress import counting
 from n2d.cli.reporting import (
+    SHOWN,
     SURELY,
     aligned,
     clean_ending,
@@ -166,7 +167,7 @@ def _chosen(results):
         why = "nothing tried is better than the default" if best is default else None
         return best["parameters"], why
     ahead, error = best["score"] - default["score"], best["standard_error"]
-    if ahead > SURELY * error:
+    if ahead > SHOWN and ahead > SURELY * error:
         return best["parameters"], None
     return default["parameters"], (
         f"nothing tried is better than the default for certain (ahead by {ahead:.4f} "
