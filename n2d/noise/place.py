@@ -193,8 +193,8 @@ def find_places(image, noise):
     for model in (noise, same) if depends else (noise,):
         even = stabilize(plain, model)
         level = level_map(even)
-        if level.size == 1:
-            continue
+        if level.size == 1:  # the intensity explains it
+            break
         found = replace(places, level=level)
         again = estimate_noise(even / found.levels(*part))
         # Texture does not look more like noise when it is made even.
