@@ -402,6 +402,10 @@ def odd_period(document, _):
     document["noise"]["defects"]["periods"] = [[0.1]]
 
 
+def odd_value(document, _):
+    document["noise"]["defects"]["stuck"] = [[0.0, 8.0]]
+
+
 def negative_spread(document, _):
     document["noise"]["spread"] = -0.1
 
@@ -410,7 +414,7 @@ def negative_spread(document, _):
     "forge",
     [
         *(without_places, without_stripes, longer_stripes, no_level, other_waves),
-        *(other_shape, unknown_array, lost_array, odd_array, odd_period),
+        *(other_shape, unknown_array, lost_array, odd_array, odd_period, odd_value),
         negative_spread,
     ],
 )

@@ -31,7 +31,7 @@ FULL = NoiseModel(
     diagonals=[[0.2, 0.0], [0.1, 0.0]],
     place=[[1.0, 2.0], [0.5, 1.0]],
     shared=[[1.0, 0.4], [0.4, 1.0]],
-    defects=Defects(0.01, 2.0, 0.5, [(0.25, 0.5)]),
+    defects=Defects(0.01, 2.0, 0.5, [(0.25, 0.5)], [(0.0, 8, 0.02)]),
     spread=0.05,
     curve=[[0.0, 100.0, 200.0], [40.0, 50.0, 30.0]],
 )
@@ -233,6 +233,7 @@ def test_the_shortest_model_is_its_level():
         ({"level": 1, "defects": 5}, "defects"),
         ({"level": 1, "defects": {"dead": 1}}, "dead"),
         ({"level": 1, "defects": {"periods": [[1]]}}, "periods"),
+        ({"level": 1, "defects": {"stuck": [[1, 2]]}}, "stuck"),
         (5, "object"),
         ([{"level": 1}], "object"),
     ],

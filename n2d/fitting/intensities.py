@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from n2d.noise import (
-    HOT_PIXEL_REACH,
+    DEFECTS_REACH,
     channel_correlation,
     hot_pixels,
     stabilize,
+    stuck_pixels,
     undo_correlation,
     unstabilize,
     without_hot_pixels,
@@ -23,6 +24,9 @@ _LEAST_CORRELATION = 0.3
 # the second pair in place of the first, histology lost 0.3 dB at Gaussian 5.
 _MOST_SPREAD, _COPIES = 0.03, 0.98
 _SHARED, _SHARED_SPREAD = 0.6, 0.12
+
+# Scaled values that are the same differ by no more.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,12 @@ class Intensities:
     @property
     def reach(self):
         """How far away a pixel can change what becomes of another."""
-        return HOT_PIXEL_REACH if any(self._have_hot_pixels()) else 0
+        return DEFECTS_REACH if any(self._have_defects()) else 0
 
-    def _have_hot_pixels(self):
+    def _have_defects(self):
         """For every channel, whether some of its pixels say nothing."""
         defects = [model.defects for model in self.noise or ()]
-        return [found is not None and found.hot > 0 for found in defects]
+        return [found is not None and found.replaced for found in defects]
 
     def of_shape(self, shape, top=0, left=0):
         """Intensities for an image of a shape (h, w): places are of one shape only.
@@ -88,24 +92,33 @@ class Intensities:
 
         `top` and `left` say where in the image they are.
         """
-        values = self._even(values, top, left)
-        for c, have in enumerate(self._have_hot_pixels()):
-            if have:
-                values[c] = without_hot_pixels(values[c], hot_pixels(values[c]))
+        scaled, values = values, self._even(values, top, left)
+        for c in np.flatnonzero(self._have_defects()):
+            values[c] = self._without_defects(scaled[c], values[c], c)[0]
         if self.rotation is not None:
             values = np.tensordot(self.rotation, values, axes=1)
         return values.astype(np.float32)
 
     def known(self, values, denoised, top=0, left=0):
         """Pixel values (C, h, w) of an image, denoised where they say nothing."""
-        have = self._have_hot_pixels()
+        have = self._have_defects()
         if not any(have):
             return values
         even, values = self._even(values, top, left), values.copy()
         for c in np.flatnonzero(have):
-            hot = hot_pixels(even[c])
-            values[c][hot] = denoised[c][hot]
+            nothing = self._without_defects(values[c], even[c], c)[1]
+            values[c][nothing] = denoised[c][nothing]
         return values
+
+    def _without_defects(self, values, even, c):
+        """An even channel (h, w) with pixels that say nothing replaced; which ones."""
+        scaled = (values - self.data_range[0]) / self.span
+        nothing = stuck_pixels(scaled, even, self.noise[c].stuck, rounding=_ROUNDING)
+        even = without_hot_pixels(even, nothing)
+        if self.noise[c].defects.hot:
+            hot = hot_pixels(even)
+            even, nothing = without_hot_pixels(even, hot), nothing | hot
+        return even, nothing
 
     def _even(self, values, top, left):
         """Pixel values (C, h, w) with noise of deviation 1 everywhere."""

@@ -41,6 +41,7 @@ from n2d.noise import (
     find_places,
     is_sure,
     refine_noise,
+    without_stuck_pixels,
 )
 from n2d.noise.place import find_pattern
 from n2d.noise.refine import may_reach_further
@@ -147,6 +148,7 @@ def fit_from_prior(windows, data_range, plan, resources):
 
     channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
     measured = [estimate_noise(list(c)) for c in channels]
+    channels = list(map(without_stuck_pixels, channels, measured))
     places = None
     if plan.shape is not None:
         whole = [c[0][: plan.shape[0], : plan.shape[1]] for c in channels]
@@ -173,7 +175,7 @@ def fit_from_prior(windows, data_range, plan, resources):
         losses, stopped, n_rounds = [0.0], "noise settled", 0
         report(resources.callback, Progress(PARTIAL_DENOISING, 1, 1, 0.0))
     for step in range(n_rounds):
-        if all(model.level < _NO_NOISE for model in noise):
+        if all(model.level < _NO_NOISE and not model.stuck for model in noise):
             losses.append(0.0)
             return Fitted(
                 None,

@@ -39,6 +39,7 @@ def describe_noise(model, prefix, tensors):
         defects = {
             **{name: float(getattr(defects, name)) for name in _DEFECT_SIZES},
             "periods": [floats(period) for period in defects.periods],
+            "stuck": [floats(each) for each in defects.stuck],
         }
     return {
         "level": model.level,
@@ -132,14 +133,22 @@ def _model(fields, tensors):
 
 def _defects(fields):
     sizes = {name: fields.number(name, 0.0) for name in _DEFECT_SIZES}
-    periods = fields.each("periods", 0, _MOST_WAVES)
+    periods = _tuples(fields, "periods", 2)
+    # Files of the versions before have none.
+    stuck = _tuples(fields, "stuck", 3) if fields.has("stuck") else []
     fields.end()
+    return Defects(**sizes, periods=periods, stuck=stuck)
+
+
+def _tuples(fields, member, length):
+    """Take a list of tuples of so many floats."""
+    items = fields.each(member, 0, _MOST_WAVES)
     if not all(
-        isinstance(period, list) and len(period) == 2 and all(map(is_number, period))
-        for period in periods
+        isinstance(item, list) and len(item) == length and all(map(is_number, item))
+        for item in items
     ):
-        raise fields.wrong("periods", "pairs of numbers")
-    return Defects(**sizes, periods=[tuple(period) for period in periods])
+        raise fields.wrong(member, f"lists of {length} numbers")
+    return [tuple(item) for item in items]
 
 
 def restore_places(fields, tensors, n_channels):

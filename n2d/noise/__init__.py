@@ -3,7 +3,6 @@
 from n2d.noise.channels import channel_correlation, undo_correlation
 from n2d.noise.check import VERDICTS, Verdict, check_result, worst_of
 from n2d.noise.defects import Defects
-from n2d.noise.hot_pixels import REACH as HOT_PIXEL_REACH
 from n2d.noise.hot_pixels import hot_pixels, without_hot_pixels
 from n2d.noise.measure import estimate_noise
 from n2d.noise.model import NoiseModel
@@ -24,11 +23,12 @@ from n2d.noise.simulate import (
     add_rician_noise,
 )
 from n2d.noise.stabilize import stabilize, unstabilize
+from n2d.noise.stuck import DEFECTS_REACH, stuck_pixels, without_stuck_pixels
 from n2d.noise.told import noise_from_json, noise_to_json
 from n2d.noise.warning import NoiseWarning
 
 __all__ = [
-    "HOT_PIXEL_REACH",
+    "DEFECTS_REACH",
     "UNDERSTATED",
     "VERDICTS",
     "Defects",
@@ -54,8 +54,10 @@ __all__ = [
     "refine_noise",
     "remove_rician_bias",
     "stabilize",
+    "stuck_pixels",
     "undo_correlation",
     "unstabilize",
     "without_hot_pixels",
+    "without_stuck_pixels",
     "worst_of",
 ]

@@ -6,7 +6,7 @@ is measured assumes that its spectrum is smooth and that no pixel stands alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage
@@ -56,12 +56,31 @@ class Defects:
         Standard deviation of row and column offsets, in the units of the image.
     periods : list of (float, float)
         Cycles per pixel along y and x of periodic patterns.
+    stuck : list of (float, int, float)
+        Values, in the units of the image, that pixels are stuck at, as of salt and
+        pepper; how many of its eight neighbours may have the same value where a pixel
+        is stuck, and the share of the pixels. They are replaced as hot ones are.
     """
+
+    @property
+    def replaced(self):
+        """Whether there are pixels that say nothing."""
+        return self.hot > 0 or bool(self.stuck)
+
+    def rescaled(self, scale, shift):
+        """Defects of the image ``scale * image + shift``."""
+        return replace(
+            self,
+            rows=scale * self.rows,
+            columns=scale * self.columns,
+            stuck=[(scale * value + shift, *rest) for value, *rest in self.stuck],
+        )
 
     hot: float = 0.0
     rows: float = 0.0
     columns: float = 0.0
     periods: list = field(default_factory=list)
+    stuck: list = field(default_factory=list)
 
 
 def without_defects(windows):
@@ -103,7 +122,7 @@ def without_defects(windows):
 def _suspects(image) -> np.ndarray | None:
     """Find pixels (h, w) that stand alone for any noise; None if none, or too many."""
     image = np.asarray(image, np.float64)
-    away = np.abs(image - _median_of_nine(image))
+    away = np.abs(image - median_of_nine(image))
     # The median of nine is a little nearer than that of the eight around.
     typical = 1.4826 * np.median(away)
     step = np.diff(np.unique(image.ravel()[:: max(1, image.size // 20000)]))
@@ -124,8 +143,18 @@ def _suspects(image) -> np.ndarray | None:
     return hot if _FEWEST_HOT <= hot.mean() <= _MOST_HOT else None
 
 
-def _median_of_nine(image):
-    """Median of every pixel (h, w) and the eight around it."""
+def median_of_nine(image):
+    """Take the median of every pixel and the eight around it.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Continued at its borders.
+
+    Returns
+    -------
+    ndarray, shape (h, w)
+    """
     padded = np.pad(image, 1, mode="edge")
     found = np.empty_like(image)
     for start in range(0, len(image), _ROWS):  # such that it stays in the cache

@@ -12,6 +12,10 @@ import numpy as np
 # How far the rule looks, and how often: what stood beside a hot pixel that has been
 # replaced may stand alone then.
 _RADIUS, _PASSES = 2, 3
+_SIZE = 2 * _RADIUS + 1
+
+#: The pixel itself among those of `patches_at`.
+MIDDLE = _SIZE * _RADIUS + _RADIUS
 
 #: How far away a pixel can still change what a hot one is replaced by: in every pass
 #: the rule looks at pixels that may have been replaced by the medians of neighbours.
@@ -76,11 +80,11 @@ def _found(stabilized, surely=False, most_partners=1):
     hot = np.zeros(stabilized.shape, np.int8)
     if min(hot.shape) <= 2 * _RADIUS:
         return hot, np.zeros(0)
-    image = np.pad(stabilized, _RADIUS, mode="reflect")
-    at = _candidates(image, most_partners)
+    at = _candidates(np.pad(stabilized, _RADIUS, mode="reflect"), most_partners)
+    patches = patches_at(stabilized, at)
     spreads = []
     for sign in (1, -1):
-        chosen, share = _stand_alone(sign * image, at, surely, most_partners)
+        chosen, share = _stand_alone(sign * patches, surely, most_partners)
         hot[tuple(at[chosen].T)] = sign
         spreads.append(share)
     return hot, np.concatenate(spreads)
@@ -97,15 +101,32 @@ def _candidates(image, most_partners):
     return np.argwhere(far >= 4 - most_partners)
 
 
-def _stand_alone(image, at, surely, most_partners):
-    """Which pixels of a padded image stand above all others, and how light spreads."""
-    size = 2 * _RADIUS + 1
-    patches = np.lib.stride_tricks.sliding_window_view(image, (size, size))
-    patches = patches[tuple(at.T)].reshape(len(at), size**2)
-    y, x = (i.ravel() - _RADIUS for i in np.indices((size, size)))
+def patches_at(image, at):
+    """Cut out the surroundings of pixels.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w)
+        Mirrored at its borders.
+    at : ndarray of int, shape (n, 2)
+        Rows and columns.
+
+    Returns
+    -------
+    patches : ndarray, shape (n, 25)
+        Row by row, each pixel in the middle of its own.
+    """
+    image = np.pad(image, _RADIUS, mode="reflect")
+    patches = np.lib.stride_tricks.sliding_window_view(image, (_SIZE, _SIZE))
+    return patches[tuple(at.T)].reshape(len(at), _SIZE**2)
+
+
+def _stand_alone(patches, surely, most_partners):
+    """Which pixels (n, 25) stand above all around them, and how their light spreads."""
+    y, x = (i.ravel() - _RADIUS for i in np.indices((_SIZE, _SIZE)))
     around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
-    rows = np.arange(len(at))
-    value = patches[:, size * _RADIUS + _RADIUS]
+    rows = np.arange(len(patches))
+    value = patches[:, MIDDLE]
     middle = np.median(patches, axis=1)
     near = np.maximum(_STEP, _ALIKE * (value - middle))
     # The strongest of the eight neighbours may be hot as well, if they stand alone.
@@ -114,7 +135,7 @@ def _stand_alone(image, at, surely, most_partners):
     lower = value.copy()
     others, themselves = np.zeros((2, *patches.shape), bool)
     others[:, around] = True
-    themselves[:, size * _RADIUS + _RADIUS] = True
+    themselves[:, MIDDLE] = True
     for partner in partners.T:
         paired = value - patches[rows, partner] <= near
         dy, dx = (abs(i - i[partner][:, None]) for i in (y, x))
@@ -183,18 +204,36 @@ def share_of_hot_pixels(windows) -> float:
         return 0.0
     if np.mean(np.concatenate(spreads)) > _MOST_SPREAD:
         return 0.0
+    if are_of_the_scene(windows, found):
+        return 0.0
+    return float(sum(hot_pixels(window).sum() for window in windows) / n_pixels)
+
+
+def are_of_the_scene(windows, found) -> bool:
+    """Tell whether pixels that stand alone have an order, or come with the scene.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray of shape (h, w)
+        Parts of images with noise of deviation 1.
+    found : sequence of ndarray of int, shape (h, w)
+        Where they stand above the rest (1) and below (-1).
+
+    Returns
+    -------
+    bool
+    """
+    number = sum(map(np.count_nonzero, found))
     pairs, chance = _pairs(found)
     most = np.delete(pairs.ravel(), pairs.size // 2).max()
     if most > max(_ORDERED * number, 4) + chance + 4 * np.sqrt(chance):
-        return 0.0
+        return True
     away = np.hypot(*np.indices(pairs.shape) - _FARTHEST)
     near = (away > 0) & (away <= _NEAR)
     expected = chance * near.sum()
     # Each pair is counted from both of its ends.
     clustered = pairs[near].sum() - expected > _CLUSTERED * np.sqrt(2 * expected)
-    if clustered and _follow_the_scene(windows, found):
-        return 0.0
-    return float(sum(hot_pixels(window).sum() for window in windows) / n_pixels)
+    return clustered and _follow_the_scene(windows, found)
 
 
 def _pairs(found):

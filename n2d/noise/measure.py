@@ -19,6 +19,7 @@ from n2d.noise.model import N_LAGS, NoiseModel
 from n2d.noise.painted import painted_over
 from n2d.noise.spectrum import REACH, block_basis, cosine_power
 from n2d.noise.stabilize import stabilize
+from n2d.noise.stuck import find_stuck, without_stuck_pixels
 from n2d.noise.two_tone import noise_of_tones
 from n2d.noise.variance import fit_curve
 
@@ -154,6 +155,18 @@ def estimate_noise(image) -> NoiseModel:
         )
     if low == high:
         return NoiseModel(level=0.0, offset=low)
+    stuck = find_stuck(windows)
+    if not stuck:
+        return _of_light(windows, low, high)
+    salted = NoiseModel(0.0, defects=Defects(stuck=stuck))
+    rest = without_stuck_pixels(windows, salted)
+    noise = _of_light(rest, min(map(np.min, rest)), max(map(np.max, rest)))
+    defects = replace(noise.defects or Defects(), stuck=stuck)
+    return replace(noise, defects=defects)
+
+
+def _of_light(windows, low, high) -> NoiseModel:
+    """Measure the noise of windows none of whose pixels is stuck; their extremes."""
     blocks = sample_blocks(windows)
     painted = None if blocks is None else painted_over(blocks)
     cleaned, defects = windows, Defects()
@@ -189,7 +202,8 @@ def estimate_noise(image) -> NoiseModel:
         # They were too few to be seen before the noise was known.
         masks = map(hot_pixels, stabilized)
         known = list(map(without_hot_pixels, windows, masks))
-        return replace(estimate_noise(known), defects=replace(defects, hot=hot))
+        again = _of_light(known, min(map(np.min, known)), max(map(np.max, known)))
+        return replace(again, defects=replace(defects, hot=hot))
     return replace(noise, defects=replace(defects, hot=hot))
 
 

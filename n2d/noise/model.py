@@ -277,6 +277,11 @@ class NoiseModel:
         """
         return model_of_fields(cls, json.loads(text))
 
+    @property
+    def stuck(self) -> list:
+        """Values that pixels are stuck at, as `Defects` has them; none as a rule."""
+        return [] if self.defects is None else self.defects.stuck
+
     def variance(self, intensity) -> np.ndarray:
         """Give the variance of the noise at given noise-free intensities.
 
@@ -332,9 +337,7 @@ class NoiseModel:
             raise ValueError(f"scale must be above 0, got {scale!r}")
         defects = self.defects
         if defects is not None:
-            defects = replace(
-                defects, rows=scale * defects.rows, columns=scale * defects.columns
-            )
+            defects = defects.rescaled(scale, shift)
         return replace(
             self,
             level=scale * self.level,

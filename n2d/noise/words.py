@@ -111,6 +111,10 @@ def _beside(model):
     if defects is not None:
         if defects.hot:
             parts.append(f"{defects.hot:.2%} of the pixels stand alone (hot or dead)")
+        if model.stuck:
+            share = sum(share for _, _, share in model.stuck)
+            values = " and ".join(f"{value:.4g}" for value, *_ in model.stuck)
+            parts.append(f"{share:.2%} of the pixels are stuck at {values}")
         for name in ("rows", "columns"):
             size = getattr(defects, name)
             if size > _SMALL * model.level:

@@ -33,6 +33,10 @@ def fields_of(model):
             **{name: float(getattr(model.defects, name)) for name in _SIZES},
             "periods": [[float(f) for f in pair] for pair in model.defects.periods],
         }
+        if model.defects.stuck:
+            found["defects"]["stuck"] = [
+                [float(x) for x in each] for each in model.defects.stuck
+            ]
     return found
 
 
@@ -88,13 +92,16 @@ def _array(name, value):
 def _defects(value):
     if not isinstance(value, Mapping):
         raise ValueError(f"defects must be an object, not {value!r}")
-    _refuse_unknown("defects", value, [*_SIZES, "periods"])
+    _refuse_unknown("defects", value, [*_SIZES, "periods", "stuck"])
     sizes = {name: _number(name, value[name]) for name in _SIZES if name in value}
-    periods = value.get("periods", [])
-    periods = _array("periods", periods).tolist() if periods else []
-    if not all(len(pair) == 2 for pair in periods):
-        raise ValueError("periods must be pairs of numbers")
-    return Defects(**sizes, periods=[tuple(map(float, pair)) for pair in periods])
+    lists = {}
+    for name, length in (("periods", 2), ("stuck", 3)):
+        each = value.get(name, [])
+        each = _array(name, each).tolist() if each else []
+        if not all(len(numbers) == length for numbers in each):
+            raise ValueError(f"{name} must be lists of {length} numbers")
+        lists[name] = [tuple(map(float, numbers)) for numbers in each]
+    return Defects(**sizes, **lists)
 
 
 def _refuse_unknown(what, found, known):
