@@ -101,6 +101,18 @@ def test_three_that_have_met_are_found_where_there_are_others(third):
     assert found.sum() == 4
 
 
+def test_four_that_have_met_are_found_where_there_are_many():
+    rng = np.random.default_rng(0)
+    alone = rng.normal(size=(64, 64))
+    alone[10, 10] = 50
+    four = np.zeros(alone.shape, bool)
+    four[[30, 31, 31, 32], [32, 30, 31, 32]] = True
+    alone[four] = 66, 60, 69, 82
+    assert not hot_pixels(alone)[four].all()
+    assert hot_pixels(alone, share=0.02)[four].all()
+    assert hot_pixels(alone, share=0.02).sum() == 5
+
+
 @pytest.mark.parametrize(
     "scene",
     [

@@ -115,8 +115,9 @@ class Intensities:
         scaled = (values - self.data_range[0]) / self.span
         nothing = stuck_pixels(scaled, even, self.noise[c].stuck, rounding=_ROUNDING)
         even = without_hot_pixels(even, nothing)
-        if self.noise[c].defects.hot:
-            hot = hot_pixels(even)
+        share = self.noise[c].defects.hot
+        if share:
+            hot = hot_pixels(even, share)
             even, nothing = without_hot_pixels(even, hot), nothing | hot
         return even, nothing
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-# How far the rule looks, and how often: what stood beside a hot pixel that has been
+# How far the rule looks, and how often at most: what stood beside a hot pixel that has been
 # replaced may stand alone then.
-_RADIUS, _PASSES = 2, 3
+_RADIUS, _PASSES = 2, 4
 _SIZE = 2 * _RADIUS + 1
 
 #: The pixel itself among those of `patches_at`.
@@ -24,7 +24,7 @@ REACH = _PASSES * (_RADIUS + 1)
 # So many deviations a pixel stands above all around it but one, and above the middle of
 # them; and so many times what the others, so many at either end left out, differ by.
 # That one differs from it by less, or by less than this share of its height.
-_STEP, _DEVIATIONS, _RANGES, _LEFT_OUT = 6.0, 9.0, 2.5, 5
+_STEP, _DEVIATIONS, _RANGES, _LEFT_OUT = 6.0, 9.0, 1.25, 5
 _ALIKE = 0.2
 # A scene without noise has points, too: that there are defects is told by those that
 # stand alone when fewer are left out.
@@ -40,6 +40,8 @@ _MOST_SPREAD = 0.05
 
 # Shares of the pixels, and how many of them, that are defects and not an accident.
 _FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.04, 12
+# Of so many four have met somewhere.
+_MANY = 0.015
 
 # Defects have no order: no more than this share of them has another one at the same
 # distance, up to so many pixels, but for as many as there are by chance.
@@ -51,13 +53,16 @@ _ORDERED, _FARTHEST = 0.2, 24
 _NEAR, _CLUSTERED, _BRIGHTER, _BLOCK, _FLAT = 12, 3.0, 4.0, 8, 10.0
 
 
-def hot_pixels(stabilized) -> np.ndarray:
+def hot_pixels(stabilized, share=0.0) -> np.ndarray:
     """Find the pixels of an image that stand alone.
 
     Parameters
     ----------
     stabilized : ndarray, shape (h, w)
         An image with noise of deviation 1.
+    share : float, default=0.0
+        Of the pixels that are hot, as far as it is known: where there are many, four
+        side by side are no point of the scene.
 
     Returns
     -------
@@ -66,12 +71,12 @@ def hot_pixels(stabilized) -> np.ndarray:
         and the blur of any optics allow.
     """
     hot = _found(stabilized)[0] != 0
-    for _ in range(_PASSES - 1):
+    # Where there are defects, three may have met.
+    for most_partners in (2, 3, 3) if share > _MANY else (2, 2):
         if not hot.any():
             break
-        # Where there are defects, three may have met.
         rest = without_hot_pixels(stabilized, hot)
-        hot |= _found(rest, most_partners=2)[0] != 0
+        hot |= _found(rest, most_partners=most_partners)[0] != 0
     return hot
 
 
