@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# How far the rule looks, and how often at most: what stood beside a hot pixel that has been
-# replaced may stand alone then.
+# How far the rule looks, and how often at most: what stood beside a hot pixel that has
+# been replaced may stand alone then.
 _RADIUS, _PASSES = 2, 4
 _SIZE = 2 * _RADIUS + 1
 
