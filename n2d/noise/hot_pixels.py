@@ -23,9 +23,13 @@ REACH = _PASSES * (_RADIUS + 1)
 
 # So many deviations a pixel stands above all around it but one, and above the middle of
 # them; and so many times what the others, so many at either end left out, differ by.
-# That one differs from it by less, or by less than this share of its height.
-_STEP, _DEVIATIONS, _RANGES, _LEFT_OUT = 6.0, 9.0, 1.25, 5
+# That one differs from it by less, or by less than this share of its height. Where more
+# than this share of the pixels are known to be hot, others will be that stand out less,
+# and four have met somewhere.
+_STEP_AND_DEVIATIONS = {False: (6.0, 9.0), True: (4.0, 5.5)}
+_RANGES, _LEFT_OUT = 1.25, 5
 _ALIKE = 0.2
+_MANY = 0.015
 # A scene without noise has points, too: that there are defects is told by those that
 # stand alone when fewer are left out.
 _SURELY_RANGES, _SURELY_LEFT_OUT = 2.0, 2
@@ -40,8 +44,6 @@ _MOST_SPREAD = 0.05
 
 # Shares of the pixels, and how many of them, that are defects and not an accident.
 _FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.04, 12
-# Of so many four have met somewhere.
-_MANY = 0.015
 
 # Defects have no order: no more than this share of them has another one at the same
 # distance, up to so many pixels, but for as many as there are by chance.
@@ -61,8 +63,8 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
     stabilized : ndarray, shape (h, w)
         An image with noise of deviation 1.
     share : float, default=0.0
-        Of the pixels that are hot, as far as it is known: where there are many, four
-        side by side are no point of the scene.
+        Of the pixels that are hot, as far as it is known: where there are many, others
+        stand out less, or four have met.
 
     Returns
     -------
@@ -70,38 +72,41 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
         Pixels, or two side by side, that differ from all around them by more than noise
         and the blur of any optics allow.
     """
-    hot = _found(stabilized)[0] != 0
+    many = share > _MANY
+    hot = _found(stabilized, many=many)[0] != 0
     # Where there are defects, three may have met.
-    for most_partners in (2, 3, 3) if share > _MANY else (2, 2):
+    for most_partners in (2, 3, 3) if many else (2, 2):
         if not hot.any():
             break
         rest = without_hot_pixels(stabilized, hot)
-        hot |= _found(rest, most_partners=most_partners)[0] != 0
+        hot |= _found(rest, most_partners=most_partners, many=many)[0] != 0
     return hot
 
 
-def _found(stabilized, surely=False, most_partners=1):
+def _found(stabilized, surely=False, most_partners=1, many=False):
     """Where hot (1) and dead (-1) pixels are, and what neighbours have of each (n,)."""
     hot = np.zeros(stabilized.shape, np.int8)
     if min(hot.shape) <= 2 * _RADIUS:
         return hot, np.zeros(0)
-    at = _candidates(np.pad(stabilized, _RADIUS, mode="reflect"), most_partners)
+    least = _STEP_AND_DEVIATIONS[many]
+    padded = np.pad(stabilized, _RADIUS, mode="reflect")
+    at = _candidates(padded, most_partners, least[0])
     patches = patches_at(stabilized, at)
     spreads = []
     for sign in (1, -1):
-        chosen, share = _stand_alone(sign * patches, surely, most_partners)
+        chosen, share = _stand_alone(sign * patches, surely, most_partners, *least)
         hot[tuple(at[chosen].T)] = sign
         spreads.append(share)
     return hot, np.concatenate(spreads)
 
 
-def _candidates(image, most_partners):
+def _candidates(image, most_partners, step):
     """Pixels (n, 2) that all but so many of their four neighbours are far from."""
     middle = image[2:-2, 2:-2]
     four = [image[1:-3, 2:-2], image[3:-1, 2:-2], image[2:-2, 1:-3], image[2:-2, 3:-1]]
     far = np.zeros(middle.shape, np.uint8)
     for sign in (1, -1):
-        number = sum((sign * (middle - x) > _STEP).astype(np.uint8) for x in four)
+        number = sum((sign * (middle - x) > step).astype(np.uint8) for x in four)
         np.maximum(far, number, out=far)
     return np.argwhere(far >= 4 - most_partners)
 
@@ -126,14 +131,14 @@ def patches_at(image, at):
     return patches[tuple(at.T)].reshape(len(at), _SIZE**2)
 
 
-def _stand_alone(patches, surely, most_partners):
+def _stand_alone(patches, surely, most_partners, step, deviations):
     """Which pixels (n, 25) stand above all around them, and how their light spreads."""
     y, x = (i.ravel() - _RADIUS for i in np.indices((_SIZE, _SIZE)))
     around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
     rows = np.arange(len(patches))
     value = patches[:, MIDDLE]
     middle = np.median(patches, axis=1)
-    near = np.maximum(_STEP, _ALIKE * (value - middle))
+    near = np.maximum(step, _ALIKE * (value - middle))
     # The strongest of the eight neighbours may be hot as well, if they stand alone.
     order = np.argsort(-patches[:, around], axis=1)
     partners = around[order[:, :most_partners]]
@@ -166,8 +171,8 @@ def _stand_alone(patches, surely, most_partners):
     spread = spread - middle
     height = value - middle
     alone = (
-        (lower - highest > _STEP)
-        & (lower - middle > np.maximum(_DEVIATIONS, ranges * contrast))
+        (lower - highest > step)
+        & (lower - middle > np.maximum(deviations, ranges * contrast))
         & (spread < most[0] * height + most[1])
     )
     return alone, spread[alone] / height[alone]

@@ -8,6 +8,7 @@ import numpy as np
 
 from n2d.noise import reader
 from n2d.noise.blocks import LARGE, as_windows, sample_blocks, weighted_sum
+from n2d.noise.counts import gain_of_counts
 from n2d.noise.defects import Defects, without_defects
 from n2d.noise.flat import Fit, fit_power
 from n2d.noise.hot_pixels import (
@@ -73,6 +74,8 @@ _WEAK_SHARE = 0.02
 # More noise than so many times what values are away from the nearer of two tones is
 # their picture; how far they are away is known to this share.
 _MORE_THAN_TONES, _TONES_SPREAD = 1.3, 0.02
+# Quanta that were counted tell their noise themselves.
+_COUNTS_SPREAD = 0.01
 
 # A line gives way to a curve only where the perceptron expects to be off by less than
 # this, and the level is this share of the contrast: texture differs by intensity too.
@@ -167,6 +170,11 @@ def estimate_noise(image) -> NoiseModel:
 
 def _of_light(windows, low, high) -> NoiseModel:
     """Measure the noise of windows none of whose pixels is stuck; their extremes."""
+    gain = gain_of_counts(windows)
+    if gain is not None:
+        mean = sum(w.sum(dtype=float) for w in windows) / sum(w.size for w in windows)
+        level = np.sqrt(gain * (mean - low))
+        return NoiseModel(level, gain=gain, offset=low, spread=_COUNTS_SPREAD)
     blocks = sample_blocks(windows)
     painted = None if blocks is None else painted_over(blocks)
     cleaned, defects = windows, Defects()
