@@ -91,6 +91,27 @@ def test_colours_of_a_table_are_told_and_those_of_a_camera_and_grey_are_not():
         assert "colour table" not in " ".join(reasons)
 
 
+@pytest.mark.parametrize("times", [(2, 2), (3, 3), (1, 4)])
+def test_pixels_that_were_repeated_are_told(times):
+    small = (SCENE + 10 * white())[: 128 // times[0], : 128 // times[1]]
+    trust = fitted(np.kron(small, np.ones(times))).trust_
+    assert trust.verdict == "doubtful"
+    rows, columns = times
+    assert f"image[::{rows}, ::{columns}]" in " ".join(trust.reasons)
+
+
+def test_a_wave_by_itself_along_lines_may_be_hum():
+    y, x = np.indices(SCENE.shape)
+    noisy = SCENE + 10 * white()
+    hum = fitted(noisy + 20 * np.sin(2 * np.pi * y / 7.3)).trust_
+    assert "a wave along rows or columns" in " ".join(hum.reasons)
+    lattice = 20 * np.sin(2 * np.pi * y / 7.3) * np.sin(2 * np.pi * x / 7.3)
+    for other in (noisy, noisy + lattice):
+        assert "a wave along" not in " ".join(fitted(other).trust_.reasons)
+    gone = fitted(noisy + 20 * np.sin(2 * np.pi * y / 7.3), stripes="remove").trust_
+    assert "a wave along" not in " ".join(gone.reasons)
+
+
 def test_colours_are_judged_together():
     X = SCENE + 10 * white(1, (3, 128, 128))
     trust = Noise2DetailDenoiser(random_state=0, channel_axis=0).fit(X).trust_

@@ -110,6 +110,15 @@ class BM3DDenoiser(WhiteNoiseDenoiser):
             for model in noise
             if model.level > 0
         ]
+        if backend == "bm3d" and any(spectra) and not hasattr(np, "trapz"):
+            # bm4d 4.2.5, on which it rests, needs what NumPy 2.4 took away.
+            if self.backend == "bm3d":
+                raise RuntimeError(
+                    "the package bm3d cannot take the spectrum of correlated noise "
+                    f"with NumPy {np.__version__}: use backend='bmnd', or NumPy below "
+                    "2.4"
+                )
+            backend = settled_backend("bmnd")
         return {**found, "backend_": backend, "_coloured": spectra}
 
     def _denoise_unit(self, values):

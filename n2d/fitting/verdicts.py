@@ -12,6 +12,12 @@ from n2d.noise import Verdict, check_result, worst_of
 _MOST_COLOURS, _FEWEST_PIXELS, _FEWEST_VALUES, _BENT = 256, 4096, 32, 0.05
 _SOME = 20_000  # pixels, in which this is seen
 
+# Hum has no more waves than these, with its overtones.
+_FEW_WAVES = 3
+
+# Pixels may have been repeated up to so many times along an axis.
+_MOST_REPEATED = 16
+
 #: Of an image that says nothing of its noise.
 CONSTANT = Verdict(None, ("all pixels are the same, and stay so",))
 
@@ -84,11 +90,14 @@ def verdicts_on(parts, denoised, intensities, noise, measured, plan):
             before -= places.pattern(*part)
             after -= places.scene(*part)
         groups.setdefault(0 if plan.one_image else window, []).append(pair)
-    coloured = _coloured([values for values, *_ in parts])
+    values = [values for values, *_ in parts]
+    seen = [*_coloured(values), *_repeated(values)]
+    for places, model in zip(intensities.places or (), noise, strict=False):
+        seen += _hum(places, model)
     return tuple(
         worst_of(
             [
-                *coloured,
+                *seen,
                 *(
                     check_result(
                         [noisy[c] for noisy, _ in group],
@@ -132,6 +141,50 @@ def _coloured(windows):
                 f"there are {len(different)} colours only, as of a colour table: noise "
                 "that went through it is not what it was; denoise the intensities, "
                 "before they are coloured",
+            ),
+        )
+    ]
+
+
+def _repeated(windows):
+    """Verdicts on windows (C, h, w) whose pixels come in blocks of one value."""
+    times = []
+    for axis in (1, 2):
+        # Where lines change, every n-th time.
+        places = [
+            np.flatnonzero(np.diff(w, axis=axis).any(axis=(0, 3 - axis)))
+            for w in windows
+        ]
+        apart = np.concatenate([np.diff(at) for at in places])
+        times.append(int(np.gcd.reduce(apart)) if len(apart) else 1)
+    if max(times) < 2 or max(times) > _MOST_REPEATED:
+        return []
+    rows, columns = times
+    return [
+        Verdict(
+            "doubtful",
+            (
+                f"pixels come in blocks of {rows} x {columns} of one value, as of an "
+                f"enlarged image: denoise one of each, image[::{rows}, ::{columns}], "
+                "and enlarge the result",
+            ),
+        )
+    ]
+
+
+def _hum(places, noise):
+    """Verdicts on a wave that stays and may be hum: along lines, and by itself."""
+    strength = np.hypot(*places.waves[:, 2:].T).max(initial=0.0)
+    alone = len(places.waves) <= _FEW_WAVES and places.along().all()
+    if places.hum or not alone or strength < noise.level:
+        return []
+    return [
+        Verdict(
+            "doubtful",
+            (
+                f"a wave along rows or columns, {strength / noise.level:.1f} times as "
+                "strong as the noise, stays; if it is hum and no scene, try "
+                "stripes='remove' on one image of up to 512 x 512 pixels",
             ),
         )
     ]

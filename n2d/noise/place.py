@@ -117,11 +117,13 @@ class Places:
                 (self.rows, self.columns), self.stripes, strict=True
             )
         )
-        waves = self.waves
-        if self.hum and len(waves):
-            waves = waves[(np.abs(waves[:, :2] * self.shape) > _ALONG).all(axis=1)]
+        waves = self.waves[~self.along()] if self.hum else self.waves
         kept = replace(self, rows=rows, columns=columns, waves=waves)
         return kept.pattern(top, left, height, width)
+
+    def along(self):
+        """Which of the waves (n,) run along rows or columns."""
+        return (np.abs(self.waves[:, :2] * self.shape) <= _ALONG).any(axis=1)
 
     def pattern(self, top, left, height, width):
         """Stripes and waves (height, width) of a part of the image."""
