@@ -13,6 +13,7 @@ from n2d.core.progress import Progress, report
 from n2d.fitting.intensities import Intensities
 from n2d.fitting.parts import evenly
 from n2d.fitting.prior_start import fit_from_prior
+from n2d.fitting.repeated import fit_repeated_from_prior, times_repeated
 from n2d.fitting.verdicts import CONSTANT
 from n2d.fitting.windows import (
     are_constant,
@@ -121,8 +122,14 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     those that are not measured take over the level of the nearest that is, times what
     they are rougher than it. So the cost of fitting is limited.
 
-    Constant planes are left as they are, and out of the noise of all.
+    Constant planes are left as they are, and out of the noise of all. Images whose
+    pixels were repeated share one fit.
     """
+    if plan.noise is None and not plan.factors and not plan.detail_steps:
+        times = times_repeated(windows)
+        if times > 1:
+            what = (windows, data_range, plan, resources)
+            return fit_repeated_from_prior(times, *what)
     if len(images) == 1 or plan.noise is not None:
         return fit_from_prior(windows, data_range, plan, resources)
     looked_at = evenly(len(images), _MOST_LOOKED_AT)
