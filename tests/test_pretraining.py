@@ -14,12 +14,9 @@ from n2d.core.prior_network import PriorNetwork
 from n2d.noise import NoiseModel
 from n2d.noise import stabilize as stabilize_image
 from n2d.pretraining.batches import (
-    GAUSSIAN_SHARE,
     LEAST_VARIANCE,
     SPECTRA,
-    WRONG_SHARE,
     Dice,
-    _cartoons,
     _crops,
     draw_batch,
     draw_patches,
@@ -51,7 +48,7 @@ TINY = Settings(
     },
 )
 # Losses of `Training(TINY)`, single precision, one thread.
-TINY_LOSSES = [4.0342, 3.9363, 4.2601, 4.3905, 3.9051, 4.0201]
+TINY_LOSSES = [4.0565, 3.9339, 4.3498, 4.0443, 4.1264, 4.0375]
 
 
 def generator(seed=0):
@@ -218,37 +215,6 @@ def test_batches_are_at_unit_noise_level(level_maps):
     levels = ((batch.noisy - batch.clean) / batch.level).std((1, 2, 3))
     assert 0.9 < levels.median() < 1.1
     assert batch.level.min() > 0
-
-
-def test_now_and_then_the_told_level_is_wrong_altogether():
-    flat = torch.full((1, 64, 64), 0.5).half()
-    levels = []
-    for seed in range(8):
-        batch = draw_batch(flat, 200, 32, generator(seed))
-        errors = (batch.noisy - batch.clean)[: round(GAUSSIAN_SHARE * 200)]
-        levels.append(errors.std((1, 2, 3)).log().abs())
-    levels = torch.cat(levels)
-    off = (levels > np.log(1.5)).float().mean().item()
-    # Beside drifts longer than a patch, which it does not see all of.
-    assert off == pytest.approx(0.56 * WRONG_SHARE, abs=0.02)
-    assert levels.median() < 0.1
-
-
-def test_cartoons_have_areas_of_one_value_and_smooth_outlines():
-    coarse = torch.rand(30, 1, 8, 8, generator=generator())
-    patches = torch.nn.functional.interpolate(coarse, (64, 64), mode="bilinear")[:, 0]
-    cartoons = _cartoons(patches, Dice(30, generator(1)))
-    assert cartoons.shape == patches.shape
-
-    def steps(images):
-        span = images.amax((1, 2)) - images.amin((1, 2))
-        return images.diff(dim=2).abs() / span[:, None, None]
-
-    def share_flat(images):
-        return (steps(images) < 1e-3).float().mean((1, 2)).median()
-
-    assert share_flat(cartoons) > 0.15 > share_flat(patches)
-    assert steps(cartoons).amax() < 0.7  # no outline is sharper than optics are
 
 
 # -- scenes ------------------------------------------------------------------------

@@ -22,14 +22,6 @@ GAUSSIAN_SHARE = 0.6
 #: errors of patches are divided by.
 DIM_SHARE, LEAST_VARIANCE = 0.25, 0.02
 
-#: Share of the patches whose told level is wrong altogether, and the deviation of its
-#: logarithm there: by a factor of up to 4, mostly less than 2.
-WRONG_SHARE, WRONG_SPREAD = 0.12, 0.7
-
-#: Shares of the patches that are drawn as areas without texture, where the noise is
-#: white and where it is not.
-CARTOON_SHARES = 0.04, 0.2
-
 #: Kinds of noise spectra and their shares.
 SPECTRA = {
     "white": 0.42,
@@ -239,17 +231,6 @@ def _blurred(patches, blur):
     return _filtered(mirrored, amplitude)[:, :size, :size]
 
 
-def _cartoons(patches, dice):
-    """Areas of one value each with smooth outlines: bodies as a slice shows them."""
-    smooth = _blurred(patches, dice.uniform(1.0, 4.0))
-    low, high = smooth.amin((1, 2), keepdim=True), smooth.amax((1, 2), keepdim=True)
-    height = (high - low).clamp(min=1e-6) / (2 + dice.whole(8 + 0 * low))
-    # A little of the shading stays in some.
-    shading = dice.uniform(0, 0.3) * dice.chance(0.4)
-    flat = low + height * torch.round((smooth - low) / height)
-    return _blurred(torch.lerp(flat, smooth, shading), dice.uniform(0.3, 0.9))
-
-
 def _level_maps(size, dice):
     """Noise levels (N, S, S) that vary smoothly, by a factor of up to 5 or so."""
     coarse = dice.normal((5, 5))[:, None]
@@ -396,12 +377,6 @@ def draw_batch(scenes, n_samples, size, generator, *, level_maps=False):
     # neighbours are correlated.
     coloured = correlation[:, :2, :1].abs().amax(1, keepdim=True) > 0.15
     off = ((0.06 + 0.08 * coloured) * dice.normal()).exp()
-    # Now and then the measurement took texture for noise, or noise for texture.
-    wrong = (WRONG_SPREAD * dice.normal()).exp().clamp(0.25, 4)
-    off = torch.where(dice.chance(WRONG_SHARE), off * wrong, off)
-    white, other = CARTOON_SHARES
-    cartoon = dice.uniform() < torch.where(coloured, other, white)
-    patches = torch.where(cartoon, _cartoons(patches, dice), patches)
     # What blurs the noise, such as resampling, has blurred the image as well; and any
     # image may be out of focus.
     blur = dice.uniform(0.5, 3.0)
