@@ -101,6 +101,10 @@ def processed(clean, rng):
             for x in (clean + white(rng), clean)
         ]
         yield f"rotated, order {order}", *both
+    few = clean[:86, :86]
+    both = few + white(rng)[:86, :86], few
+    many = (np.kron(x, np.ones((3, 3)))[:SIDE, :SIDE] for x in both)
+    yield "each pixel 3 x 3 times", *many
     for quality, level in ((90, 10), (70, 20)):
         file = io.BytesIO()
         noisy = (clean + white(rng, level)).clip(0, 255).round().astype(np.uint8)
@@ -121,6 +125,9 @@ def damaged(clean, rng):
     struck = rng.random(clean.shape) < 0.05
     salt = np.where(rng.random(clean.shape) < 0.5, 0.0, 255.0)
     yield "salt and pepper 5 %", np.where(struck, salt, noisy.clip(0, 255)), clean
+    struck = rng.random(clean.shape) < 0.05
+    values = rng.uniform(0, 255, clean.shape)
+    yield "any value in 5 %", np.where(struck, values, noisy), clean
     for share in (0.2, 0.8):
         blank = COLUMN < share * SIDE
         both = (np.where(blank, 7.0, x) for x in (noisy, clean))
