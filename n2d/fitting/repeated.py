@@ -11,6 +11,7 @@ import torch
 
 from n2d.core.prior import PRIOR_ALIGNMENT
 from n2d.fitting.prior_start import fit_from_prior
+from n2d.fitting.windows import repeats_along
 
 # They may have been repeated up to so many times; and of smaller windows than so many
 # pixels less would be left than is worth looking at.
@@ -34,22 +35,12 @@ def times_repeated(windows) -> int:
         1 where they were not, or not alike along both, or in windows too small.
     """
     for part in (np.s_[:, :_LOOKED_AT, :_LOOKED_AT], np.s_[:]):
-        times = {_times([w[part] for w in windows], axis) for axis in (1, 2)}
+        times = {repeats_along([w[part] for w in windows], axis) for axis in (1, 2)}
         if len(times) > 1 or not 1 < min(times) <= _MOST:
             return 1
     (times,) = times
     small = min(min(window.shape[1:]) for window in windows) < times * _SMALLEST
     return 1 if small else times
-
-
-def _times(windows, axis):
-    """Every how many lines windows change, along an axis."""
-    apart = [
-        np.diff(np.flatnonzero(np.diff(w, axis=axis).any(axis=(0, 3 - axis))))
-        for w in windows
-    ]
-    apart = np.concatenate(apart)
-    return int(np.gcd.reduce(apart)) if len(apart) else 1
 
 
 def fit_repeated_from_prior(times, windows, data_range, plan, resources):

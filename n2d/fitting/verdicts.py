@@ -3,6 +3,7 @@
 import numpy as np
 
 from n2d.fitting.plan import are_flat
+from n2d.fitting.windows import repeats_along
 from n2d.noise import Verdict, check_result, worst_of
 
 # Colours are of a table where there are no more of them than these, in so many pixels,
@@ -148,15 +149,7 @@ def _coloured(windows):
 
 def _repeated(windows):
     """Verdicts on windows (C, h, w) whose pixels come in blocks of one value."""
-    times = []
-    for axis in (1, 2):
-        # Where lines change, every n-th time.
-        places = [
-            np.flatnonzero(np.diff(w, axis=axis).any(axis=(0, 3 - axis)))
-            for w in windows
-        ]
-        apart = np.concatenate([np.diff(at) for at in places])
-        times.append(int(np.gcd.reduce(apart)) if len(apart) else 1)
+    times = [repeats_along(windows, axis) for axis in (1, 2)]
     if max(times) < 2 or max(times) > _MOST_REPEATED:
         return []
     rows, columns = times

@@ -242,3 +242,26 @@ def _constant_cells(window):
     )
     low, high = cells.min((1, 3)), cells.max((1, 3))
     return low[low == high]
+
+
+def repeats_along(windows, axis):
+    """Every how many lines windows change: how often pixels were repeated.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray of shape (C, h, w)
+        Parts of images.
+    axis : {1, 2}
+        Along columns or rows.
+
+    Returns
+    -------
+    times : int
+        1 as a rule.
+    """
+    apart = [
+        np.diff(np.flatnonzero(np.diff(w, axis=axis).any(axis=(0, 3 - axis))))
+        for w in windows
+    ]
+    apart = np.concatenate(apart)
+    return int(np.gcd.reduce(apart)) if len(apart) else 1
