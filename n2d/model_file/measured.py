@@ -134,8 +134,7 @@ def _model(fields, tensors):
 def _defects(fields):
     sizes = {name: fields.number(name, 0.0) for name in _DEFECT_SIZES}
     periods = _tuples(fields, "periods", 2)
-    # Files of the versions before have none.
-    stuck = _tuples(fields, "stuck", 3) if fields.has("stuck") else []
+    stuck = _tuples(fields, "stuck", 3)
     fields.end()
     return Defects(**sizes, periods=periods, stuck=stuck)
 

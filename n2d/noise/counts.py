@@ -46,6 +46,8 @@ def gain_of_counts(windows) -> float | None:
     >>> gain_of_counts([rng.normal(0, 1, (128, 128)).clip(0)]) is None
     True
     """
+    if min(min(window.shape) for window in windows) < _BLOCK:
+        return None
     low = min(float(window.min()) for window in windows)
     n_pixels = sum(window.size for window in windows)
     dark = sum(np.count_nonzero(window == low) for window in windows)

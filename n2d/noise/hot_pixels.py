@@ -23,13 +23,11 @@ REACH = _PASSES * (_RADIUS + 1)
 
 # So many deviations a pixel stands above all around it but one, and above the middle of
 # them; and so many times what the others, so many at either end left out, differ by.
-# That one differs from it by less, or by less than this share of its height. Where more
-# than this share of the pixels are known to be hot, others will be that stand out less,
-# and four have met somewhere.
-_STEP_AND_DEVIATIONS = {False: (6.0, 9.0), True: (4.0, 5.5)}
-_RANGES, _LEFT_OUT = 1.25, 5
-_ALIKE = 0.2
-_MANY = 0.015
+# That one differs from it by less, or by less than this share of its height. The three
+# are for an image of which nothing is known, one that has hot pixels, and one of which
+# more than this share are hot: others will be that stand out less, and four have met.
+_LEAST = (6.0, 9.0, 2.5), (6.0, 9.0, 1.25), (4.0, 5.5, 1.25)
+_LEFT_OUT, _ALIKE, _MANY = 5, 0.2, 0.015
 # A scene without noise has points, too: that there are defects is told by those that
 # stand alone when fewer are left out.
 _SURELY_RANGES, _SURELY_LEFT_OUT = 2.0, 2
@@ -63,8 +61,8 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
     stabilized : ndarray, shape (h, w)
         An image with noise of deviation 1.
     share : float, default=0.0
-        Of the pixels that are hot, as far as it is known: where there are many, others
-        stand out less, or four have met.
+        Of the pixels that are hot, as far as it is known: where there are some, others
+        stand out less, and where there are many, four have met.
 
     Returns
     -------
@@ -73,22 +71,22 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
         and the blur of any optics allow.
     """
     many = share > _MANY
-    hot = _found(stabilized, many=many)[0] != 0
+    least = _LEAST[(share > 0) + many]
+    hot = _found(stabilized, least=least)[0] != 0
     # Where there are defects, three may have met.
     for most_partners in (2, 3, 3) if many else (2, 2):
         if not hot.any():
             break
         rest = without_hot_pixels(stabilized, hot)
-        hot |= _found(rest, most_partners=most_partners, many=many)[0] != 0
+        hot |= _found(rest, most_partners=most_partners, least=least)[0] != 0
     return hot
 
 
-def _found(stabilized, surely=False, most_partners=1, many=False):
+def _found(stabilized, surely=False, most_partners=1, least=_LEAST[0]):
     """Where hot (1) and dead (-1) pixels are, and what neighbours have of each (n,)."""
     hot = np.zeros(stabilized.shape, np.int8)
     if min(hot.shape) <= 2 * _RADIUS:
         return hot, np.zeros(0)
-    least = _STEP_AND_DEVIATIONS[many]
     padded = np.pad(stabilized, _RADIUS, mode="reflect")
     at = _candidates(padded, most_partners, least[0])
     patches = patches_at(stabilized, at)
@@ -131,7 +129,7 @@ def patches_at(image, at):
     return patches[tuple(at.T)].reshape(len(at), _SIZE**2)
 
 
-def _stand_alone(patches, surely, most_partners, step, deviations):
+def _stand_alone(patches, surely, most_partners, step, deviations, ranges):
     """Which pixels (n, 25) stand above all around them, and how their light spreads."""
     y, x = (i.ravel() - _RADIUS for i in np.indices((_SIZE, _SIZE)))
     around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
@@ -155,7 +153,7 @@ def _stand_alone(patches, surely, most_partners, step, deviations):
     others &= ~themselves
     highest = np.where(others, patches, -np.inf).max(axis=1)
     ordered = np.sort(patches, axis=1)
-    left_out, ranges = _LEFT_OUT, _RANGES
+    left_out = _LEFT_OUT
     if surely:
         left_out, ranges = _SURELY_LEFT_OUT, _SURELY_RANGES
     contrast = ordered[:, -1 - left_out] - ordered[:, left_out]
