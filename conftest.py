@@ -10,7 +10,8 @@ collect_ignore_glob = [] if find_spec("napari") else ["n2d/napari/window/*"]
 
 _MOST_PROCESSES = 8  # each takes a gigabyte or two
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+_IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if _IS_WORKER:
     # Before PyTorch is imported: threads of many processes would wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -24,7 +25,7 @@ def pytest_cmdline_main(config):
     option = config.option
     whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS
     asked = getattr(option, "numprocesses", 0) is not None
-    if asked or not whole or option.usepdb or option.collectonly:
+    if _IS_WORKER or asked or not whole or option.usepdb or option.collectonly:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
     if cores > 1:
