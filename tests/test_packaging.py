@@ -1,7 +1,12 @@
 """What is published: the same needs everywhere, from one place, and nothing unfree."""
 
 import configparser
+import os
 import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -69,3 +74,37 @@ def test_a_source_distribution_has_what_the_tests_read():
     ):
         assert name in listed
     assert all((ROOT / name).exists() for name in listed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("xdist"), reason="needs pytest-xdist")
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="counts cores so")
+def test_the_whole_suite_runs_in_processes_and_what_is_named_in_one(tmp_path):
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\ntestpaths = ["tests"]\n'
+    )
+    (tmp_path / "tests" / "test_it.py").write_text(
+        "import os\n"
+        "def test_it():\n"
+        "    threads = os.environ.get('OMP_NUM_THREADS')\n"
+        "    assert 'PYTEST_XDIST_WORKER' in os.environ and threads == '1'\n"
+    )
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST", "OMP"))
+    }
+
+    def passes(*arguments):
+        command = [sys.executable, "-m", "pytest", "-q", *arguments]
+        run = subprocess.run(
+            command, cwd=tmp_path, env=plain, timeout=120, capture_output=True
+        )
+        assert run.returncode in (0, 1), run.stderr
+        return run.returncode == 0
+
+    assert passes() == (len(os.sched_getaffinity(0)) > 1)
+    assert not passes("-n", "0")
+    assert not passes("tests/test_it.py")
