@@ -249,7 +249,7 @@ def count_blocks(dask_scheduler):
 
 @pytest.mark.slow
 def test_a_cluster_gives_the_same_even_if_a_worker_dies(fitted, small_chunks):
-    X = noisy_image(440, 400)
+    X = noisy_image(880, 600)
     lazy = fitted.transform(da.from_array(X, chunks=(110, 100)))
     with (
         distributed.LocalCluster(
@@ -260,8 +260,9 @@ def test_a_cluster_gives_the_same_even_if_a_worker_dies(fitted, small_chunks):
         future = client.compute(lazy)
         victim = next(iter(client.run(os.getpid).values()))
         while client.run_on_scheduler(count_blocks) < 2:
+            assert not future.done()
             time.sleep(0.02)
-        assert client.run_on_scheduler(count_blocks) < 16
+        assert client.run_on_scheduler(count_blocks) < 48
         os.kill(victim, signal.SIGKILL)
         denoised = future.result(timeout=120)
         assert victim not in client.run(os.getpid).values()
