@@ -253,7 +253,7 @@ def test_a_cluster_gives_the_same_even_if_a_worker_dies(fitted, small_chunks):
     lazy = fitted.transform(da.from_array(X, chunks=(110, 100)))
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster.scheduler_address) as client,
     ):
@@ -276,7 +276,7 @@ def small_cluster(monkeypatch):
         n_workers=1,
         threads_per_worker=1,
         processes=False,
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs=50,
     ) as cluster:
         yield cluster.scheduler_address
