@@ -74,6 +74,10 @@ def test_what_was_not_repeated_alike_is_none():
     # Enlarged by half, some pixels twice.
     index = (np.arange(180) / 1.5).astype(int)
     others.append(noisy[np.ix_(index[:120], index)])
+    # Next to nothing changes, at even places by chance.
+    few = np.zeros((96, 96))
+    few[[11, 31, 57], [13, 41, 77]] = 1
+    others.append(few)
     one_differs = repeated(noisy, 2)
     one_differs[200, 201] += 1
     others.append(one_differs)

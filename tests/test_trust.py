@@ -105,6 +105,10 @@ def test_a_wave_by_itself_along_lines_may_be_hum():
     noisy = SCENE + 10 * white()
     hum = fitted(noisy + 20 * np.sin(2 * np.pi * y / 7.3)).trust_
     assert "a wave along rows or columns" in " ".join(hum.reasons)
+    assert hum.figures["removed"] == pytest.approx(1, abs=0.1)
+    colour = np.stack([noisy + 20 * np.sin(2 * np.pi * y / 7.3) + c for c in (0, 50)])
+    reasons = fitted(colour, channel_axis=0).trust_.reasons
+    assert sum("a wave along" in reason for reason in reasons) == 1  # not each
     lattice = 20 * np.sin(2 * np.pi * y / 7.3) * np.sin(2 * np.pi * x / 7.3)
     for other in (noisy, noisy + lattice):
         assert "a wave along" not in " ".join(fitted(other).trust_.reasons)

@@ -28,7 +28,7 @@ class DeviceIntensities:
         self.device, self._places = device, intensities.places
         self._low, self._span = intensities.data_range[0], intensities.span
         # What becomes of them depends on their neighbours: the processor looks at them.
-        self._have_hot_pixels = intensities.reach > 0
+        self._have_defects = intensities.reach > 0
         self._forward_there = intensities.forward
         self._channels = None
         if intensities.noise is not None:
@@ -73,7 +73,7 @@ class DeviceIntensities:
         -------
         torch.Tensor of shape (C, h, w), float32
         """
-        if self._have_hot_pixels:
+        if self._have_defects:
             return torch.from_numpy(
                 self._forward_there(values.cpu().numpy(), top, left)
             )

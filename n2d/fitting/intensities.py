@@ -92,9 +92,9 @@ class Intensities:
 
         `top` and `left` say where in the image they are.
         """
-        scaled, values = values, self._even(values, top, left)
+        given, values = values, self._even(values, top, left)
         for c in np.flatnonzero(self._have_defects()):
-            values[c] = self._without_defects(scaled[c], values[c], c)[0]
+            values[c] = self._without_defects(given[c], values[c], c)[0]
         if self.rotation is not None:
             values = np.tensordot(self.rotation, values, axes=1)
         return values.astype(np.float32)

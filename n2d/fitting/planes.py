@@ -23,6 +23,7 @@ from n2d.fitting.windows import (
     shape_of_whole,
 )
 from n2d.noise import NoiseModel, Verdict, estimate_noise, worst_of
+from n2d.noise.blocks import cut_blocks
 from n2d.noise.check import of_windows
 
 MEASURING_PLANES = "measuring planes"
@@ -180,11 +181,8 @@ def _look(image):
 
 def _block_means(channel):
     """Means of blocks of a channel (h, w), or of all of a tiny one."""
-    rows, columns = (n // _BLOCK for n in channel.shape)
-    if not rows * columns:
-        return np.array([channel.mean()])
-    whole = channel[: rows * _BLOCK, : columns * _BLOCK]
-    return whole.reshape(rows, _BLOCK, columns, _BLOCK).mean(axis=(1, 3)).ravel()
+    blocks = cut_blocks(channel, _BLOCK)
+    return blocks.mean(axis=(1, 2)) if len(blocks) else np.array([channel.mean()])
 
 
 def _is_dead(image):

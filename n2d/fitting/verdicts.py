@@ -92,9 +92,7 @@ def verdicts_on(parts, denoised, intensities, noise, measured, plan):
             after -= places.scene(*part)
         groups.setdefault(0 if plan.one_image else window, []).append(pair)
     values = [values for values, *_ in parts]
-    seen = [*_coloured(values), *_repeated(values)]
-    for places, model in zip(intensities.places or (), noise, strict=False):
-        seen += _hum(places, model)
+    seen = [*_coloured(values), *_repeated(values), *_hum(intensities.places, noise)]
     return tuple(
         worst_of(
             [
@@ -167,15 +165,21 @@ def _repeated(windows):
 
 def _hum(places, noise):
     """Verdicts on a wave that stays and may be hum: along lines, and by itself."""
-    strength = np.hypot(*places.waves[:, 2:].T).max(initial=0.0)
-    alone = len(places.waves) <= _FEW_WAVES and places.along().all()
-    if places.hum or not alone or strength < noise.level:
+    strength = max(
+        (
+            np.hypot(*one.waves[:, 2:].T).max(initial=0.0) / max(model.level, 1e-300)
+            for one, model in zip(places or (), noise, strict=False)
+            if not one.hum and len(one.waves) <= _FEW_WAVES and one.along().all()
+        ),
+        default=0.0,
+    )
+    if strength < 1:
         return []
     return [
         Verdict(
             "doubtful",
             (
-                f"a wave along rows or columns, {strength / noise.level:.1f} times as "
+                f"a wave along rows or columns, {strength:.1f} times as "
                 "strong as the noise, stays; if it is hum and no scene, try "
                 "stripes='remove' on one image of up to 512 x 512 pixels",
             ),

@@ -19,6 +19,9 @@ _LOOK = 64
 _CELL = 8
 _LEAST_FILL = 0.01
 
+# Lines are repeated if they change so often, at least.
+_FEWEST_CHANGES = 5
+
 # The least side of what is left of an image within a fill, and how many pixels there
 # have to be to say enough.
 _LEAST_SIDE = 32
@@ -264,4 +267,5 @@ def repeats_along(windows, axis):
         for w in windows
     ]
     apart = np.concatenate(apart)
-    return int(np.gcd.reduce(apart)) if len(apart) else 1
+    # Where next to nothing changes, all of it may be even by chance.
+    return int(np.gcd.reduce(apart)) if len(apart) >= _FEWEST_CHANGES else 1

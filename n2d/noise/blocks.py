@@ -69,6 +69,13 @@ def sample_blocks(windows: list[np.ndarray], sizes=_SIZES) -> np.ndarray | None:
     return None
 
 
+def cut_blocks(image, side) -> np.ndarray:
+    """Cut an image (h, w) into (n, side, side), without what is left over."""
+    rows, columns = (n // side for n in image.shape)
+    whole = image[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    return np.moveaxis(whole, 2, 1).reshape(-1, side, side)
+
+
 def weighted_sum(power: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Sum the power of blocks (n, cells) by weights (cells,).
 

@@ -173,7 +173,8 @@ def worst_of(verdicts) -> Verdict:
     Returns
     -------
     Verdict
-        The worst, with its figures, and the reasons of all, each once.
+        The worst, with its figures, or the next one's where it has none, and the
+        reasons of all, each once.
 
     Examples
     --------
@@ -191,7 +192,8 @@ def worst_of(verdicts) -> Verdict:
         if (verdict.verdict is None) == (worst.verdict is None)
         for reason in verdict.reasons
     ]
-    return Verdict(worst.verdict, tuple(dict.fromkeys(reasons)), worst.figures)
+    figures = next((v.figures for v in ranked if v.figures), {})
+    return Verdict(worst.verdict, tuple(dict.fromkeys(reasons)), figures)
 
 
 def of_windows(verdicts) -> Verdict:

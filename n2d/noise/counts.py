@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2d.noise.blocks import cut_blocks
+
 # Where so few are counted, steps between values are single quanta, and a model of mean
 # and variance sees too few bright places to tell a gain by. Of the pixels so many have
 # seen none.
@@ -81,10 +83,7 @@ def gain_of_counts(windows) -> float | None:
 
 def _blocks(window):
     """Means of blocks, and the variance that changes between neighbours tell of."""
-    rows, columns = (n // _BLOCK for n in window.shape)
-    part = np.asarray(window[: rows * _BLOCK, : columns * _BLOCK], np.float64)
-    shape = (rows, _BLOCK, columns, _BLOCK)
-    blocks = np.moveaxis(part.reshape(shape), 2, 1).reshape(-1, _BLOCK, _BLOCK)
+    blocks = cut_blocks(np.asarray(window, np.float64), _BLOCK)
     change = (np.diff(blocks, axis=a).reshape(len(blocks), -1) for a in (1, 2))
     variance = sum((c**2).mean(axis=1) for c in change) / 4
     return blocks.mean(axis=(1, 2)), variance

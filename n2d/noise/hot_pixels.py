@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2d.noise.blocks import cut_blocks
+
 # How far the rule looks, and how often at most: what stood beside a hot pixel that has
 # been replaced may stand alone then.
 _RADIUS, _PASSES = 2, 4
 _SIZE = 2 * _RADIUS + 1
 
-#: The pixel itself among those of `patches_at`.
+_Y, _X = (index.ravel() - _RADIUS for index in np.indices((_SIZE, _SIZE)))
+
+#: The pixel itself and the eight around it among those of `patches_at`.
 MIDDLE = _SIZE * _RADIUS + _RADIUS
+AROUND = np.flatnonzero(np.maximum(abs(_Y), abs(_X)) == 1)
 
 #: How far away a pixel can still change what a hot one is replaced by: in every pass
 #: the rule looks at pixels that may have been replaced by the medians of neighbours.
@@ -131,22 +136,20 @@ def patches_at(image, at):
 
 def _stand_alone(patches, surely, most_partners, step, deviations, ranges):
     """Which pixels (n, 25) stand above all around them, and how their light spreads."""
-    y, x = (i.ravel() - _RADIUS for i in np.indices((_SIZE, _SIZE)))
-    around = np.flatnonzero(np.maximum(abs(y), abs(x)) == 1)
     rows = np.arange(len(patches))
     value = patches[:, MIDDLE]
     middle = np.median(patches, axis=1)
     near = np.maximum(step, _ALIKE * (value - middle))
     # The strongest of the eight neighbours may be hot as well, if they stand alone.
-    order = np.argsort(-patches[:, around], axis=1)
-    partners = around[order[:, :most_partners]]
+    order = np.argsort(-patches[:, AROUND], axis=1)
+    partners = AROUND[order[:, :most_partners]]
     lower = value.copy()
     others, themselves = np.zeros((2, *patches.shape), bool)
-    others[:, around] = True
+    others[:, AROUND] = True
     themselves[:, MIDDLE] = True
     for partner in partners.T:
         paired = value - patches[rows, partner] <= near
-        dy, dx = (abs(i - i[partner][:, None]) for i in (y, x))
+        dy, dx = (abs(i - i[partner][:, None]) for i in (_Y, _X))
         others |= paired[:, None] & (np.maximum(dy, dx) == 1)
         themselves[rows, partner] |= paired
         lower = np.where(paired, np.minimum(lower, patches[rows, partner]), lower)
@@ -159,12 +162,12 @@ def _stand_alone(patches, surely, most_partners, step, deviations, ranges):
     contrast = ordered[:, -1 - left_out] - ordered[:, left_out]
     if most_partners == 1:
         # Of the four nearest the strongest may be hot itself.
-        direct = others & (abs(y) + abs(x) == 1)
+        direct = others & (abs(_Y) + abs(_X) == 1)
         spread = np.sort(np.where(direct, patches, np.inf), axis=1)[:, :3].mean(axis=1)
         most = _SPREAD, _SPREAD_BY_NOISE
     else:
         # Of all around it three.
-        spread = np.sort(patches[:, around], axis=1)[:, :5].mean(axis=1)
+        spread = np.sort(patches[:, AROUND], axis=1)[:, :5].mean(axis=1)
         most = _SPREAD_AROUND, _SPREAD_AROUND_BY_NOISE
     spread = spread - middle
     height = value - middle
@@ -260,14 +263,11 @@ def _follow_the_scene(windows, found):
     """Whether there are more hot pixels where the rest is brighter, or no rest."""
     numbers, rest = [], []
     for window, hot in zip(windows, found, strict=True):
-        rows, columns = (n // _BLOCK for n in hot.shape)
-        shape = (rows, _BLOCK, columns, _BLOCK)
-        hot = hot[: rows * _BLOCK, : columns * _BLOCK].reshape(shape)
-        part = window[: rows * _BLOCK, : columns * _BLOCK].reshape(shape)
-        numbers.append(hot.sum(axis=(1, 3)).ravel())
+        hot, part = cut_blocks(hot, _BLOCK), cut_blocks(window, _BLOCK)
+        numbers.append(hot.sum(axis=(1, 2)))
         kept = hot == 0
-        total = np.where(kept, part, 0).sum(axis=(1, 3))
-        rest.append((total / np.maximum(kept.sum(axis=(1, 3)), 1)).ravel())
+        total = np.where(kept, part, 0).sum(axis=(1, 2))
+        rest.append(total / np.maximum(kept.sum(axis=(1, 2)), 1))
     numbers, rest = np.concatenate(numbers), np.concatenate(rest)
     spread = rest.std()
     if spread**2 < _FLAT / _BLOCK**2:

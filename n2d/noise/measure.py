@@ -150,8 +150,7 @@ def estimate_noise(image) -> NoiseModel:
     (0, 0)
     """
     windows = as_windows(image)
-    low = min(float(window.min()) for window in windows)
-    high = max(float(window.max()) for window in windows)
+    low, high = _extremes(windows)
     if not np.isfinite([low, high]).all():
         raise ValueError(
             "image has NaN or infinite values; replace them before measuring its noise"
@@ -160,21 +159,25 @@ def estimate_noise(image) -> NoiseModel:
         return NoiseModel(level=0.0, offset=low)
     stuck = find_stuck(windows)
     if not stuck:
-        return _of_light(windows, low, high)
+        return _of_light(windows)
     salted = NoiseModel(0.0, defects=Defects(stuck=stuck))
-    rest = without_stuck_pixels(windows, salted)
-    noise = _of_light(rest, min(map(np.min, rest)), max(map(np.max, rest)))
+    noise = _of_light(without_stuck_pixels(windows, salted))
     defects = replace(noise.defects or Defects(), stuck=stuck)
     return replace(noise, defects=defects)
 
 
-def _of_light(windows, low, high) -> NoiseModel:
-    """Measure the noise of windows none of whose pixels is stuck; their extremes."""
+def _extremes(windows):
+    return min(float(w.min()) for w in windows), max(float(w.max()) for w in windows)
+
+
+def _of_light(windows) -> NoiseModel:
+    """Measure the noise of windows none of whose pixels is stuck."""
+    low, high = _extremes(windows)
+    if low == high:
+        return NoiseModel(level=0.0, offset=low)
     gain = gain_of_counts(windows)
     if gain is not None:
-        mean = sum(w.sum(dtype=float) for w in windows) / sum(w.size for w in windows)
-        level = np.sqrt(gain * (mean - low))
-        return NoiseModel(level, gain=gain, offset=low, spread=_COUNTS_SPREAD)
+        return _of_counts(windows, gain, low)
     blocks = sample_blocks(windows)
     painted = None if blocks is None else painted_over(blocks)
     cleaned, defects = windows, Defects()
@@ -182,8 +185,7 @@ def _of_light(windows, low, high) -> NoiseModel:
         # Areas that repeat would be taken for a lattice.
         cleaned, defects = without_defects(windows)
     if any(new is not old for new, old in zip(cleaned, windows, strict=True)):
-        low = min(float(window.min()) for window in cleaned)
-        high = max(float(window.max()) for window in cleaned)
+        low, high = _extremes(cleaned)
         if low == high:
             return NoiseModel(level=0.0, offset=low, defects=defects)
         blocks = sample_blocks(cleaned)
@@ -210,9 +212,21 @@ def _of_light(windows, low, high) -> NoiseModel:
         # They were too few to be seen before the noise was known.
         masks = map(hot_pixels, stabilized)
         known = list(map(without_hot_pixels, windows, masks))
-        again = _of_light(known, min(map(np.min, known)), max(map(np.max, known)))
-        return replace(again, defects=replace(defects, hot=hot))
+        return replace(_of_light(known), defects=replace(defects, hot=hot))
     return replace(noise, defects=replace(defects, hot=hot))
+
+
+def _of_counts(windows, gain, low) -> NoiseModel:
+    """The noise of windows that count quanta, but for pixels that count nothing."""
+    told = {"gain": gain, "offset": low, "spread": _COUNTS_SPREAD}
+    stabilized = [stabilize(window, NoiseModel(gain, **told)) for window in windows]
+    hot = share_of_hot_pixels(stabilized)
+    if hot:
+        masks = [hot_pixels(window, hot) for window in stabilized]
+        windows = list(map(without_hot_pixels, windows, masks))
+    mean = sum(w.sum(dtype=float) for w in windows) / sum(w.size for w in windows)
+    level = np.sqrt(gain * (mean - low))
+    return NoiseModel(level, **told, defects=Defects(hot=hot))
 
 
 def _twice(noise: NoiseModel, another: NoiseModel) -> NoiseModel:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2d.noise.blocks import cut_blocks
 from n2d.noise.defects import median_of_nine
 from n2d.noise.hot_pixels import (
+    AROUND,
     MIDDLE,
     REACH,
     are_of_the_scene,
@@ -45,9 +47,6 @@ _CLUSTERED, _AND_MORE, _ONE, _ALL = 1.25, 0.1, 1, 8
 # Once the noise is known, a pixel at an end that is farther from the median of those
 # around it than noise goes is stuck.
 _DEVIATIONS = 3.0
-
-# The eight nearest neighbours in patches of 5 x 5.
-_EIGHT = [6, 7, 8, 11, 13, 16, 17, 18]
 
 
 def find_stuck(windows) -> list:
@@ -145,13 +144,14 @@ def _stuck_at(sign, value, windows, away, scale):
     beside = number = 0
     for window, far in zip(windows, away, strict=True):
         far = sign * far
-        at = np.argwhere((far > _FAR * scale) & (far > 3 * sign * (value - window)))
+        nearly = _NEARLY / (1 - _NEARLY) * sign * (value - window)
+        at = np.argwhere((far > _FAR * scale) & (far > nearly))
         patches = patches_at(sign * window, at)
         lower, middle, upper = np.quantile(patches, [0.25, 0.5, 0.75], axis=1)
         height = patches[:, MIDDLE] - middle
         least = np.maximum(_FAR * scale, _RANGES * (upper - lower))
         end = sign * value - middle
-        around = np.sort(patches[:, _EIGHT], axis=1)
+        around = np.sort(patches[:, AROUND], axis=1)
         alone = (height > np.maximum(least, _NEARLY * end)) & (
             around[:, -2] - middle < _ALONE * height
         )
@@ -164,12 +164,9 @@ def _stuck_at(sign, value, windows, away, scale):
         mask = np.zeros(window.shape, bool)
         mask[tuple(at[alone].T)] = True
         masks.append(mask)
-        rows, columns = (n // _BLOCK for n in window.shape)
-        shape = (rows, _BLOCK, columns, _BLOCK)
-        part = (slice(rows * _BLOCK), slice(columns * _BLOCK))
-        each = np.moveaxis(window[part].reshape(shape), 2, 1).reshape(-1, _BLOCK**2)
-        distances.append(sign * (value - np.median(each, axis=1)))
-        numbers.append(mask[part].reshape(shape).sum(axis=(1, 3)).ravel())
+        of_blocks = np.median(cut_blocks(window, _BLOCK), axis=(1, 2))
+        distances.append(sign * (value - of_blocks))
+        numbers.append(cut_blocks(mask, _BLOCK).sum(axis=(1, 2)))
     if not number or beside > _BESIDE * number:
         return nowhere
     if np.concatenate(spreads).mean() > _SPREAD:
@@ -212,7 +209,7 @@ def stuck_pixels(image, stabilized, stuck, rounding=0.0) -> np.ndarray:
         at = np.argwhere(same)
         patches = patches_at(stabilized, at)
         away = np.abs(patches[:, MIDDLE] - np.median(patches, axis=1))
-        alike = patches_at(same, at)[:, _EIGHT].sum(axis=1)
+        alike = patches_at(same, at)[:, AROUND].sum(axis=1)
         mask[tuple(at[(away > _DEVIATIONS) & (alike <= most)].T)] = True
     return mask
 
@@ -238,6 +235,7 @@ def without_stuck_pixels(windows, noise) -> list:
 
 
 def _replaced(window, stuck):
+    """Replace stuck pixels of a window (h, w), judged by what most pixels do."""
     scale = _typical([window - median_of_nine(window)])
     even = window / max(scale, np.finfo(float).tiny)
     return without_hot_pixels(window, stuck_pixels(window, even, stuck))
