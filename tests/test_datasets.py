@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from n2d.datasets import SCENE_KINDS, fluorescence_cells, scenes, training_scene
 from n2d.datasets._draw import blob, curves, fractal_field, smooth_field, splat
-from n2d.datasets._electron import _glow
+from n2d.datasets._electron import _circuit, _glow
 from n2d.datasets._lattices import _sites, crystal, grating
 from n2d.datasets._leaves import halve, polygon
 from n2d.datasets._textures import (
@@ -393,6 +393,12 @@ def test_steep_places_glow_in_electron_micrographs():
     image = _glow(ball, np.random.default_rng(0))
     away = np.hypot(y, x)
     assert image[(away > 40) & (away < 48)].mean() > 1.2 * image[away < 15].mean()
+
+
+def test_circuits_without_edges_are_no_division_by_zero():
+    flat = _circuit((64, 64), np.random.default_rng(112))
+    assert np.isfinite(flat).all()
+    assert np.ptp(flat) == 0
 
 
 def test_photograph_like_scenes_have_the_spectrum_of_natural_images():

@@ -279,7 +279,8 @@ def _circuit(shape, rng):
         height[a : a + tall, b : b + wide] = rng.choice([0.0, 1.0, 2.0])
     flat = ndimage.gaussian_filter(height, 1.0)
     rim = ndimage.gaussian_gradient_magnitude(height, rng.uniform(1.2, 4))
-    image = rng.uniform(0, 0.3) * flat + rng.uniform(0.3, 1.5) * rim / rim.max()
+    rim /= max(rim.max(), 1e-9)  # of a picture that is flat, too
+    image = rng.uniform(0, 0.3) * flat + rng.uniform(0.3, 1.5) * rim
     if rng.uniform() < 0.3:
         image = ndimage.rotate(
             image, rng.uniform(-20, 20), reshape=False, mode="mirror", order=1
