@@ -266,12 +266,9 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
     visible = _shows_its_noise(blocks, painted, mean, power, basis)
-    total = power[:, basis.used].mean(axis=1)
-    if np.quantile(total[visible], 0.1) <= _NOTHING:
-        return NoiseModel(level=0.0)
-    # A few blocks of one value, as under a mask, do not say that there is no noise.
-    visible &= total > _NOTHING
     shown = power if visible.all() else power[visible]
+    if np.quantile(shown[:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
+        return NoiseModel(level=0.0)
 
     fit, weights = fit_power(shown, mean[visible], basis)
     smooth = _smooth_fit(fit, shown, mean[visible], basis)
