@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from n2d.datasets import fluorescence_cells
+from n2d.datasets import fluorescence_cells, training_scene
 from n2d.noise import (
     NoiseModel,
     add_correlated_noise,
@@ -244,3 +244,14 @@ def test_texture_that_grows_with_light_is_no_noise_that_vanishes_in_the_dark():
     assert noise.gain > 0
     assert image.min() > noise.offset - 5 * noise.gain
     assert noise.level == pytest.approx(np.std(image - 200 * ramp), rel=0.1)
+
+
+@pytest.mark.parametrize(("seed", "rows"), [(0, 24), (0, 28), (12, 24)])
+def test_a_band_of_one_value_does_not_keep_the_rest_from_being_measured(seed, rows):
+    # Of the blocks 5 to 10 % say nothing: fewer than of an image without noise.
+    scene = 200 * training_scene((200, 200), kind="objects", rng=seed).astype(float)
+    rng = np.random.default_rng(seed)
+    noisy = scene + 0.3 * rng.standard_normal(scene.shape)
+    noisy[:rows] = np.median(noisy)
+    whole, rest = estimate_noise(noisy), estimate_noise(noisy[rows:])
+    assert whole.level == pytest.approx(rest.level, rel=0.3)

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from n2d.core.prior import read_prior
 from n2d.core.prior_network import PriorNetwork
-from n2d.noise import NoiseModel
+from n2d.noise import NoiseModel, reader
 from n2d.noise import stabilize as stabilize_image
+from n2d.pretraining import noise_reader
 from n2d.pretraining.batches import (
     LEAST_VARIANCE,
     SPECTRA,
@@ -381,3 +383,17 @@ def test_the_command_trains_and_says_how(tmp_path):
     )
     assert provenance["settings"]["seed"] == 5
     assert network.config == PriorNetwork().config
+
+
+def test_the_reader_of_the_noise_is_trained_as_its_weights_are(tmp_path, monkeypatch):
+    for name, value in {"_N_SCENES": 3, "_N_SAMPLES": 20, "_STEPS": 20}.items():
+        monkeypatch.setattr(noise_reader, name, value)
+    file = tmp_path / "reader.safetensors"
+    monkeypatch.setattr(sys, "argv", ["noise_reader", str(file)])
+    with torch.random.fork_rng(devices=[]):
+        noise_reader.main()
+    weights, shipped = load_file(file), reader._weights()
+    assert {k: v.shape for k, v in weights.items()} == {
+        k: v.shape for k, v in shipped.items()
+    }
+    assert all(np.isfinite(v).all() for v in weights.values())

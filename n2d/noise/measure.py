@@ -38,8 +38,7 @@ _FINE_BLOCKS = 400
 
 # Power that rounding leaves in a constant block, of values from 0 to 1, and the share
 # of the range of values that counts as dark.
-_NOTHING = 1e-14
-_DARK_END = 0.05
+_NOTHING, _DARK_END = 1e-14, 0.05
 
 # Real photon noise, fitted, vanishes within 0.1 photons of the darkest intensity.
 _DARKEST_PHOTONS = 1.0
@@ -266,9 +265,13 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
     visible = _shows_its_noise(blocks, painted, mean, power, basis)
-    shown = power if visible.all() else power[visible]
-    if np.quantile(shown[:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
+    total = power[:, basis.used].mean(axis=1)
+    flattest, flat = np.quantile(total[visible], [0.05, 0.1])
+    if flat <= _NOTHING:
         return NoiseModel(level=0.0)
+    if flattest <= _NOTHING:  # of one value, as under a mask, and too few to say that
+        visible &= total > _NOTHING
+    shown = power if visible.all() else power[visible]
 
     fit, weights = fit_power(shown, mean[visible], basis)
     smooth = _smooth_fit(fit, shown, mean[visible], basis)

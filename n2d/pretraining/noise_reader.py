@@ -15,11 +15,19 @@ import safetensors.torch
 import torch
 from scipy import ndimage
 
-from n2d.datasets import SCENE_KINDS, training_scene
+from n2d.datasets import training_scene
 from n2d.noise.measure import first_reading
 
 _N_SCENES, _SIDE = 420, 320
-_SCENE_SHARES = (0.34, 0.2, 0.12, 0.08, 0.08, 0.12, 0.06)
+_SCENE_SHARES = {
+    "dead leaves": 0.34,
+    "fluorescence": 0.2,
+    "tissue": 0.12,
+    "smooth bodies": 0.08,
+    "vessels": 0.08,
+    "power law": 0.12,
+    "line scan": 0.06,
+}
 _WIDTHS = (96, 48)
 _DROPOUT = 0.1
 _N_SAMPLES = 7000
@@ -192,7 +200,7 @@ def main():
     rng = np.random.default_rng(1)
     scenes = []
     for seed in range(_N_SCENES):
-        kind = SCENE_KINDS[rng.choice(len(SCENE_KINDS), p=_SCENE_SHARES)]
+        kind = rng.choice(list(_SCENE_SHARES), p=list(_SCENE_SHARES.values()))
         scene = training_scene((_SIDE, _SIDE), kind=kind, rng=1000 + seed)
         scenes.append((255 * scene).astype(np.float16))
     seen, wanted = samples(np.array(scenes), _N_SAMPLES, seed=1)
