@@ -238,6 +238,7 @@ def main():
             for name, noisy, truth in kinds(clean, np.random.default_rng(seed)):
                 if arguments.only in name:
                     rows.append(judge(name, scene, noisy, truth))
+    arguments.output.mkdir(parents=True, exist_ok=True)
     with open(arguments.output / "situations.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

@@ -137,10 +137,24 @@ def test_tiles_of_a_mosaic_have_their_own_noise():
     noisy = SCENE + np.kron(each, np.ones((64, 64))) * white()
     places, noise = find_places(noisy, estimate_noise(noisy))
     level = noise.level * places.levels(0, 0, *noisy.shape)
-    # In the middle of tiles: between them the map is smooth.
-    inside = level.reshape(4, 64, 4, 64)[:, 16:48, :, 16:48].mean(axis=(1, 3))
+    # Where they meet it goes from one level to the other within 8 pixels.
+    inside = level.reshape(4, 64, 4, 64)[:, 8:56, :, 8:56].mean(axis=(1, 3))
     assert np.median(np.abs(np.log(inside / each))) < 0.15
     assert np.abs(np.log(inside / each)).max() < 0.5
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_joined_images_keep_no_strip_of_noise_where_they_meet(factor, seed):
+    clean = 150 * fluorescence_cells((256, 256), rng=seed)
+    level = np.where(np.arange(256) < 120, 10.0, 10.0 * factor)
+    noisy = clean + level * np.random.default_rng(seed).standard_normal(clean.shape)
+    places, noise = find_places(noisy, estimate_noise(noisy))
+    found = noise.level * places.levels(0, 0, *noisy.shape).mean(axis=0)
+    assert found[104:120].mean() == pytest.approx(10, rel=0.2)
+    assert found[120:136].mean() == pytest.approx(10 * factor, rel=0.15)
+    left = Noise2DetailDenoiser(random_state=0).fit_transform(noisy) - clean
+    assert left[:, 120:136].std() < 1.5 * left[:, 140:].std()
 
 
 def test_clipped_noise_is_no_matter_of_places():

@@ -8,24 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import fft, ndimage
 
 from n2d.noise.defects import Defects, line_offsets
+from n2d.noise.level_map import level_map, sharpened
 from n2d.noise.measure import estimate_noise
 from n2d.noise.stabilize import stabilize
 
-# Blocks that the level is looked at in, and the grid cells they are sorted into.
-_BLOCK, _STEP, _CELL = 16, 8, 32
-# Of the blocks of a cell the share that is flat.
-_FLAT = 0.25
-# In the logarithm of the deviation: below this spread the level is the same everywhere.
-_LEAST_SPREAD = 0.12
 # A map is believed where the perceptron, without it, expects its error to fall to this
 # share, and below this, and the level, at least this share of the contrast (texture
 # differs from place to place, too), changes in its logarithm by less than this and so
 # many times what it may be off.
 _CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.08, 0.02
-_SAME_LEVEL, _SPREADS = 0.8, 2.0
+_SAME_LEVEL, _SPREADS = 1.0, 2.0
+# Twice the level, or half, makes it so many times less sure, as a power of two.
+_CONTRADICTS = 2.0
 
 # Noise that is known to this share is not known to half of it with any map.
 _KNOWN = 0.015
@@ -33,12 +29,6 @@ _KNOWN = 0.015
 # Where so many of the pixels are the darkest, or the brightest, beside one that is not,
 # noise was clipped, and is weaker there: that is no matter of places.
 _CLIPPED = 0.1
-
-# A cell is no noisier than so many of the nine around it: one that stands out is
-# texture, while a quarter of four cells with more noise has its corners.
-_ALIKE = 4
-# Cells of a row or column at least.
-_FEWEST_CELLS = 5
 
 # Offsets of rows are noise if they are the same in each of so many parts of the rows,
 # by the correlation between any two of them, and have no period: no frequency with so
@@ -185,36 +175,47 @@ def find_places(image, noise):
         return places, noise
     part = (0, 0, *image.shape)
     plain = image - places.pattern(*part)
-    best = (places, noise)
+    best = None
     # A level that differs from place to place may pass for one that depends on the
     # intensity: perhaps it does not.
     same = replace(noise, gain=0.0, read_noise=noise.level, curve=None)
     contrast = np.subtract(*np.quantile(image, [0.99, 0.01]))
     most = _SAME_LEVEL + _SPREADS * noise.spread
+    lowest = np.inf
     depends = noise.gain > 0 or noise.curve is not None
     for model in (noise, same) if depends else (noise,):
         even = stabilize(plain, model)
         level = level_map(even)
         if level.size == 1:  # the intensity explains it
             break
-        found = replace(places, level=level)
-        again = estimate_noise(even / found.levels(*part))
+        again = estimate_noise(even / replace(places, level=level).levels(*part))
         # Texture does not look more like noise when it is made even.
         if (
-            again.spread is not None
-            and again.spread < min(_CLEARER * noise.spread, best[1].spread, _SURE)
-            and abs(np.log(again.level)) < most
-            and again.level * noise.level > _LEAST_SHARE * contrast
+            again.spread is None
+            or again.spread > min(_CLEARER * noise.spread, _SURE)
+            or abs(np.log(again.level)) > most
+            or again.level * noise.level < _LEAST_SHARE * contrast
         ):
-            model = replace(
-                model.louder(again.level),
-                correlation=again.correlation,
-                diagonals=again.diagonals,
-                spread=again.spread,
-                place=level,
-            )
-            best = (found, model)
-    return best
+            continue
+        # Of two, the surer one, unless it contradicts the level on the whole.
+        doubt = np.log(again.spread) + _CONTRADICTS * abs(np.log(again.level))
+        if doubt < lowest:
+            lowest, best = doubt, (model, even, level, again)
+    if best is None:
+        return places, noise
+    model, even, level, again = best
+    sharp = sharpened(level, even)
+    if sharp is not level:
+        level = sharp
+        again = estimate_noise(even / replace(places, level=level).levels(*part))
+    told = replace(
+        model.louder(again.level),
+        correlation=again.correlation,
+        diagonals=again.diagonals,
+        spread=again.spread,
+        place=level,
+    )
+    return replace(places, level=level), told
 
 
 def _is_clipped(image):
@@ -296,58 +297,3 @@ def _waves(image, frequencies):
         dy, dx = np.split(change[len(amplitude) :], 2)
         most = 0.5 / np.array([h, w])
         frequencies = frequencies + np.clip(np.column_stack([dy, dx]), -most, most)
-
-
-def level_map(stabilized) -> np.ndarray:
-    """Measure how the level of the noise differs from place to place.
-
-    Parameters
-    ----------
-    stabilized : ndarray, shape (h, w)
-        Image whose noise depends on intensity no more.
-
-    Returns
-    -------
-    level : ndarray, shape (r, c)
-        Relative deviation on a grid that spans the image, of mean square 1; a single
-        one where it is the same everywhere.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from n2d.noise.place import level_map
-    >>> noise = np.random.default_rng(0).normal(size=(256, 256))
-    >>> level_map(noise).shape, level_map(noise * np.linspace(1, 3, 256)).shape
-    ((1, 1), (8, 8))
-    """
-    cells = [n // _CELL for n in stabilized.shape]
-    if min(cells) < _FEWEST_CELLS:
-        return np.ones((1, 1))
-    single = stabilized.astype(np.float32)  # its noise is 1: that is precise enough
-    view = np.lib.stride_tricks.sliding_window_view(single, (_BLOCK, _BLOCK))
-    blocks = view[::_STEP, ::_STEP]
-    power = fft.dctn(
-        blocks - blocks.mean((2, 3), keepdims=True), axes=(2, 3), norm="ortho"
-    )
-    row, column = np.indices((_BLOCK, _BLOCK))
-    fine = np.hypot(row, column) >= 0.5 * _BLOCK
-    power = (power**2)[:, :, fine].mean(axis=2)
-    place = [
-        np.minimum((_STEP * np.arange(n) + _BLOCK // 2) * k // side, k - 1)
-        for n, k, side in zip(power.shape, cells, stabilized.shape, strict=True)
-    ]
-    logs = np.empty(cells)
-    for i in range(cells[0]):
-        rows = power[place[0] == i]
-        for j in range(cells[1]):
-            here = rows[:, place[1] == j].ravel()
-            n_flat = max(3, int(_FLAT * here.size))
-            logs[i, j] = np.log(
-                max(np.partition(here, n_flat - 1)[:n_flat].mean(), 1e-12)
-            )
-    around = ndimage.rank_filter(logs, -_ALIKE, 3, mode="nearest")
-    logs = np.minimum(logs, around) / 2
-    if logs.std() < _LEAST_SPREAD:
-        return np.ones((1, 1))
-    level = np.exp(np.clip(logs - np.median(logs), -1.5, 1.5))
-    return level / np.sqrt(np.mean(level**2))
