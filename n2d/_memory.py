@@ -102,7 +102,10 @@ def is_out_of_memory(error):
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(m in text for m in _MESSAGES)
+    # Where there is no room for all of PyTorch's words, they end in the middle.
+    cut_short = text.startswith("[enforce fail") and "]" not in text
+    known = cut_short or any(m in text for m in _MESSAGES)
+    return isinstance(error, RuntimeError) and known
 
 
 def give_back_memory():

@@ -315,6 +315,7 @@ ERRORS = [
     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."),
     RuntimeError("could not create a primitive"),
     RuntimeError("std::bad_alloc"),
+    RuntimeError("[enforce fail a"),
 ]
 
 
@@ -390,6 +391,7 @@ def test_a_result_that_cannot_fit_is_refused_before_anything_is_done(
 def test_there_is_some_memory():
     assert 1e6 < available_memory() < 1e15
     assert not is_out_of_memory(ValueError("out of memory"))
+    assert not is_out_of_memory(RuntimeError("[enforce fail at file.cc:1] no file"))
 
 
 @pytest.mark.parametrize(
