@@ -134,6 +134,15 @@ def damaged(clean, rng):
         yield f"{share:.0%} of one value", *both
     lines = (ROW % 16 == 0) | (COLUMN % 16 == 0)
     yield "grid drawn over", *(np.where(lines, 255.0, x) for x in (noisy, clean))
+    light = clean / 4 + 2
+    dim = 6.0 * rng.poisson(light / 6) + white(rng, 2)
+    for share in (0.01, 0.03):
+        hot = rng.random(clean.shape) < share
+        values = dim + rng.uniform(30, 130, clean.shape)
+        yield f"dim light, {share:.0%} of hot pixels", np.where(hot, values, dim), light
+    struck = rng.random(clean.shape) < 0.02
+    values = rng.uniform(0, 255, clean.shape)
+    yield "dim light, any value in 2 %", np.where(struck, values, dim), light
 
 
 def not_noise(clean, rng):

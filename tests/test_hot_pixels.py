@@ -73,6 +73,23 @@ def test_defects_are_replaced(noise, share):
     assert denoiser.trust_.verdict == "good"
 
 
+@pytest.mark.parametrize(("share", "most"), [(0.005, 1.2), (0.02, 1.8)])
+def test_defects_that_strong_noise_nearly_hides_are_replaced(share, most):
+    rng = np.random.default_rng(3)
+    clean = np.tile(10 + 0.3 * SCENE, (2, 2))
+    image = 6.0 * rng.poisson(clean / 6)
+    broken = np.where(
+        rng.random(image.shape) < share, rng.uniform(0, 255, image.shape), image
+    )
+    denoiser = Noise2DetailDenoiser(random_state=0)
+    expected, error = (
+        np.sqrt(np.mean((denoiser.fit_transform(x) - clean) ** 2))
+        for x in (image, broken)
+    )
+    assert denoiser.noise_.defects.hot > 0.2 * share
+    assert error < most * expected
+
+
 def test_defects_in_a_crowd_are_found_one_after_the_other():
     n_left = n_wrong = 0
     for seed in (2, 5):

@@ -28,11 +28,11 @@ REACH = _PASSES * (_RADIUS + 1)
 
 # So many deviations a pixel stands above all around it but one, and above the middle of
 # them; and so many times what the others, so many at either end left out, differ by.
-# That one differs from it by less, or by less than this share of its height. The three
-# are for an image of which nothing is known, one that has hot pixels, and one of which
-# more than this share are hot: others will be that stand out less, and four have met.
-_LEAST = (6.0, 9.0, 2.5), (6.0, 9.0, 1.25), (4.0, 5.5, 1.25)
-_LEFT_OUT, _ALIKE, _MANY = 5, 0.2, 0.015
+# That one differs from it by less, or by less than this share of its height. The first
+# are for an image of which nothing is known, the others for one that has hot pixels:
+# others will be that stand out less.
+_LEAST, _LEAST_OF_MANY = (6.0, 9.0, 2.5), (4.0, 5.5, 1.25)
+_LEFT_OUT, _ALIKE = 5, 0.2
 # A scene without noise has points, too: that there are defects is told by those that
 # stand alone when fewer are left out.
 _SURELY_RANGES, _SURELY_LEFT_OUT = 2.0, 2
@@ -47,6 +47,8 @@ _MOST_SPREAD = 0.05
 
 # Shares of the pixels, and how many of them, that are defects and not an accident.
 _FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.04, 12
+# Fewer that stand out less come with noise of heavy tails.
+_FEWEST_DIM = 5e-4
 
 # Defects have no order: no more than this share of them has another one at the same
 # distance, up to so many pixels, but for as many as there are by chance.
@@ -67,7 +69,7 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
         An image with noise of deviation 1.
     share : float, default=0.0
         Of the pixels that are hot, as far as it is known: where there are some, others
-        stand out less, and where there are many, four have met.
+        stand out less, and some have met.
 
     Returns
     -------
@@ -75,11 +77,10 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
         Pixels, or two side by side, that differ from all around them by more than noise
         and the blur of any optics allow.
     """
-    many = share > _MANY
-    least = _LEAST[(share > 0) + many]
+    least = _LEAST_OF_MANY if share > 0 else _LEAST
     hot = _found(stabilized, least=least)[0] != 0
-    # Where there are defects, three may have met.
-    for most_partners in (2, 3, 3) if many else (2, 2):
+    # Where there are defects, three or four may have met.
+    for most_partners in (2, 3, 3) if share > 0 else (2, 2):
         if not hot.any():
             break
         rest = without_hot_pixels(stabilized, hot)
@@ -87,7 +88,7 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
     return hot
 
 
-def _found(stabilized, surely=False, most_partners=1, least=_LEAST[0]):
+def _found(stabilized, surely=False, most_partners=1, least=_LEAST):
     """Where hot (1) and dead (-1) pixels are, and what neighbours have of each (n,)."""
     hot = np.zeros(stabilized.shape, np.int8)
     if min(hot.shape) <= 2 * _RADIUS:
@@ -207,17 +208,17 @@ def share_of_hot_pixels(windows) -> float:
     >>> share_of_hot_pixels([noisy]), share_of_hot_pixels([noisy + 50 * hot]) > 0.005
     (0.0, True)
     """
-    found, spreads = zip(*(_found(w, surely=True) for w in windows), strict=True)
-    number = sum(map(np.count_nonzero, found))
-    n_pixels = sum(hot.size for hot in found)
-    share = number / n_pixels
-    if number < _LEAST_NUMBER or not _FEWEST <= share <= _MOST:
-        return 0.0
-    if np.mean(np.concatenate(spreads)) > _MOST_SPREAD:
-        return 0.0
-    if are_of_the_scene(windows, found):
-        return 0.0
-    return float(sum(hot_pixels(window).sum() for window in windows) / n_pixels)
+    n_pixels = sum(window.size for window in windows)
+    for least, fewest in ((_LEAST, _FEWEST), (_LEAST_OF_MANY, _FEWEST_DIM)):
+        found, spreads = zip(*(_found(w, True, 1, least) for w in windows), strict=True)
+        number = sum(map(np.count_nonzero, found))
+        if number < max(_LEAST_NUMBER, fewest * n_pixels) or number > _MOST * n_pixels:
+            continue
+        if np.mean(np.concatenate(spreads)) > _MOST_SPREAD:
+            continue
+        if not are_of_the_scene(windows, found):
+            return float(sum(hot_pixels(w, 1.0).sum() for w in windows) / n_pixels)
+    return 0.0
 
 
 def are_of_the_scene(windows, found) -> bool:

@@ -209,7 +209,7 @@ def _of_light(windows) -> NoiseModel:
     hot = share_of_hot_pixels(stabilized)
     if hot and not defects.hot:
         # They were too few to be seen before the noise was known.
-        masks = map(hot_pixels, stabilized)
+        masks = [hot_pixels(window, hot) for window in stabilized]
         known = list(map(without_hot_pixels, windows, masks))
         return replace(_of_light(known), defects=replace(defects, hot=hot))
     return replace(noise, defects=replace(defects, hot=hot))
