@@ -146,6 +146,30 @@ def test_padding_beyond_the_bits_of_values_is_not_clipped(tmp_path):
     np.testing.assert_array_equal(again.data, image.data)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+@pytest.mark.parametrize("high", [15, 13])
+def test_values_in_the_upper_bits_of_words(tmp_path, dtype, high):
+    values = (RAMP * 40).astype(dtype) - (800 if dtype is np.int16 else 0)
+    stored = values << (high - 11)
+    below = 2 ** (high - 11) - 1  # where overlays were once
+    stored[0, 0] |= below
+    how = {"BitsStored": 12, "HighBit": high}
+    write_dicom(tmp_path / "a.dcm", stored, **how)
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(image.data, values)
+    write_image(tmp_path / "b.dcm", image.data, like=image)
+    again = pydicom.dcmread(tmp_path / "b.dcm")
+    assert (again.BitsStored, again.HighBit) == (12, 11)
+    np.testing.assert_array_equal(again.pixel_array, values)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.dcm").data, values)
+
+
+def test_a_high_bit_that_values_contradict(tmp_path):
+    for values in (RAMP * 40, (RAMP * 40).astype(np.int16) - 800):
+        write_dicom(tmp_path / "a.dcm", values, BitsStored=12, HighBit=15)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").data, values)
+
+
 def test_big_endian(tmp_path):
     write_dicom(
         tmp_path / "a.dcm",

@@ -39,6 +39,9 @@ def pixels(path, dataset):
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         _refuse_other_sizes(path, dataset)
     try:
+        if _is_high(dataset):
+            dataset.pixel_array_options(correct_unused_bits=False)
+            return _lowered(dataset, dataset.pixel_array)
         return dataset.pixel_array
     except (RuntimeError, NotImplementedError) as error:
         syntax = dataset.file_meta.TransferSyntaxUID
@@ -92,3 +95,26 @@ def _decoded(path, dataset, decode):
         unused = bits - int(dataset.BitsStored)
         frames = (frames << unused).view(f"i{bits // 8}") >> unused
     return frames if n_frames > 1 else frames[0]
+
+
+_RLE = "1.2.840.10008.1.2.5"  # whose frames are the words of a file, packed
+
+
+def _is_high(dataset):
+    """Whether a file says that values are not in the lowest bits of their words."""
+    syntax, high = dataset.file_meta.TransferSyntaxUID, dataset.get("HighBit")
+    # Codecs give numbers, wherever their bits were.
+    is_coded = syntax.is_encapsulated and str(syntax) != _RLE
+    lowest, bits = int(dataset.BitsStored), int(dataset.BitsAllocated)
+    return not is_coded and isinstance(high, int) and lowest <= high < bits
+
+
+def _lowered(dataset, words):
+    """Return the numbers in higher bits of words, and have the data set say so."""
+    words = words.astype(words.dtype.newbyteorder("="), copy=False)
+    bits, used, high = 8 * words.itemsize, int(dataset.BitsStored), dataset.HighBit
+    dataset.HighBit = used - 1
+    has_low = bool((words & (2 ** (high + 1 - used) - 1)).any())
+    if has_low and -(2 ** (used - 1)) <= words.min() and words.max() < 2**used:
+        high = used - 1  # they are where they mostly are, and the file is wrong
+    return (words << (bits - 1 - high)) >> (bits - used)
