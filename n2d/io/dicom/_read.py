@@ -8,6 +8,8 @@ import numpy as np
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._limits import check_inflated, check_size
 from n2d.io.dicom._decode import GREY, pixels
+from n2d.io.dicom._frames import functional
+from n2d.io.dicom._geometry import place_of
 
 NEEDED = (
     "PhotometricInterpretation BitsAllocated BitsStored PixelRepresentation Rows "
@@ -90,6 +92,7 @@ def read(path):
             "rescale": rescale,
             "padding": None if gaps is None else data[gaps],
             "white_is_zero": kind == "MONOCHROME1",
+            "place": place_of(dataset, n_frames),
         },
         notes=notes,
         pixel_size=_sizes(dataset),
@@ -167,28 +170,9 @@ def _syntax(file):
             file.seek(n, os.SEEK_CUR)
 
 
-def _functional(dataset, sequence, n_frames):
-    """Return an item of a functional group for every frame, None where there is none.
-
-    Multi-frame images have what single ones have in one place in the groups that all
-    frames share, or in one for each frame.
-    """
-
-    def first(groups):
-        found = groups.get(sequence)
-        return found[0] if found else None
-
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
-    common = first(shared[0]) if shared else None
-    each = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    own = [first(groups) for groups in each] if len(each) == n_frames else []
-    own = own or [None] * n_frames
-    return [common if one is None else one for one in own]
-
-
 def _rescale(dataset, n_frames, n_axes):
     """Return slope and intercept: numbers, or arrays where frames differ."""
-    items = _functional(dataset, "PixelValueTransformationSequence", n_frames)
+    items = functional(dataset, "PixelValueTransformationSequence", n_frames)
     scales = []
     for item in items:
         source = dataset if item is None else item
@@ -233,7 +217,7 @@ def _sizes(dataset):
     n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
     found = {
         tuple(map(float, item.PixelSpacing))
-        for item in _functional(dataset, "PixelMeasuresSequence", n_frames)
+        for item in functional(dataset, "PixelMeasuresSequence", n_frames)
         if item is not None and item.get("PixelSpacing")
     }
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
