@@ -8,7 +8,7 @@ import numpy as np
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._limits import check_inflated, check_size
 from n2d.io.dicom._decode import GREY, pixels
-from n2d.io.dicom._frames import functional
+from n2d.io.dicom._frames import functional, scale_of
 from n2d.io.dicom._geometry import place_of
 
 NEEDED = (
@@ -76,7 +76,7 @@ def read(path):
     axes = ("Q" if n_frames > 1 else "") + "YX" + ("S" if n_samples > 1 else "")
     if data.ndim != len(axes):
         raise ImageFileError(f"{path}: is damaged, it says {axes} of {data.shape}")
-    rescale = _rescale(dataset, n_frames, data.ndim)
+    rescale = scale_of(dataset, n_frames, data.ndim)
     gaps = _gaps(dataset, data) if n_samples == 1 else None
     if "ModalityLUTSequence" in dataset:
         notes += ("its modality LUT is not applied, and kept: these are stored values",)
@@ -168,21 +168,6 @@ def _syntax(file):
             syntax = file.read(min(n, 64)).rstrip(b"\0 ")
         else:
             file.seek(n, os.SEEK_CUR)
-
-
-def _rescale(dataset, n_frames, n_axes):
-    """Return slope and intercept: numbers, or arrays where frames differ."""
-    items = functional(dataset, "PixelValueTransformationSequence", n_frames)
-    scales = []
-    for item in items:
-        source = dataset if item is None else item
-        slope = float(source.get("RescaleSlope", 1) or 1)
-        scales.append((slope, float(source.get("RescaleIntercept", 0) or 0)))
-    if len(set(scales)) == 1:
-        return scales[0]
-    shape = (n_frames, *[1] * (n_axes - 1))
-    slopes, intercepts = np.array(scales).T
-    return slopes.reshape(shape), intercepts.reshape(shape)
 
 
 def _gaps(dataset, data):

@@ -4,12 +4,17 @@ import copy
 import hashlib
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
 from n2d.io._image import ImageFileError
 from n2d.io._lazy import stored_numbers
+from n2d.io._ledger import run_digest
+from n2d.io.dicom._frames import set_scale
 from n2d.io.dicom._read import NEEDED, import_pydicom
+
+_WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
 
 
 def cannot_hold(dtype, axes, shape, *, suffix):
@@ -31,6 +36,11 @@ def write(path, array, axes, like, *, target):
             f"{target}: a DICOM file is about a patient and an examination, so it is "
             "written from another DICOM file only; write a .tif file"
         )
+    if like.metadata.get("as_values") and not like.metadata.get("quantity"):
+        raise ImageFileError(
+            f"{target}: DICOM holds whole numbers, and no float32; leave out "
+            "--dtype float32, or write a .tif file"
+        )
     # Files have dates and numbers that the standard does not allow; they are kept.
     with pydicom.config.disable_value_validation():
         _write(pydicom, path, array, like, target)
@@ -38,7 +48,10 @@ def write(path, array, axes, like, *, target):
 
 def _write(pydicom, path, array, like, target):
     dataset = copy.deepcopy(like.metadata["dataset"])
-    stored = _stored(np.asarray(array[...]), dataset, like)
+    array = np.asarray(array[...])
+    if like.metadata.get("quantity"):
+        like = _of_own_scale(array, dataset, like, target)
+    stored = _stored(array, dataset, like)
     dataset.PixelData = stored.tobytes()
     dataset["PixelData"].VR = "OW" if stored.itemsize > 1 else "OB"
     if str(dataset.PhotometricInterpretation).startswith("YBR"):
@@ -48,7 +61,7 @@ def _write(pydicom, path, array, like, target):
     for name in ("SmallestImagePixelValue", "LargestImagePixelValue"):
         if name in dataset:
             delattr(dataset, name)
-    _derive(pydicom, dataset)
+    _derive(pydicom, dataset, like.metadata)
     was_big = dataset.original_encoding[1] is False
     if was_big:
         _swap_words(dataset)
@@ -128,32 +141,57 @@ def _stored(values, dataset, like):
     return numbers
 
 
-def _derive(pydicom, dataset):
+def _of_own_scale(values, dataset, like, target):
+    """Give an image of another quantity the scale that its values need.
+
+    Standard errors are fractions of a step of the image, beyond any window for it.
+    """
+    if int(dataset.SamplesPerPixel) > 1:
+        raise ImageFileError(
+            f"{target}: DICOM has no {like.metadata['quantity']} of colours; write a "
+            ".tif file"
+        )
+    bits = int(dataset.BitsStored) - int(dataset.PixelRepresentation)
+    largest = float(np.nanmax(values, initial=0))
+    slope = f"{largest / (2**bits - 1) or 1:.9g}"  # 16 letters at most
+    set_scale(dataset, slope, "0")
+    for name in ("ModalityLUTSequence", "VOILUTSequence", *_WINDOW):
+        if name in dataset:
+            delattr(dataset, name)
+    return replace(like, metadata=like.metadata | {"rescale": (float(slope), 0.0)})
+
+
+def _derive(pydicom, dataset, kept):
     """Give an image that was computed from another its own identity."""
     from pydicom.dataset import Dataset
 
     source = Dataset()
+    content = hashlib.sha256(dataset.PixelData).hexdigest()
     if "SOPClassUID" not in dataset:
         dataset.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
     if "SOPInstanceUID" not in dataset:  # a name by what is in it
-        dataset.SOPInstanceUID = pydicom.uid.generate_uid(
-            entropy_srcs=[hashlib.sha256(dataset.PixelData).hexdigest()]
-        )
+        dataset.SOPInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[content])
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     source.ReferencedSOPClassUID = dataset.SOPClassUID
     source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
+    quantity = kept.get("quantity", "")
+    how = ["noise2detail", quantity, run_digest(kept.get("run", {}))]
 
-    def new_uid(old):
-        # The same for the same source: all slices of a series stay together.
-        return pydicom.uid.generate_uid(entropy_srcs=[str(old), "noise2detail"])
+    def new_uid(old, *more):
+        # The same for the same source and options: slices of a series stay together.
+        return pydicom.uid.generate_uid(entropy_srcs=[str(old), *how, *more])
 
     dataset.SourceImageSequence = [source]
-    dataset.SOPInstanceUID = new_uid(dataset.SOPInstanceUID)
+    dataset.SOPInstanceUID = new_uid(dataset.SOPInstanceUID, content)
     if "SeriesInstanceUID" in dataset:
         dataset.SeriesInstanceUID = new_uid(dataset.SeriesInstanceUID)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     kind = [str(part) for part in dataset.get("ImageType", None) or ["", "SECONDARY"]]
     dataset.ImageType = ["DERIVED", *kind[1:]]
-    dataset.DerivationDescription = "denoised by noise2detail"
+    done = "denoised by noise2detail"
+    dataset.DerivationDescription = (
+        f"{quantity} of the image {done}" if quantity else done
+    )
+    done = f"denoised, {quantity}" if quantity else "denoised"
     described = str(dataset.get("SeriesDescription", "")).strip()
-    dataset.SeriesDescription = f"{described} denoised".strip()[:64]
+    dataset.SeriesDescription = f"{described[: 63 - len(done)].strip()} {done}".strip()
