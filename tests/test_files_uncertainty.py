@@ -1,6 +1,7 @@
 """Standard errors in files of their own, beside results."""
 
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from typer.testing import CliRunner
@@ -16,6 +17,28 @@ def noisy(shape=(32, 40), dtype=np.uint16, seed=0):
     rng = np.random.default_rng(seed)
     scene = np.linspace(500, 900, shape[-1]) * np.ones(shape)
     return (scene + rng.normal(0, 9, shape)).astype(dtype)
+
+
+def write_dicom(path, pixels, **more):
+    data = pydicom.Dataset()
+    data.file_meta = pydicom.dataset.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    data.SOPClassUID = pydicom.uid.CTImageStorage
+    data.SOPInstanceUID, data.SeriesInstanceUID = "1.2.3.4", "1.2.3"
+    data.SeriesDescription = "a long name " * 5
+    data.Rows, data.Columns = pixels.shape[:2]
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    if pixels.ndim == 3:
+        data.SamplesPerPixel, data.PhotometricInterpretation = 3, "RGB"
+        data.PlanarConfiguration = 0
+    data.BitsAllocated = 8 * pixels.itemsize
+    data.BitsStored, data.PixelRepresentation = min(12, data.BitsAllocated), 0
+    data.HighBit = data.BitsStored - 1
+    data.PixelData = pixels.tobytes()
+    data["PixelData"].VR = "OW" if pixels.itemsize > 1 else "OB"
+    for name, value in more.items():
+        setattr(data, name, value)
+    data.save_as(path, enforce_file_format=True)
 
 
 def expected_error(images, **parameters):
@@ -138,3 +161,56 @@ def test_errors_replace_no_input_and_keep_apart_as_results_do(tmp_path):
     found = [p.relative_to(tmp_path / "errors") for p in tmp_path.rglob("errors/**/*")]
     names = sorted(path.as_posix() for path in found if path.suffix == ".tif")
     assert names == ["a.tif", "s1/a.tif", "s2/a.tif"]
+
+
+def test_the_error_of_dicom_is_an_image_of_its_own(tmp_path):
+    source, error = tmp_path / "in.dcm", tmp_path / "error.dcm"
+    how = {"WindowCenter": "40", "WindowWidth": "400", "PixelPaddingValue": 0}
+    pixels = noisy()
+    pixels[:4] = 0
+    write_dicom(source, pixels, RescaleSlope="1", RescaleIntercept="-1024", **how)
+    for name, more in (("1", {}), ("3", {"strength": 3.0}), ("again", {})):
+        denoise_file(
+            source,
+            tmp_path / f"{name}.dcm",
+            uncertainty=error,
+            overwrite=True,
+            **TOLD,
+            **more,
+        )
+    files = [tmp_path / f"{name}.dcm" for name in ("1", "3", "error")]
+    found = [pydicom.dcmread(path) for path in files]
+    for uid in ("SOPInstanceUID", "SeriesInstanceUID"):
+        assert len({data[uid].value for data in found}) == 3
+    again = pydicom.dcmread(tmp_path / "again.dcm")
+    assert again.SOPInstanceUID == found[0].SOPInstanceUID
+    assert found[0].SeriesDescription.endswith("long denoised")
+    assert found[2].SeriesDescription.endswith("denoised, standard error")
+    assert found[2].DerivationDescription.startswith("standard error")
+    assert found[0].WindowCenter == 40
+    assert "WindowCenter" not in found[2]
+    denoise_file(source, tmp_path / "1.tif", uncertainty=tmp_path / "e.tif", **TOLD)
+    expected, kept = read_image(tmp_path / "e.tif").data, read_image(error)
+    np.testing.assert_array_equal(kept.gaps, pixels == 0)
+    inside = ~kept.gaps
+    np.testing.assert_allclose(kept.data[inside], expected[inside], rtol=2e-3)
+
+
+def test_dicom_that_would_be_rounded_or_mistaken_is_refused(tmp_path):
+    source, target = tmp_path / "in.dcm", tmp_path / "out.dcm"
+    write_dicom(source, noisy())
+    with pytest.raises(OSError, match="no float32"):
+        denoise_file(source, target, dtype="float32", **TOLD)
+    write_dicom(source, (noisy((32, 40, 3)) // 4).astype(np.uint8))
+    with pytest.raises(OSError, match="standard error of colours"):
+        denoise_file(source, target, uncertainty=tmp_path / "e.dcm", **TOLD)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.dcm"]
+
+
+def test_doses_are_read_in_their_unit(tmp_path):
+    write_dicom(tmp_path / "in.dcm", noisy(), DoseGridScaling="0.01")
+    image = read_image(tmp_path / "in.dcm")
+    np.testing.assert_allclose(image.data, noisy() * 0.01, rtol=1e-6)
+    write_image(tmp_path / "out.dcm", image.data, like=image)
+    again = pydicom.dcmread(tmp_path / "out.dcm")
+    np.testing.assert_array_equal(again.pixel_array, noisy())

@@ -2,6 +2,7 @@
 
 import warnings
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -12,7 +13,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEnd
 
 from n2d.files._targets import expand_inputs
 from n2d.files.denoising import denoise_file
-from n2d.io import ImageFileError, n_slices, read_image, write_image
+from n2d.io import ImageFile, ImageFileError, n_slices, read_image, write_image
 
 RAMP = np.arange(42, dtype=np.uint16).reshape(6, 7)
 FEW = {"max_iter": 2, "detail_max_iter": 0, "random_state": 0}
@@ -144,6 +145,30 @@ def test_padding_beyond_the_bits_of_values_is_not_clipped(tmp_path):
         write_image(tmp_path / "b.dcm", image.data, like=image)
         again = read_image(tmp_path / "b.dcm")
     np.testing.assert_array_equal(again.data, image.data)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+@pytest.mark.parametrize("high", [15, 13])
+def test_values_in_the_upper_bits_of_words(tmp_path, dtype, high):
+    values = (RAMP * 40).astype(dtype) - (800 if dtype is np.int16 else 0)
+    stored = values << (high - 11)
+    below = 2 ** (high - 11) - 1  # where overlays were once
+    stored[0, 0] |= below
+    how = {"BitsStored": 12, "HighBit": high}
+    write_dicom(tmp_path / "a.dcm", stored, **how)
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(image.data, values)
+    write_image(tmp_path / "b.dcm", image.data, like=image)
+    again = pydicom.dcmread(tmp_path / "b.dcm")
+    assert (again.BitsStored, again.HighBit) == (12, 11)
+    np.testing.assert_array_equal(again.pixel_array, values)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.dcm").data, values)
+
+
+def test_a_high_bit_that_values_contradict(tmp_path):
+    for values in (RAMP * 40, (RAMP * 40).astype(np.int16) - 800):
+        write_dicom(tmp_path / "a.dcm", values, BitsStored=12, HighBit=15)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").data, values)
 
 
 def test_big_endian(tmp_path):
@@ -294,3 +319,129 @@ def test_slices_of_a_series_are_counted_and_advised_about(tmp_path):
     assert "2 DICOM files are slices of one series" in " ".join(found.advice())
     assert "--model" not in " ".join(found.advice(with_model=True))
     assert list(expand_inputs([tmp_path / "a.dcm", tmp_path / "c.dcm"]).advice()) == []
+
+
+# Where pixels are in the patient: NIfTI says so, or nothing.
+SAGITTAL = [0, 1, 0, 0, 0, -1]
+OBLIQUE = [0.8, 0.6, 0, 0.36, -0.48, 0.8]
+START = np.array([10.0, -20.0, 30.0])
+
+
+def to_nifti(tmp_path):
+    image = read_image(tmp_path / "a.dcm")
+    write_image(tmp_path / "a.nii", image.data, like=image, overwrite=True)
+    return nibabel.load(tmp_path / "a.nii")
+
+
+def codes(image):
+    return int(image.header["sform_code"]), int(image.header["qform_code"])
+
+
+def frames(positions, directions=OBLIQUE):
+    """What multi-frame images say of frames at places."""
+    measures = item(PixelSpacing=[0.5, 0.25], SliceThickness=2)
+    shared = item(
+        PixelMeasuresSequence=Sequence([measures]),
+        PlaneOrientationSequence=Sequence([item(ImageOrientationPatient=directions)]),
+    )
+    each = [
+        item(
+            PlanePositionSequence=Sequence(
+                [item(ImagePositionPatient=list(map(float, p)))]
+            )
+        )
+        for p in positions
+    ]
+    return {
+        "SharedFunctionalGroupsSequence": Sequence([shared]),
+        "PerFrameFunctionalGroupsSequence": Sequence(each),
+    }
+
+
+@pytest.mark.parametrize("directions", [SAGITTAL, OBLIQUE])
+def test_a_slice_stays_where_it_is(tmp_path, directions):
+    write_dicom(
+        tmp_path / "a.dcm",
+        RAMP,
+        PixelSpacing=[0.5, 0.25],
+        SliceThickness=3,
+        ImageOrientationPatient=directions,
+        ImagePositionPatient=START.tolist(),
+    )
+    found = to_nifti(tmp_path)
+    assert codes(found) == (1, 1)
+    across, down = np.reshape(directions, (2, 3))
+    # Of DICOM, to the left and to the back; column 3, row 2.
+    expected = (START + 3 * 0.25 * across + 2 * 0.5 * down) * [-1, -1, 1]
+    for affine in (found.affine, found.get_qform()):
+        np.testing.assert_allclose((affine @ [3, 2, 0, 1])[:3], expected, atol=1e-4)
+        np.testing.assert_allclose(np.linalg.norm(affine[:3, 2]), 3, atol=1e-4)
+    if directions is SAGITTAL:
+        assert nibabel.aff2axcodes(found.affine)[:2] == ("P", "I")
+    np.testing.assert_array_equal(found.get_fdata(), RAMP.T)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("sheared", [False, True])
+def test_frames_that_are_slices(tmp_path, sign, sheared):
+    across, down = np.reshape(OBLIQUE, (2, 3))
+    step = sign * 2.5 * np.cross(across, down) + sheared * 0.5 * down
+    positions = START + np.arange(4)[:, None] * step
+    stack = np.stack([RAMP + i for i in range(4)])
+    write_dicom(tmp_path / "a.dcm", stack, **frames(positions))
+    found = to_nifti(tmp_path)
+    assert codes(found) == (1, 0 if sheared else 1)
+    assert found.shape == (7, 6, 4)
+    expected = (positions[3] + 5 * 0.25 * across) * [-1, -1, 1]
+    np.testing.assert_allclose((found.affine @ [5, 0, 3, 1])[:3], expected, atol=1e-4)
+    np.testing.assert_array_equal(found.get_fdata(), stack.T)
+
+
+def test_doses_say_how_far_frames_are_apart(tmp_path):
+    write_dicom(
+        tmp_path / "a.dcm",
+        np.stack([RAMP] * 3),
+        PixelSpacing=[0.5, 0.25],
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        ImagePositionPatient=START.tolist(),
+        GridFrameOffsetVector=[0, 4, 8],
+    )
+    found = to_nifti(tmp_path)
+    np.testing.assert_allclose(found.affine[:3, 2], [0, 0, 4])
+    assert found.shape == (7, 6, 3)
+
+
+def test_places_that_are_not_known_are_not_made_up(tmp_path):
+    across, down = np.reshape(OBLIQUE, (2, 3))
+    normal = np.cross(across, down)
+    uneven = START + np.array([0, 2, 7])[:, None] * normal
+    moving = START + np.arange(3)[:, None] * across
+    said = {
+        "PixelSpacing": [0.5, 0.25],
+        "ImageOrientationPatient": OBLIQUE,
+        "ImagePositionPatient": START.tolist(),
+    }
+    several = np.stack([RAMP] * 3)
+    for pixels, more in (
+        (RAMP, {"PixelSpacing": [0.5, 0.25]}),
+        (RAMP, said | {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}),
+        (RAMP, said | {"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}),
+        (several, frames(uneven)),
+        (several, frames(moving)),
+        (several, said),
+    ):
+        write_dicom(tmp_path / "a.dcm", pixels, **more)
+        found = to_nifti(tmp_path)
+        assert codes(found) == (0, 0), more
+        np.testing.assert_allclose(found.header.get_zooms()[:2], (0.25, 0.5))
+
+
+def test_other_formats_do_not_know_of_left_and_right(tmp_path):
+    sizes = {"X": (0.25, "millimeter"), "Y": (0.5, "millimeter")}
+    like = ImageFile(None, "ZYX", "npy", pixel_size=sizes | {"Z": (2, "millimeter")})
+    write_image(tmp_path / "a.tif", np.stack([RAMP] * 3), like=like)
+    image = read_image(tmp_path / "a.tif")
+    write_image(tmp_path / "a.nii", image.data, like=image)
+    found = nibabel.load(tmp_path / "a.nii")
+    assert codes(found) == (0, 0)
+    np.testing.assert_allclose(found.header.get_zooms(), (0.25, 0.5, 2))

@@ -5,7 +5,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from n2d.io import ImageFileError, open_image, read_image, write_image
+from n2d.io import ImageFile, ImageFileError, open_image, read_image, write_image
 
 RAMP = np.arange(42, dtype=np.float64).reshape(6, 7)
 
@@ -124,6 +124,73 @@ def test_mrc_with_a_wrong_machine_stamp(tmp_path, order, dtype, stamp):
     np.testing.assert_array_equal(image.data, values)
     write_image(tmp_path / "b.mrc", image.data, like=image)
     np.testing.assert_array_equal(mrcfile.read(tmp_path / "b.mrc"), values)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["i1", "i2", "f4"])
+def test_what_programs_put_into_mrc_can_still_be_read(tmp_path, order, dtype):
+    values = np.stack([RAMP] * 2).astype(dtype)
+    path, target = tmp_path / "a.mrc", tmp_path / "b.mrc"
+    content = write_mrc(path, values)
+    header = np.frombuffer(bytes(content[:1024]), mrcfile.dtypes.HEADER_DTYPE)
+    header = header.astype(header.dtype.newbyteorder(order))
+    header["machst"] = [68, 68, 0, 0] if order == "<" else [17, 17, 0, 0]
+    header["nsymbt"], header["exttyp"] = 8, b"SERI"
+    extra = bytearray(84)
+    extra[16:20] = np.array([4, 3], f"{order}i2").tobytes()  # how to read what follows
+    extra[40:48] = np.array([1146047817, 5], f"{order}i4").tobytes()
+    extra[60:72] = np.array([1.5, 0, 90], f"{order}f4").tobytes()  # tilt angles
+    header["extra1"], header["extra2"] = b"somebody", np.void(bytes(extra))
+    tilts = np.array([-6000, 7, 6000, 7], f"{order}i2").tobytes()
+    pixels = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    path.write_bytes(header.tobytes() + tilts + pixels)
+    image = read_image(path)
+    write_image(target, image.data, like=image)
+    again = target.read_bytes()
+    assert again[96:104] + again[112:196] == b"somebody" + bytes(extra)
+    assert again[1024:] == tilts + pixels
+    assert again[212:214] == bytes(header["machst"].ravel()[:2])
+    np.testing.assert_array_equal(mrcfile.read(target), values)
+
+
+def test_unsigned_bytes_keep_the_other_flags_of_imod(tmp_path):
+    content = write_mrc(tmp_path / "a.mrc", RAMP.astype(np.int8))
+    content[152:160] = np.array([1146047817, 4], "<i4").tobytes()
+    (tmp_path / "a.mrc").write_bytes(content)
+    image = read_image(tmp_path / "a.mrc")
+    write_image(tmp_path / "b.mrc", image.data, like=image)
+    assert (tmp_path / "b.mrc").read_bytes()[152:160] == content[152:160]
+
+
+@pytest.mark.parametrize("axes", [(3, 2, 1), (2, 3, 1), (1, 2, 3), (0, 0, 0)])
+def test_columns_of_mrc_may_lie_along_any_axis(tmp_path, axes):
+    with mrcfile.new(tmp_path / "a.mrc") as mrc:
+        mrc.set_data(np.stack([RAMP] * 3).astype(np.float32))
+        mrc.set_volume()
+        lengths = {1: 2.0, 2: 3.0, 3: 5.0}
+        n_along = dict(zip(axes, mrc.data.shape[::-1], strict=True))
+        if 0 in axes:
+            n_along = dict(zip((1, 2, 3), mrc.data.shape[::-1], strict=True))
+        for number, name in enumerate("xyz", 1):
+            mrc.header[f"m{name}"] = n_along[number]
+            mrc.header.cella[name] = n_along[number] * lengths[number]
+        mrc.header.mapc, mrc.header.mapr, mrc.header.maps = axes
+    image = read_image(tmp_path / "a.mrc")
+    along = (1, 2, 3) if 0 in axes else axes
+    expected = {a: lengths[number] for a, number in zip("XYZ", along, strict=True)}
+    found = {a: length for a, (length, _) in image.pixel_size.items()}
+    assert found == pytest.approx(expected)
+    write_image(tmp_path / "b.mrc", image.data, like=image)
+    assert read_image(tmp_path / "b.mrc").pixel_size == image.pixel_size
+
+
+def test_a_series_has_no_distance_of_sections(tmp_path):
+    sizes = dict.fromkeys("YX", (0.5, "nanometer"))
+    like = ImageFile(None, "TYX", "npy", pixel_size=sizes)
+    stack = np.stack([RAMP] * 3).astype(np.int16)
+    write_image(tmp_path / "a.mrc", stack, like=like)
+    with mrcfile.open(tmp_path / "a.mrc") as mrc:
+        assert mrc.voxel_size.tolist() == pytest.approx((5, 5, 0))
 
 
 def test_what_is_no_mrc_is_refused(tmp_path):

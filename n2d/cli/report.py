@@ -293,4 +293,4 @@ def write_page(path, text, *, overwrite):
     from n2d.io import atomic_write
 
     with atomic_write(path, overwrite=overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

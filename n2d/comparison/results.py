@@ -68,7 +68,7 @@ class ResultsFile:
             if kept == 0:
                 writer.writeheader()
             writer.writerow({k: _to_text(k, row.get(k)) for k in COLUMNS})
-            file.write(lines.getvalue().encode())
+            file.write(lines.getvalue().encode(errors="surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
         self.rows.append({k: _plain(k, row.get(k)) for k in COLUMNS})
@@ -77,7 +77,9 @@ class ResultsFile:
         """Write the whole table anew, with today's columns, or not at all."""
         with (
             atomic_write(self.path, overwrite=True) as path,
-            open(path, "w", encoding="utf-8", newline="") as file,
+            open(
+                path, "w", encoding="utf-8", errors="surrogateescape", newline=""
+            ) as file,
         ):
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
@@ -107,7 +109,7 @@ def read_results(path):
         If the file is not such a table.
     """
     with open(path, "rb") as file:
-        text = file.read(_complete_length(file)).decode()
+        text = file.read(_complete_length(file)).decode(errors="surrogateescape")
     reader = csv.DictReader(io.StringIO(text, newline=""))
     expected = [k for k in COLUMNS if k not in _LATER or k in (reader.fieldnames or ())]
     if text and reader.fieldnames != expected:
@@ -119,7 +121,7 @@ def read_results(path):
 
 
 def _header(path):
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return tuple(next(csv.reader(file), ()))
 
 

@@ -153,7 +153,11 @@ def compare(
             on_case(case, [done[name] for name in methods], estimates)
     # Other methods and cases of the same table, and the latest word on these.
     with atomic_write(output / "summary.md", overwrite=True) as path:
-        path.write_text(summarize(results.rows + rows) + "\n", encoding="utf-8")
+        path.write_text(
+            summarize(results.rows + rows) + "\n",
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
     return rows
 
 

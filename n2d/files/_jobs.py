@@ -273,9 +273,11 @@ def carry_out(job, source, target, *, listed, say, progress):
         own_axes = image.axes
         # What is known of an axis that goes by another name now is of no use.
         sizes = {k: v for k, v in image.pixel_size.items() if k in plan.axes}
-        metadata = image.metadata | (
-            {"as_values": True} if image.metadata and job.dtype != "same" else {}
-        )
+        metadata = image.metadata
+        if metadata:
+            metadata = metadata | {"run": job.description}
+        if metadata and job.dtype != "same":
+            metadata["as_values"] = True
         image = replace(image, axes=plan.axes, pixel_size=sizes, metadata=metadata)
         dtype = np.dtype(image.data.dtype if job.dtype == "same" else np.float32)
         outcome = DenoisedFile(
@@ -308,7 +310,8 @@ def carry_out(job, source, target, *, listed, say, progress):
                 )
             )
             if error_target is not None:
-                numbers = image.metadata and image.metadata | {"as_values": True}
+                told = {"as_values": True, "quantity": "standard error"}
+                numbers = image.metadata and image.metadata | told
                 how |= {"like": replace(image, metadata=numbers), "run_key": error_key}
                 errors = stack.enter_context(
                     create_image(error_target, shape, np.float32, plan.axes, **how)

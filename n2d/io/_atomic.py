@@ -86,10 +86,13 @@ def atomic_write(path, *, overwrite=False):
 
 def short_name(name):
     """Return a name that leaves room for what is added to it beside the file."""
-    if len(name.encode()) <= _LONGEST:
+    content = os.fsencode(name)  # of old archives, not all are UTF-8
+    if len(content) <= _LONGEST:
         return name
-    kept = name.encode()[: _LONGEST - 17].decode(errors="ignore")
-    return f"{kept}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    n = _LONGEST - 17
+    while n and content[n] & 0xC0 == 0x80:  # within a letter
+        n -= 1
+    return f"{os.fsdecode(content[:n])}~{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def name_beside(target):

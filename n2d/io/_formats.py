@@ -211,7 +211,7 @@ FORMATS = (
     WholeFile("_mrc", ".mrc", ".mrcs", ".rec", ".st", ".ali", ".map", ".ccp4"),
     WholeFile("_nifti", ".nii", ".nii.gz"),
     WholeFile("_nifti", ".hdr", ".img", written_as=".nii"),
-    WholeFile("_dicom", ".dcm", ".ima"),
+    WholeFile("dicom", ".dcm", ".ima"),
     WholeFile("tiff", ".lsm", ".stk", has_series=True, written_as=".ome.tif"),
     WholeFile("ome_zarr", ".zarr.zip", ".ozx", written_as=".zarr"),
     WholeFile(

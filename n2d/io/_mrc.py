@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -19,10 +20,11 @@ _NO_INTENSITIES = {
     3: "complex integers, which are no intensities",
     16: "colours (mode 16), which such files have no standard for; save it as TIFF",
 }
-# Fields of the header that say nothing of the values, and are kept.
+# Fields of the header that say nothing of the values, and are kept. In the extra ones
+# programs say how the extended header is to be read, and how the stage was tilted.
 _KEPT = (
-    "nxstart nystart nzstart mx my mz cella cellb mapc mapr maps ispg exttyp nversion "
-    "origin"
+    "nxstart nystart nzstart mx my mz cella cellb mapc mapr maps ispg extra1 exttyp "
+    "nversion extra2 origin"
 ).split()
 
 # IMOD's mark, in what the format leaves free, and the flag beside it: signed bytes.
@@ -71,7 +73,7 @@ def read(path):
         dtype = mrcfile.utils.data_dtype_from_header(mrc.header)
         shape = mrcfile.utils.data_shape_from_header(mrc.header)
         header = mrc.header.copy()
-        lengths = {letter: float(mrc.voxel_size[letter.lower()]) for letter in "ZYX"}
+        lengths = _lengths(header, mrc.voxel_size)
     shape = tuple(int(n) for n in shape)
     if mode == _PACKED or (dtype == np.int8 and _has_unsigned_bytes(header)):
         dtype = np.dtype(np.uint8)
@@ -105,6 +107,15 @@ def read(path):
     return image
 
 
+def _lengths(header, voxel_size):
+    """Return the distances of columns, rows and sections, along whatever they are."""
+    along = [int(header[name]) for name in ("mapc", "mapr", "maps")]
+    if sorted(along) != [1, 2, 3]:  # old files say nothing of it
+        along = [1, 2, 3]
+    names = ["xyz"[number - 1] for number in along]
+    return {a: float(voxel_size[name]) for a, name in zip("XYZ", names, strict=True)}
+
+
 def _unpacked(raw, shape):
     """Return four-bit numbers as bytes; a row begins with a byte of its own."""
     packed = raw[...]
@@ -133,9 +144,15 @@ def _is_likely(header, size):
     )
 
 
+def _order(header):
+    """Return the order of bytes that numbers of a header have, "<" or ">"."""
+    order = header.nx.dtype.byteorder
+    return order if order in "<>" else {"little": "<", "big": ">"}[sys.byteorder]
+
+
 def _has_unsigned_bytes(header):
     """Whether bytes have no sign: IMOD says so, or values beyond what a sign allows."""
-    order = ">" if header.nx.dtype.byteorder == ">" else "<"
+    order = _order(header)
     stamp, flags = np.frombuffer(
         header.extra2.tobytes(), f"{order}i4", count=2, offset=_IMOD_PLACE
     )
@@ -168,6 +185,12 @@ def write(path, array, axes, like, *, target):
         mrcfile.new(path, overwrite=True) as mrc,
     ):
         data = np.asarray(array[...])
+        if kept:  # what programs have put beside the header goes by its order of bytes
+            order = _order(kept["header"])
+            data = data.astype(data.dtype.newbyteorder(order), copy=False)
+            if order != _order(mrc.header):
+                mrc.header.byteswap(inplace=True)
+                mrc.header.dtype = mrc.header.dtype.newbyteorder()
         unsigned = data.dtype == np.uint8 and bool(kept)
         # Without IMOD's mark bytes have a sign, and mrcfile takes 16 bits.
         mrc.set_data(data.view(np.int8) if unsigned else data)
@@ -192,13 +215,18 @@ def write(path, array, axes, like, *, target):
             for letter in "XYZ"
         ]
         if all(lengths[:2]):
-            mrc.voxel_size = tuple(length or lengths[0] for length in lengths)
+            # A series has no distance of sections, and one image any.
+            unknown = lengths[0] if len(axes) == 2 else 0
+            mrc.voxel_size = tuple(length or unknown for length in lengths)
 
 
 def _mark_unsigned(header, data):
     """Say, in IMOD's way, that bytes have no sign."""
     extra = bytearray(header.extra2.tobytes())
-    mark = np.array([_IMOD_STAMP, 0], header.nx.dtype).tobytes()
+    numbers = header.nx.dtype.newbyteorder(_order(header))
+    stamp, flags = np.frombuffer(extra, numbers, count=2, offset=_IMOD_PLACE)
+    flags = int(flags) & ~_IMOD_SIGNED if stamp == _IMOD_STAMP else 0
+    mark = np.array([_IMOD_STAMP, flags], numbers).tobytes()
     extra[_IMOD_PLACE : _IMOD_PLACE + len(mark)] = mark
     header.extra2 = np.void(bytes(extra))
     header.dmin, header.dmax = data.min(), data.max()

@@ -192,6 +192,7 @@ def write(path, array, axes, like, *, target):
     nibabel = _import_nibabel()
     kept = like.metadata if like is not None and like.format == "nifti" else {}
     check_size(path, array.shape, array.dtype)
+    axes, affine = (axes, None) if kept else _placed(axes, array.shape, like)
     missing = [letter for letter in _ORDER[_ORDER.index(axes[0]) :]]
     data = np.asarray(array[...])
     if axes.endswith("S"):
@@ -217,7 +218,7 @@ def write(path, array, axes, like, *, target):
     image = kind(data.T, kept.get("affine"), header)
     image.header.set_slope_inter(*scale)
     if not kept:
-        _describe(image, like)
+        _describe(image, like, affine)
     # nibabel goes by the name, and the temporary file has another one.
     content = image.to_bytes()
     if target.name.lower().endswith(".gz"):
@@ -243,8 +244,22 @@ def _stored(values, scale, dtype):
     return numbers
 
 
-def _describe(image, like):
-    """Set the distances and units of an image of another format."""
+def _placed(axes, shape, like):
+    """Return the axes of an image of another format, and where it is, or None.
+
+    Of DICOM the place is known, and which frames are slices.
+    """
+    of_dicom = like is not None and like.format == "dicom"
+    affine, are_slices = (of_dicom and like.metadata["place"]) or (None, False)
+    if are_slices and "Z" not in axes:
+        axes = axes.replace("Q", "Z")
+    n_slices = shape[axes.index("Z")] if "Z" in axes else 1
+    fits = are_slices if n_slices > 1 else not are_slices
+    return axes, affine if fits else None
+
+
+def _describe(image, like, affine):
+    """Set place, distances and units of an image of another format."""
     sizes = {} if like is None else like.pixel_size
     zooms = list(image.header.get_zooms())
     for place, letter in enumerate("XYZT"[: len(zooms)]):
@@ -255,6 +270,9 @@ def _describe(image, like):
     image.header.set_zooms(zooms)
     if "X" in sizes:
         image.header.set_xyzt_units("mm", "sec")
-        affine = np.diag([*(zooms + [1.0] * 3)[:3], 1.0])
-        image.set_sform(affine, code="aligned")
-        image.set_qform(affine, code="aligned")
+    # Without a place the codes stay 0: nobody knows where left and right are.
+    if affine is not None:
+        image.set_sform(affine, code="scanner")
+        axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+        is_sheared = not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3)
+        image.set_qform(affine, code="unknown" if is_sheared else "scanner")

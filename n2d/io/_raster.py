@@ -22,6 +22,7 @@ from n2d._memory import in_words
 from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._limits import check_size
 from n2d.io._streams import declared_pixels
+from n2d.io._units import convert_unit
 
 _BMP = BmpImagePlugin.BmpImageFile.format
 _WEBP = WebPImagePlugin.WebPImageFile.format
@@ -43,6 +44,13 @@ _ORIENTATION = 274
 _GREY16 = ("I", "I;16", "I;16B")
 _OF_COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+# What a JPEG says in words: XMP, in parts where it is long, IPTC and comments.
+_OF_WORDS = (b"http://ns.adobe.com/x", b"Photoshop 3.0\0")
+_SEGMENTS = {"COM": b"\xff\xfe", "APP1": b"\xff\xe1", "APP13": b"\xff\xed"}
+_MOST_TEXT = 2**24
+# What programs put there that know of no pixel size.
+_MEANINGLESS_DPI = (72, 96)
+_LARGEST_DPI = {"png": 10**8, "jpeg": 65535, "bmp": 10**7}
 _JPEG_QUALITY = 95
 _PNG = b"\x89PNG\r\n\x1a\n"
 # A frame that only says what has changed may be a few bytes, and is a whole picture.
@@ -62,9 +70,15 @@ def read(path):
         stored = os.path.getsize(path)
         check_size(path, (*image.size[::-1], samples), "u1", stored=stored)
         metadata = {key: image.info[key] for key in _KEPT if key in image.info}
+        notes = ()
         if image.format == "PNG":
-            metadata["chunks"] = _said_of_colours(path)
-        kind, notes = image.format.lower(), ()
+            metadata["chunks"], left_out = _kept_chunks(path)
+            if left_out:
+                notes = ("texts of more than 16 MB in it are not kept",)
+        kind = image.format.lower()
+        if kind in ("jpeg", "mpo"):
+            metadata["segments"] = _words_of_jpeg(image)
+        sizes = _sizes(metadata)
         if kind == "mpo":  # of phones: the picture, and what it was computed from
             kind = "jpeg"
             if n_pictures > 1:
@@ -75,11 +89,11 @@ def read(path):
             notes += (turned(orientation),)
         if depth == 16 and image.mode in _GREY16:
             data = np.array(image).astype(np.uint16)
-            return ImageFile(data, "YX", kind, metadata=metadata, notes=notes)
+            return ImageFile(data, "YX", kind, False, metadata, notes, sizes)
         if depth == 16:  # of which Pillow drops the lower 8 bits without a word
             data = _read_16_bits(path)
             alpha = data.shape[-1] in (2, 4)
-            return ImageFile(data, "YXS", kind, alpha, metadata, notes)
+            return ImageFile(data, "YXS", kind, alpha, metadata, notes, sizes)
         if image.mode == "P":
             mode = "RGBA" if "transparency" in image.info else "RGB"
             if mode == "RGB" and _is_grey(image):
@@ -95,7 +109,7 @@ def read(path):
                 "image to 8-bit grey or RGB, or save it as TIFF"
             )
         axes, alpha = _MODES[image.mode]
-        return ImageFile(np.array(image), axes, kind, alpha, metadata, notes)
+        return ImageFile(np.array(image), axes, kind, alpha, metadata, notes, sizes)
 
 
 @contextlib.contextmanager
@@ -117,8 +131,8 @@ def _own_limits():
 def _openable(path):
     """Return what Pillow may open: the file, or what is left of it without texts.
 
-    Programs put their own data into texts of a PNG. They are not kept, so that they
-    need not be inflated either.
+    Programs put their own data into texts of a PNG. They are kept as they are, so that
+    they need not be inflated.
     """
     with open(path, "rb") as file:
         head = file.read(64)
@@ -220,17 +234,57 @@ def _read_16_bits(path):
         return _imagecodecs(path).png_decode(file.read())
 
 
-def _said_of_colours(path):
-    """Return what a PNG says of its colours, as (name, content)."""
-    found = []
+def _kept_chunks(path):
+    """Return what a PNG says of colours and in words, and whether some is too long.
+
+    Each is a pair of name and content.
+    """
+    found, n_text, in_front, left_out = [], 0, True, False
     with open(path, "rb") as file:
         for name, place, size in _chunks_of_png(file):
-            if name == b"IDAT":
-                break
-            if name in _OF_COLOURS and size < 1024:
+            in_front &= name != b"IDAT"
+            is_text = name in _TEXTS and n_text + size <= _MOST_TEXT
+            if is_text or (in_front and name in _OF_COLOURS and size < 1024):
+                n_text += size * is_text
                 file.seek(place + 8)
                 found.append((name, file.read(size)))
-    return found
+            left_out |= name in _TEXTS and not is_text
+    return found, left_out
+
+
+def _words_of_jpeg(image):
+    """Return the segments of a JPEG that hold words, to be written as they are."""
+    return b"".join(
+        _SEGMENTS[name] + struct.pack(">H", len(content) + 2) + content
+        for name, content in getattr(image, "applist", ())
+        if name == "COM" or (name in _SEGMENTS and content.startswith(_OF_WORDS))
+    )
+
+
+def _sizes(metadata):
+    """Return pixel sizes, where the dots per inch of a picture mean something."""
+    dots = [float(n) for n in metadata.get("dpi", ())]
+    if len(dots) != 2 or any(round(n) in _MEANINGLESS_DPI for n in dots):
+        return {}
+    return {
+        letter: (25.4 / n, "millimeter")
+        for letter, n in zip("XY", dots, strict=True)
+        if 0 < n < math.inf
+    }
+
+
+def _dpi(like, kind):
+    """Return dots per inch of an image of another format, as an option of Pillow."""
+    inches = [convert_unit(*like.pixel_size.get(a, (0, "")), "inch") for a in "XY"]
+    if not all(inches):
+        return {}
+    dots = [1 / size for size in inches]
+    if max(dots) > _LARGEST_DPI.get(kind, 0):
+        return {}
+    # JPEG has whole numbers, which say nothing of large pixels.
+    if kind == "jpeg" and any(abs(round(n) - n) > 0.005 * n for n in dots):
+        return {}
+    return {"dpi": tuple(dots)}
 
 
 def _png_depth(path):
@@ -273,8 +327,12 @@ def write(path, array, axes, like, *, target):
     options = {}
     if like is not None and like.format in ("png", "jpeg", *_KINDS.values()):
         options = {key: like.metadata[key] for key in _KEPT if key in like.metadata}
+    elif like is not None:
+        options = _dpi(like, kind)
     if kind == "jpeg":
         options |= {"quality": _JPEG_QUALITY, "subsampling": 0}
+        if like is not None and like.format == "jpeg":
+            options["extra"] = like.metadata.get("segments", b"")
     if kind == "webp":
         options["lossless"] = True
     array, chunks = np.ascontiguousarray(array[...]), []

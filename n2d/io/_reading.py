@@ -194,7 +194,7 @@ def n_slices(paths):
     paths = [path for path in paths if ".dcm" in format_of(path).suffixes]
     if len(paths) < 2:
         return 0
-    from n2d.io._dicom import series_of
+    from n2d.io.dicom import series_of
 
     found = Counter(series for path in paths if (series := series_of(path)))
     return max(found.values(), default=0)
