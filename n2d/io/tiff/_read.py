@@ -12,8 +12,14 @@ from n2d.io._lazy import Coloured
 from n2d.io._limits import check_size, which_of
 from n2d.io._units import unit_name
 from n2d.io.tiff import _ome_xml as ome
+from n2d.io.tiff import _ycbcr as ycbcr
 from n2d.io.tiff._chain import refuse_circles
-from n2d.io.tiff._colormap import colours, is_ramp
+from n2d.io.tiff._colormap import colours
+from n2d.io.tiff._photometric import (
+    has_lookup_table,
+    photometric,
+    refuse_no_intensities,
+)
 from n2d.io.tiff._promises import check_pages, refuse_too_many
 from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
@@ -73,7 +79,7 @@ def _read(path, tif, messages, resources, number):
         raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
     table = _colours(path, page, series)
     if table is None:
-        _refuse_no_intensities(path, page)
+        refuse_no_intensities(path, page)
     if first.axes.count("Y") != 1 or first.axes.count("X") != 1:
         raise ImageFileError(f"{path}: has no image axes, but {first.axes!r}")
     shape = (len(series), *first.shape) if appended else first.shape
@@ -104,6 +110,9 @@ def _read(path, tif, messages, resources, number):
         metadata["photometric"] = "rgb"
         metadata.pop("colormap", None)
         messages.append("a palette image, read as RGB, and to be written as RGB")
+    elif ycbcr.is_stored(page):
+        data = ycbcr.as_rgb(path, page, data, axes)
+        messages.append("its YCbCr pixels are read as RGB, and to be written as RGB")
     metadata["axes"] = axes
     if len(series) < len(tif.series):
         messages.append("its other images are not kept")
@@ -194,7 +203,7 @@ def _refuse_damage(path, messages):
 
 def _colours(path, page, series):
     """Return the colours of a palette image; None if its numbers are intensities."""
-    if _photometric(page) != tifffile.PHOTOMETRIC.PALETTE or _has_lookup_table(page):
+    if photometric(page) != tifffile.PHOTOMETRIC.PALETTE or has_lookup_table(page):
         return None
     table = colours(page.colormap) if page.samplesperpixel == 1 else None
     pages = [one for part in series for one in part.pages if one is not None]
@@ -206,11 +215,6 @@ def _colours(path, page, series):
             "RGB, for example with Fiji"
         )
     return table
-
-
-def _has_lookup_table(page):
-    """Whether a colour map is there to show intensities with, as all of ImageJ are."""
-    return page.parent.is_imagej or page.parent.is_ome or is_ramp(page.colormap)
 
 
 def _refuse_unclear(path, page):
@@ -227,25 +231,6 @@ def _refuse_unclear(path, page):
             f"{path}: is damaged, it does not say how many samples a pixel has, and "
             f"has the bits of {bits.count}"
         )
-
-
-def _refuse_no_intensities(path, page):
-    """Raise where the pixels are no intensities."""
-    kinds = tifffile.PHOTOMETRIC
-    intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
-    if _has_lookup_table(page):
-        intensities.append(kinds.PALETTE)
-    if _photometric(page) not in intensities:
-        name = getattr(page.photometric, "name", page.photometric)
-        raise ImageFileError(
-            f"{path}: {name} pixels are not intensities that can be denoised; convert "
-            "the image to grey or RGB, for example with Fiji"
-        )
-
-
-def _photometric(page):
-    """Return what the values of pixels mean; grey, where no tag says so."""
-    return page.photometric if 262 in page.tags else tifffile.PHOTOMETRIC.MINISBLACK
 
 
 def _text(tif, tag):
@@ -296,7 +281,7 @@ def _kept_tags(tif, page, messages):
 def _metadata(tif, series, page, messages, number):
     """Return what it takes to write such a file again."""
     metadata = {
-        "photometric": "rgb" if page.photometric == 6 else _photometric(page).name,
+        "photometric": "rgb" if page.photometric == 6 else photometric(page).name,
         "extrasamples": [extra.name for extra in page.extrasamples],
         "compression": tifffile.COMPRESSION(page.compression).name,
         "predictor": int(page.predictor or 1) > 1,
@@ -306,7 +291,7 @@ def _metadata(tif, series, page, messages, number):
         "level_shapes": [level.shape for level in series.levels],
         "tags": _kept_tags(tif, page, messages),
     }
-    if _photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
+    if photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
         metadata["colormap"] = page.colormap
     for name in ("XResolution", "YResolution", "ResolutionUnit"):
         if name in page.tags:
