@@ -69,3 +69,27 @@ def test_luma_of_which_no_colours_can_be_made(tmp_path, tags):
     write_tiff(tmp_path / "a.tif", luma(RGB), {262: (3, [6]), **tags})
     with pytest.raises(ImageFileError, match=r"YCbCr|subsampling"):
         read_image(tmp_path / "a.tif")
+
+
+def test_pages_that_do_not_mean_the_same_are_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for kind in ("minisblack", "miniswhite"):
+            tif.write(GREY, photometric=kind, metadata=None)
+    with pytest.raises(ImageFileError, match="MINISBLACK and MINISWHITE, whose"):
+        read_image(tmp_path / "a.tif")
+    one = read_image(tmp_path / "a.tif", series=1)
+    np.testing.assert_array_equal(one.data, GREY)
+    with tifffile.TiffWriter(tmp_path / "b.tif") as tif:
+        for i in range(2):
+            tif.write(GREY + i, photometric="miniswhite", metadata=None)
+    assert read_image(tmp_path / "b.tif").data.shape == (2, 12, 15)
+
+
+def test_white_as_zero_is_said_and_kept(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="miniswhite")
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.data, GREY)
+    assert "other formats show them dark" in image.notes[0]
+    write_image(tmp_path / "b.tif", image.data, like=image)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+        assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.MINISWHITE

@@ -3,6 +3,7 @@
 import tifffile
 
 from n2d.io._image import ImageFileError
+from n2d.io.tiff import _ycbcr as ycbcr
 from n2d.io.tiff._colormap import is_ramp
 
 _KINDS = tifffile.PHOTOMETRIC
@@ -48,3 +49,31 @@ def refuse_no_intensities(path, page):
             f"{path}: {name} pixels are not intensities that can be denoised; convert "
             "the image to grey or RGB, for example with Fiji"
         )
+
+
+def refuse_mixed(path, series):
+    """Raise where the numbers of some pages mean something else than those of others.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for messages.
+    series : list of tifffile.TiffPageSeries
+        Those that become one image.
+    """
+    pages = [one for part in series for one in part.pages if one is not None]
+    # Frames are light, and only know what the page has that they are like.
+    found = {_meaning(page.keyframe): None for page in pages}
+    if len(found) > 1:
+        names = " and ".join(dict.fromkeys(name for name, _ in found))
+        raise ImageFileError(
+            f"{path}: its pages are {names}, whose numbers do not mean the same; save "
+            "them all in one way, for example with Fiji"
+        )
+
+
+def _meaning(page):
+    """Return the name of what pixels mean, and how colours are coded in them."""
+    kind = photometric(page)
+    coding = ycbcr.coding(page) if ycbcr.is_stored(page) else None
+    return str(getattr(kind, "name", kind)), coding

@@ -18,6 +18,7 @@ from n2d.io.tiff._colormap import colours
 from n2d.io.tiff._photometric import (
     has_lookup_table,
     photometric,
+    refuse_mixed,
     refuse_no_intensities,
 )
 from n2d.io.tiff._promises import check_pages, refuse_too_many
@@ -77,6 +78,7 @@ def _read(path, tif, messages, resources, number):
     first, page = series[0], series[0].keyframe
     if first.dtype is None:
         raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
+    refuse_mixed(path, series)
     table = _colours(path, page, series)
     if table is None:
         refuse_no_intensities(path, page)
@@ -113,6 +115,11 @@ def _read(path, tif, messages, resources, number):
     elif ycbcr.is_stored(page):
         data = ycbcr.as_rgb(path, page, data, axes)
         messages.append("its YCbCr pixels are read as RGB, and to be written as RGB")
+    if photometric(page) == tifffile.PHOTOMETRIC.MINISWHITE:
+        messages.append(
+            "white is zero: low values are shown bright, and stay as they are; other "
+            "formats show them dark"
+        )
     metadata["axes"] = axes
     if len(series) < len(tif.series):
         messages.append("its other images are not kept")
