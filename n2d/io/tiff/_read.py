@@ -10,7 +10,7 @@ import tifffile
 from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._lazy import Coloured
 from n2d.io._limits import check_size, which_of
-from n2d.io._units import unit_name
+from n2d.io.tiff import _imagej as imagej
 from n2d.io.tiff import _ome_xml as ome
 from n2d.io.tiff import _ycbcr as ycbcr
 from n2d.io.tiff._chain import refuse_circles
@@ -129,9 +129,12 @@ def _read(path, tif, messages, resources, number):
             "compressed with zlib, without loss"
         )
     alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
-    pixel_size, names = _resolution(tif, metadata, axes), ()
+    pixel_size, names = _resolution(metadata, axes), ()
     if tif.is_imagej:
-        names = _imagej_channel_names(metadata["imagej"], axes, shape)
+        names = imagej.channel_names(metadata["imagej"], axes, shape)
+        calibrated = imagej.calibration_note(metadata["imagej"])
+        if calibrated is not None:
+            messages.append(calibrated)
     if tif.is_ome:
         xml = tif.ome_metadata
         if len(series) < len(tif.series):
@@ -329,38 +332,17 @@ def _metadata(tif, series, page, messages, number):
 _SHAPED = {"shape", "axes", "truncated"}
 
 
-def _resolution(tif, metadata, axes):
+def _resolution(metadata, axes):
     """Return the pixel size that tags and ImageJ's description say."""
-    sizes = {}
     described = metadata.get("imagej", {})
-    unit = unit_name(described.get("unit"))
-    if not unit:
-        code = int(metadata.get("ResolutionUnit", 1))
-        unit = _RESOLUTION_UNITS.get(code, "")
+    code = int(metadata.get("ResolutionUnit", 1))
+    units = imagej.units(described, _RESOLUTION_UNITS.get(code, ""))
+    sizes = imagej.sizes(described, axes, units)
     for letter in "YX":
-        fraction = metadata.get(f"{letter}Resolution")
+        unit, fraction = units[letter], metadata.get(f"{letter}Resolution")
         if unit and fraction and all(fraction) and fraction[0] != fraction[1]:
             sizes[letter] = (fraction[1] / fraction[0], unit)
-    if tif.is_imagej:
-        for letter, key, of in (("Z", "spacing", unit), ("T", "finterval", "second")):
-            value = described.get(key)
-            if letter in axes and isinstance(value, (int, float)) and value > 0:
-                sizes[letter] = (float(value), of)
     return sizes
-
-
-def _imagej_channel_names(described, axes, shape):
-    """Return ImageJ's labels of slices where they are labels of channels."""
-    labels = described.get("Labels")
-    if "C" not in axes or not isinstance(labels, list):
-        return ()
-    n_channels = shape[axes.index("C")]
-    # One for each plane: channels vary fastest.
-    names = [str(label) for label in labels[:n_channels]]
-    alike = len(labels) % n_channels == 0 and labels == names * (
-        len(labels) // n_channels
-    )
-    return tuple(names) if alike and len(names) == n_channels else ()
 
 
 @contextlib.contextmanager
