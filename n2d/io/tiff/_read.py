@@ -11,6 +11,7 @@ from n2d.io._image import ImageFile, ImageFileError, turned
 from n2d.io._lazy import Coloured
 from n2d.io._limits import check_size, which_of
 from n2d.io.tiff import _imagej as imagej
+from n2d.io.tiff import _nodata as nodata
 from n2d.io.tiff import _ome_xml as ome
 from n2d.io.tiff import _ycbcr as ycbcr
 from n2d.io.tiff._chain import refuse_circles
@@ -107,6 +108,7 @@ def _read(path, tif, messages, resources, number):
     if "I" not in axes:  # positions of a stage are images of their own
         axes = axes.replace("R", "I")
     metadata = _metadata(tif, first, page, messages, number or 0)
+    gaps = None
     if table is not None:
         data, axes = Coloured(data, table), axes + "S"
         metadata["photometric"] = "rgb"
@@ -115,6 +117,10 @@ def _read(path, tif, messages, resources, number):
     elif ycbcr.is_stored(page):
         data = ycbcr.as_rgb(path, page, data, axes)
         messages.append("its YCbCr pixels are read as RGB, and to be written as RGB")
+    else:
+        gaps = nodata.gaps(page, data, axes)
+        if gaps is not None:
+            messages.append(nodata.note(page))
     if photometric(page) == tifffile.PHOTOMETRIC.MINISWHITE:
         messages.append(
             "white is zero: low values are shown bright, and stay as they are; other "
@@ -154,6 +160,7 @@ def _read(path, tif, messages, resources, number):
         "notes": tuple(dict.fromkeys(messages)),
         "pixel_size": pixel_size,
         "channel_names": names,
+        "gaps": gaps,
     }
 
 
