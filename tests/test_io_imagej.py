@@ -21,12 +21,12 @@ STACK = np.arange(216, dtype=np.uint16).reshape(3, 8, 9)
 def test_units_of_other_axes(tmp_path, axes, described, size):
     pytest.importorskip("zarr")
     metadata = {"axes": axes, "unit": "um", "yunit": "nm", **described}
-    options = {"imagej": True, "resolution": (5, 0.1)}
+    options = {"imagej": True, "resolution": (5, 2)}
     tifffile.imwrite(tmp_path / "a.tif", STACK, metadata=metadata, **options)
     image = read_image(tmp_path / "a.tif")
     assert image.pixel_size == {
         "X": (0.2, "micrometer"),
-        "Y": (10, "nanometer"),
+        "Y": (0.5, "nanometer"),
         axes[0]: size,
     }
     for name in ("b.tif", "c.zarr"):

@@ -51,19 +51,18 @@ def refuse_no_intensities(path, page):
         )
 
 
-def refuse_mixed(path, series):
+def refuse_mixed(path, pages):
     """Raise where the numbers of some pages mean something else than those of others.
 
     Parameters
     ----------
     path : path-like
         The file, for messages.
-    series : list of tifffile.TiffPageSeries
-        Those that become one image.
+    pages : list of tifffile.TiffPage or tifffile.TiffFrame
+        Those that become one image; None for one that is missing.
     """
-    pages = [one for part in series for one in part.pages if one is not None]
-    # Frames are light, and only know what the page has that they are like.
-    found = {_meaning(page.keyframe): None for page in pages}
+    # Frames only know what the page has that they are like.
+    found = {_meaning(one.keyframe): None for one in pages if one is not None}
     if len(found) > 1:
         names = " and ".join(dict.fromkeys(name for name, _ in found))
         raise ImageFileError(

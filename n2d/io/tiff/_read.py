@@ -7,12 +7,13 @@ import re
 import numpy as np
 import tifffile
 
-from n2d.io._image import ImageFile, ImageFileError, turned
+from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import Coloured
 from n2d.io._limits import check_size, which_of
 from n2d.io.tiff import _imagej as imagej
 from n2d.io.tiff import _nodata as nodata
 from n2d.io.tiff import _ome_xml as ome
+from n2d.io.tiff import _tags as tags
 from n2d.io.tiff import _ycbcr as ycbcr
 from n2d.io.tiff._chain import refuse_circles
 from n2d.io.tiff._colormap import colours
@@ -34,16 +35,9 @@ _DAMAGE = (
     "missing data",
     "Missing data",
 )
-# Tags of a page that are kept as they are, beside those that have a place of their own.
-_TAGS = (271, 272, 274, 285, 286, 287, 305, 306, 315, 316, 33432)
-_ICC_PROFILE, _ORIENTATION = 34675, 274
-# Tags of makers, such as those of electron microscopes with the pixel size, and of
-# maps, begin here. Kept if they are no places in the file, which change.
-_PRIVATE, _PLACES, _MOST_BYTES = 32768, (4, 13, 16, 17, 18), 2**20
-# Of the layout of a file, or written anew.
-_OF_LAYOUT = {*range(32995, 32999), 33432, _ICC_PROFILE, 50838, 50839, 50674}
-# Of planes, or with places inside: Metamorph, LSM, Photoshop, Micro-Manager, NDPI.
-_NOT_KEPT = {*range(33628, 33632), 34412, 34377, 37724, 51123, *range(65420, 65536)}
+_ICC_PROFILE = 34675
+# Kinds of files, as tifffile calls them, whose pages are written one by one.
+_PLAIN, _MANY = ("generic", "uniform", "scanimage"), 5000
 # How tifffile calls a tag that it could not read.
 _OF_A_TAG = re.compile(r"<tifffile\.\w+ (\d+) @\d+> raised ")
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
@@ -79,7 +73,8 @@ def _read(path, tif, messages, resources, number):
     first, page = series[0], series[0].keyframe
     if first.dtype is None:
         raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
-    refuse_mixed(path, series)
+    pages, plain = _pages(tif, series)
+    refuse_mixed(path, pages)
     table = _colours(path, page, series)
     if table is None:
         refuse_no_intensities(path, page)
@@ -108,6 +103,10 @@ def _read(path, tif, messages, resources, number):
     if "I" not in axes:  # positions of a stage are images of their own
         axes = axes.replace("R", "I")
     metadata = _metadata(tif, first, page, messages, number or 0)
+    each = plain and not appended and metadata["n_levels"] == 1
+    metadata["pages"], text = tags.pages_of(tif, pages, each=each)
+    if text is not None:
+        messages.append(text)
     gaps = None
     if table is not None:
         data, axes = Coloured(data, table), axes + "S"
@@ -183,6 +182,21 @@ def _chosen(path, series, number):
     return series
 
 
+def _pages(tif, series):
+    """Return the pages, and whether each of them knows what it is.
+
+    tifffile looks at some of the pages only, and takes the others for the same.
+    """
+    pages = [one for part in series for one in part.pages]
+    if (
+        any(part.kind not in _PLAIN for part in series)
+        or len(pages) > _MANY
+        or any(one is None or one.is_virtual or one.parent is not tif for one in pages)
+    ):
+        return pages, False
+    return [one.aspage() for one in pages], True
+
+
 def _whole(path, series, page):
     """Read everything: pages of other files, and what is laid out in an odd way."""
     try:
@@ -250,53 +264,10 @@ def _refuse_unclear(path, page):
         )
 
 
-def _text(tif, tag):
-    """Return the text of a tag, or its bytes where those are not all ASCII."""
-    if isinstance(tag.value, str) and tag.value.isascii():
-        return tag.value
-    return _raw(tif, tag).rstrip(b"\0")
-
-
-def _raw(tif, tag):
-    with tif.filehandle.lock:
-        tif.filehandle.seek(tag.valueoffset)
-        return tif.filehandle.read(tag.count)
-
-
-def _kept_tags(tif, page, messages):
-    """Return the tags to write again as (code, type, count, value)."""
-    kept, lost = [], []
-    for tag in page.tags:
-        dtype, count = int(tag.dtype), tag.count
-        known = tag.code in _TAGS
-        if not known and (tag.code < _PRIVATE or tag.code in _OF_LAYOUT):
-            continue
-        if known and isinstance(tag.value, int):
-            kept.append((tag.code, dtype, count, tag.value))
-        elif known and dtype == 2:
-            kept.append((tag.code, dtype, 0, _text(tif, tag)))
-        elif (
-            tag.code in _NOT_KEPT
-            or dtype in _PLACES
-            or tag.valuebytecount > _MOST_BYTES
-        ):
-            lost.append(str(tag.code))
-        elif dtype in (1, 2, 6, 7):
-            kept.append((tag.code, dtype, count, _raw(tif, tag)))
-        elif isinstance(tag.value, (int, float, tuple)):
-            kept.append((tag.code, dtype, count, tag.value))
-        else:
-            lost.append(str(tag.code))
-    if lost:
-        messages.append(f"its private tags {', '.join(lost)} are not kept")
-    orientation = page.tags.get(_ORIENTATION)
-    if orientation is not None and orientation.value in range(2, 9):
-        messages.append(turned(orientation.value))
-    return kept
-
-
 def _metadata(tif, series, page, messages, number):
     """Return what it takes to write such a file again."""
+    kept, lost = tags.kept_tags(tif, page)
+    messages += tags.notes(page, lost)
     metadata = {
         "photometric": "rgb" if page.photometric == 6 else photometric(page).name,
         "extrasamples": [extra.name for extra in page.extrasamples],
@@ -306,7 +277,7 @@ def _metadata(tif, series, page, messages, number):
         "bigtiff": tif.is_bigtiff,
         "n_levels": len(series.levels),
         "level_shapes": [level.shape for level in series.levels],
-        "tags": _kept_tags(tif, page, messages),
+        "tags": kept,
     }
     if photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
         metadata["colormap"] = page.colormap
@@ -329,7 +300,7 @@ def _metadata(tif, series, page, messages, number):
         shaped = described[min(number, len(described) - 1)]
         metadata["shaped"] = {k: v for k, v in shaped.items() if k not in _SHAPED}
     elif not tif.is_ome and page.description:
-        metadata["description"] = _text(tif, page.tags[270])
+        metadata["description"] = tags.text(tif, page.tags[270])
     if _ICC_PROFILE in page.tags:
         metadata["iccprofile"] = page.tags[_ICC_PROFILE].value
     return metadata
