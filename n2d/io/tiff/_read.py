@@ -17,6 +17,7 @@ from n2d.io.tiff import _tags as tags
 from n2d.io.tiff import _ycbcr as ycbcr
 from n2d.io.tiff._chain import refuse_circles
 from n2d.io.tiff._colormap import colours
+from n2d.io.tiff._companion import found_beside
 from n2d.io.tiff._photometric import (
     has_lookup_table,
     photometric,
@@ -48,7 +49,9 @@ def read(path, series=None):
     refuse_circles(path)
     with contextlib.ExitStack() as resources:
         with logged() as messages:
-            tif = resources.enter_context(tifffile.TiffFile(path))
+            tif, note = _opened(path, resources)
+            if note is not None:
+                messages.append(note)
             image = _read(path, tif, messages, resources, series)
         return ImageFile(**image, resources=resources.pop_all())
 
@@ -56,7 +59,8 @@ def read(path, series=None):
 def files_of(path):
     """Return the files that the image of an OME-TIFF is spread over, `path` first."""
     names = [path]
-    with logged(), tifffile.TiffFile(path) as tif:
+    with logged(), contextlib.ExitStack() as resources:
+        tif, _ = _opened(path, resources)
         if tif.is_ome and tif.ome_metadata.count("FileName=") > 1:
             refuse_too_many(path, tif)
             for series in tif.series:
@@ -64,6 +68,15 @@ def files_of(path):
                     if page is not None and page.parent is not tif:
                         names.append(page.parent.filehandle.path)
     return list(dict.fromkeys(names))
+
+
+def _opened(path, resources):
+    """Open a TIFF, with the XML that it only names; return a note, too, or None."""
+    tif = resources.enter_context(tifffile.TiffFile(path))
+    xml, note = found_beside(path, tif)
+    if xml is not None:
+        tif = resources.enter_context(tifffile.TiffFile(path, omexml=xml))
+    return tif, note
 
 
 def _read(path, tif, messages, resources, number):
