@@ -5,7 +5,6 @@ import xml.etree.ElementTree as ElementTree
 
 import tifffile
 
-from n2d.io._image import ImageFileError
 from n2d.io._limits import read_text
 from n2d.io.tiff import _ome_xml as ome
 from n2d.io.tiff._chain import refuse_circles
@@ -71,5 +70,5 @@ def _xml_in(path):
     with tifffile.TiffFile(path) as tif:
         xml = tif.ome_metadata
     if not xml or "BinaryOnly" in xml:
-        raise ImageFileError("it has no OME-XML")
+        raise ValueError("it has no OME-XML")
     return xml
