@@ -164,3 +164,75 @@ def test_what_only_fails_at_writing_is_tried_before(tmp_path, monkeypatch):
     ):
         pytest.fail("this is where the computing would be")
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+def write_frames(path, n, *, shape=(6, 7), **options):
+    """Write pages as programs for cameras do: each describes itself."""
+    frames = np.arange(n * 42, dtype=np.uint16).reshape(n, *shape)
+    more = [(4869, 12, 1, 0.25, True), (700, 1, 5, b"<xmp>", True)]
+    with tifffile.TiffWriter(path) as tif:
+        for i, frame in enumerate(frames):
+            tif.write(
+                frame,
+                description=f"frame {i}",
+                datetime=f"2024:01:01 00:00:{i:02}",
+                resolution=(10 + i, 10),
+                extratags=[(274, 3, 1, 6, True), (269, 2, 0, "doc", True), *more],
+                metadata=None,
+                photometric="minisblack",
+                **options,
+            )
+    return frames
+
+
+def said(path):
+    """What the pages of a TIFF say for themselves."""
+    codes = {269, 270, 274, 282, 306, 700, 4869}
+    with tifffile.TiffFile(path) as tif:
+        pages = [page.aspage() for page in tif.pages]
+        return [{t.code: t.value for t in p.tags if t.code in codes} for p in pages]
+
+
+@pytest.mark.parametrize("n", [3, 12])
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16), "compression": "zlib"}])
+def test_what_each_page_says_is_kept(tmp_path, n, options):
+    frames = write_frames(tmp_path / "a.tif", n, **options)
+    image = read_image(tmp_path / "a.tif")
+    assert "pages differ in tags 270, 282, 306" in image.notes[1]
+    write_image(tmp_path / "b.tif", image.data, like=image)
+    again = read_image(tmp_path / "b.tif")
+    np.testing.assert_array_equal(again.data, frames)
+    assert again.axes == image.axes
+    assert said(tmp_path / "b.tif") == said(tmp_path / "a.tif")
+    assert len(said(tmp_path / "b.tif")[1]) == 7
+    with pytest.warns(UserWarning, match="other axes than its source"):
+        write_image(tmp_path / "c.tif", image.data, axes="TYX", like=image)
+
+
+def test_what_pages_of_an_ome_tiff_say_is_named(tmp_path):
+    path, stack = tmp_path / "a.ome.tif", np.stack([GREY] * 3)
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        more = [(306, 2, 20, "2024:01:01 00:00:01", False)]
+        tif.write(stack, metadata={"axes": "TYX"}, extratags=more)
+    assert read_image(path).notes == ()
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[2].aspage().tags[306].overwrite("2024:01:01 00:00:02")
+    note = "what pages after the first say in tags 306 is not kept"
+    assert read_image(path).notes == (note,)
+
+
+def test_one_of_many_pages_that_means_something_else(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for i in range(12):
+            kind = "miniswhite" if i == 4 else "minisblack"
+            tif.write(GREY, photometric=kind, metadata=None)
+    with pytest.raises(ImageFileError, match="MINISBLACK and MINISWHITE"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_tags_of_the_standard_that_cannot_be_kept_are_named(tmp_path):
+    tags = {301: (3, [0] * 256), 269: (2, b"doc\0"), 700: (1, [1, 2, 3, 4, 5])}
+    image, found = written_anew(tmp_path, GREY, tags)
+    assert image.notes == ("its tags 301 are not kept",)
+    assert found[269] == b"doc\0"
+    assert found[700] == bytes([1, 2, 3, 4, 5])

@@ -23,11 +23,24 @@ class NotANumber(LazyArray):
         return ~np.isfinite(np.asarray(self._array[tuple(ranges)]))
 
 
+class _Either(LazyArray):
+    """Where one or the other of two masks is True."""
+
+    def __init__(self, one, other):
+        super().__init__(other.shape, bool, other.path)
+        self._masks = one, other
+
+    def _read(self, ranges):
+        one, other = (np.asarray(mask[tuple(ranges)]) for mask in self._masks)
+        return one | other
+
+
 def gaps_of(image, plan, nan):
     """Return the places without an intensity, or None if there are none."""
     mask = image.gaps
-    if mask is None and nan == "mask" and image.data.dtype.kind == "f":
-        mask = NotANumber(image.data)
+    if nan == "mask" and image.data.dtype.kind == "f":
+        no_number = NotANumber(image.data)
+        mask = no_number if mask is None else _Either(mask, no_number)
     if mask is None or any(one.opacity for planes in plan.fits for one in planes):
         return None
     return Gaps(image.data, mask, plan.axes)

@@ -108,7 +108,8 @@ def read_image(path, series=None):
     with open_image(path, series) as image:
         if not isinstance(image.data, np.ndarray):
             check_size(path, image.data.shape, image.data.dtype)
-        return replace(image, data=np.asarray(image.data[...]))
+        gaps = None if image.gaps is None else np.asarray(image.gaps[...])
+        return replace(image, data=np.asarray(image.data[...]), gaps=gaps)
 
 
 def is_image(path):

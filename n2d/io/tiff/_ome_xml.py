@@ -65,6 +65,20 @@ def of_one_image(xml, number):
     return _as_bytes(root).decode()
 
 
+def uuid_of(xml):
+    """Return the identifier of the file that OME-XML is in, or None."""
+    return _root(xml).get("UUID")
+
+
+def as_of_file(xml, uuid):
+    """Return OME-XML as if it was in the file with an identifier, or in one without."""
+    root = _root(xml)
+    root.attrib.pop("UUID", None)
+    if uuid is not None:
+        root.set("UUID", uuid)
+    return _as_bytes(root).decode()
+
+
 def adapted(xml, dtype, axes, shape, own_axes):
     """Bring OME-XML up to date with pixels that are written anew, into one file.
 

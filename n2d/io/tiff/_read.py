@@ -7,13 +7,23 @@ import re
 import numpy as np
 import tifffile
 
-from n2d.io._image import ImageFile, ImageFileError, turned
+from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import Coloured
 from n2d.io._limits import check_size, which_of
-from n2d.io._units import unit_name
+from n2d.io.tiff import _imagej as imagej
+from n2d.io.tiff import _nodata as nodata
 from n2d.io.tiff import _ome_xml as ome
+from n2d.io.tiff import _tags as tags
+from n2d.io.tiff import _ycbcr as ycbcr
 from n2d.io.tiff._chain import refuse_circles
-from n2d.io.tiff._colormap import colours, is_ramp
+from n2d.io.tiff._colormap import colours
+from n2d.io.tiff._companion import found_beside
+from n2d.io.tiff._photometric import (
+    has_lookup_table,
+    photometric,
+    refuse_mixed,
+    refuse_no_intensities,
+)
 from n2d.io.tiff._promises import check_pages, refuse_too_many
 from n2d.io.tiff._segments import lazy_series
 from n2d.io.tiff._write import LOSSLESS
@@ -26,16 +36,9 @@ _DAMAGE = (
     "missing data",
     "Missing data",
 )
-# Tags of a page that are kept as they are, beside those that have a place of their own.
-_TAGS = (271, 272, 274, 285, 286, 287, 305, 306, 315, 316, 33432)
-_ICC_PROFILE, _ORIENTATION = 34675, 274
-# Tags of makers, such as those of electron microscopes with the pixel size, and of
-# maps, begin here. Kept if they are no places in the file, which change.
-_PRIVATE, _PLACES, _MOST_BYTES = 32768, (4, 13, 16, 17, 18), 2**20
-# Of the layout of a file, or written anew.
-_OF_LAYOUT = {*range(32995, 32999), 33432, _ICC_PROFILE, 50838, 50839, 50674}
-# Of planes, or with places inside: Metamorph, LSM, Photoshop, Micro-Manager, NDPI.
-_NOT_KEPT = {*range(33628, 33632), 34412, 34377, 37724, 51123, *range(65420, 65536)}
+_ICC_PROFILE = 34675
+# Kinds of files, as tifffile calls them, whose pages are written one by one.
+_PLAIN, _MANY = ("generic", "uniform", "scanimage"), 5000
 # How tifffile calls a tag that it could not read.
 _OF_A_TAG = re.compile(r"<tifffile\.\w+ (\d+) @\d+> raised ")
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
@@ -46,7 +49,9 @@ def read(path, series=None):
     refuse_circles(path)
     with contextlib.ExitStack() as resources:
         with logged() as messages:
-            tif = resources.enter_context(tifffile.TiffFile(path))
+            tif, note = _opened(path, resources)
+            if note is not None:
+                messages.append(note)
             image = _read(path, tif, messages, resources, series)
         return ImageFile(**image, resources=resources.pop_all())
 
@@ -54,7 +59,8 @@ def read(path, series=None):
 def files_of(path):
     """Return the files that the image of an OME-TIFF is spread over, `path` first."""
     names = [path]
-    with logged(), tifffile.TiffFile(path) as tif:
+    with logged(), contextlib.ExitStack() as resources:
+        tif, _ = _opened(path, resources)
         if tif.is_ome and tif.ome_metadata.count("FileName=") > 1:
             refuse_too_many(path, tif)
             for series in tif.series:
@@ -64,6 +70,15 @@ def files_of(path):
     return list(dict.fromkeys(names))
 
 
+def _opened(path, resources):
+    """Open a TIFF, with the XML that it only names; return a note, too, or None."""
+    tif = resources.enter_context(tifffile.TiffFile(path))
+    xml, note = found_beside(path, tif)
+    if xml is not None:
+        tif = resources.enter_context(tifffile.TiffFile(path, omexml=xml))
+    return tif, note
+
+
 def _read(path, tif, messages, resources, number):
     refuse_too_many(path, tif)
     series = _chosen(path, tif.series, number)
@@ -71,9 +86,11 @@ def _read(path, tif, messages, resources, number):
     first, page = series[0], series[0].keyframe
     if first.dtype is None:
         raise ImageFileError(f"{path}: is damaged, it does not say what its pixels are")
+    pages, plain = _pages(tif, series)
+    refuse_mixed(path, pages)
     table = _colours(path, page, series)
     if table is None:
-        _refuse_no_intensities(path, page)
+        refuse_no_intensities(path, page)
     if first.axes.count("Y") != 1 or first.axes.count("X") != 1:
         raise ImageFileError(f"{path}: has no image axes, but {first.axes!r}")
     shape = (len(series), *first.shape) if appended else first.shape
@@ -99,11 +116,28 @@ def _read(path, tif, messages, resources, number):
     if "I" not in axes:  # positions of a stage are images of their own
         axes = axes.replace("R", "I")
     metadata = _metadata(tif, first, page, messages, number or 0)
+    each = plain and not appended and metadata["n_levels"] == 1
+    metadata["pages"], text = tags.pages_of(tif, pages, each=each)
+    if text is not None:
+        messages.append(text)
+    gaps = None
     if table is not None:
         data, axes = Coloured(data, table), axes + "S"
         metadata["photometric"] = "rgb"
         metadata.pop("colormap", None)
         messages.append("a palette image, read as RGB, and to be written as RGB")
+    elif ycbcr.is_stored(page):
+        data = ycbcr.as_rgb(path, page, data, axes)
+        messages.append("its YCbCr pixels are read as RGB, and to be written as RGB")
+    else:
+        gaps = nodata.gaps(page, data, axes)
+        if gaps is not None:
+            messages.append(nodata.note(page))
+    if photometric(page) == tifffile.PHOTOMETRIC.MINISWHITE:
+        messages.append(
+            "white is zero: low values are shown bright, and stay as they are; other "
+            "formats show them dark"
+        )
     metadata["axes"] = axes
     if len(series) < len(tif.series):
         messages.append("its other images are not kept")
@@ -113,9 +147,12 @@ def _read(path, tif, messages, resources, number):
             "compressed with zlib, without loss"
         )
     alpha = any("ALPHA" in extra for extra in metadata["extrasamples"])
-    pixel_size, names = _resolution(tif, metadata, axes), ()
+    pixel_size, names = _resolution(metadata, axes), ()
     if tif.is_imagej:
-        names = _imagej_channel_names(metadata["imagej"], axes, shape)
+        names = imagej.channel_names(metadata["imagej"], axes, shape)
+        calibrated = imagej.calibration_note(metadata["imagej"])
+        if calibrated is not None:
+            messages.append(calibrated)
     if tif.is_ome:
         xml = tif.ome_metadata
         if len(series) < len(tif.series):
@@ -135,6 +172,7 @@ def _read(path, tif, messages, resources, number):
         "notes": tuple(dict.fromkeys(messages)),
         "pixel_size": pixel_size,
         "channel_names": names,
+        "gaps": gaps,
     }
 
 
@@ -155,6 +193,21 @@ def _chosen(path, series, number):
             )
         )
     return series
+
+
+def _pages(tif, series):
+    """Return the pages, and whether each of them knows what it is.
+
+    tifffile looks at some of the pages only, and takes the others for the same.
+    """
+    pages = [one for part in series for one in part.pages]
+    if (
+        any(part.kind not in _PLAIN for part in series)
+        or len(pages) > _MANY
+        or any(one is None or one.is_virtual or one.parent is not tif for one in pages)
+    ):
+        return pages, False
+    return [one.aspage() for one in pages], True
 
 
 def _whole(path, series, page):
@@ -194,7 +247,7 @@ def _refuse_damage(path, messages):
 
 def _colours(path, page, series):
     """Return the colours of a palette image; None if its numbers are intensities."""
-    if _photometric(page) != tifffile.PHOTOMETRIC.PALETTE or _has_lookup_table(page):
+    if photometric(page) != tifffile.PHOTOMETRIC.PALETTE or has_lookup_table(page):
         return None
     table = colours(page.colormap) if page.samplesperpixel == 1 else None
     pages = [one for part in series for one in part.pages if one is not None]
@@ -206,11 +259,6 @@ def _colours(path, page, series):
             "RGB, for example with Fiji"
         )
     return table
-
-
-def _has_lookup_table(page):
-    """Whether a colour map is there to show intensities with, as all of ImageJ are."""
-    return page.parent.is_imagej or page.parent.is_ome or is_ramp(page.colormap)
 
 
 def _refuse_unclear(path, page):
@@ -229,74 +277,12 @@ def _refuse_unclear(path, page):
         )
 
 
-def _refuse_no_intensities(path, page):
-    """Raise where the pixels are no intensities."""
-    kinds = tifffile.PHOTOMETRIC
-    intensities = [kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.YCBCR]
-    if _has_lookup_table(page):
-        intensities.append(kinds.PALETTE)
-    if _photometric(page) not in intensities:
-        name = getattr(page.photometric, "name", page.photometric)
-        raise ImageFileError(
-            f"{path}: {name} pixels are not intensities that can be denoised; convert "
-            "the image to grey or RGB, for example with Fiji"
-        )
-
-
-def _photometric(page):
-    """Return what the values of pixels mean; grey, where no tag says so."""
-    return page.photometric if 262 in page.tags else tifffile.PHOTOMETRIC.MINISBLACK
-
-
-def _text(tif, tag):
-    """Return the text of a tag, or its bytes where those are not all ASCII."""
-    if isinstance(tag.value, str) and tag.value.isascii():
-        return tag.value
-    return _raw(tif, tag).rstrip(b"\0")
-
-
-def _raw(tif, tag):
-    with tif.filehandle.lock:
-        tif.filehandle.seek(tag.valueoffset)
-        return tif.filehandle.read(tag.count)
-
-
-def _kept_tags(tif, page, messages):
-    """Return the tags to write again as (code, type, count, value)."""
-    kept, lost = [], []
-    for tag in page.tags:
-        dtype, count = int(tag.dtype), tag.count
-        known = tag.code in _TAGS
-        if not known and (tag.code < _PRIVATE or tag.code in _OF_LAYOUT):
-            continue
-        if known and isinstance(tag.value, int):
-            kept.append((tag.code, dtype, count, tag.value))
-        elif known and dtype == 2:
-            kept.append((tag.code, dtype, 0, _text(tif, tag)))
-        elif (
-            tag.code in _NOT_KEPT
-            or dtype in _PLACES
-            or tag.valuebytecount > _MOST_BYTES
-        ):
-            lost.append(str(tag.code))
-        elif dtype in (1, 2, 6, 7):
-            kept.append((tag.code, dtype, count, _raw(tif, tag)))
-        elif isinstance(tag.value, (int, float, tuple)):
-            kept.append((tag.code, dtype, count, tag.value))
-        else:
-            lost.append(str(tag.code))
-    if lost:
-        messages.append(f"its private tags {', '.join(lost)} are not kept")
-    orientation = page.tags.get(_ORIENTATION)
-    if orientation is not None and orientation.value in range(2, 9):
-        messages.append(turned(orientation.value))
-    return kept
-
-
 def _metadata(tif, series, page, messages, number):
     """Return what it takes to write such a file again."""
+    kept, lost = tags.kept_tags(tif, page)
+    messages += tags.notes(page, lost)
     metadata = {
-        "photometric": "rgb" if page.photometric == 6 else _photometric(page).name,
+        "photometric": "rgb" if page.photometric == 6 else photometric(page).name,
         "extrasamples": [extra.name for extra in page.extrasamples],
         "compression": tifffile.COMPRESSION(page.compression).name,
         "predictor": int(page.predictor or 1) > 1,
@@ -304,9 +290,9 @@ def _metadata(tif, series, page, messages, number):
         "bigtiff": tif.is_bigtiff,
         "n_levels": len(series.levels),
         "level_shapes": [level.shape for level in series.levels],
-        "tags": _kept_tags(tif, page, messages),
+        "tags": kept,
     }
-    if _photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
+    if photometric(page) == tifffile.PHOTOMETRIC.PALETTE:
         metadata["colormap"] = page.colormap
     for name in ("XResolution", "YResolution", "ResolutionUnit"):
         if name in page.tags:
@@ -327,7 +313,7 @@ def _metadata(tif, series, page, messages, number):
         shaped = described[min(number, len(described) - 1)]
         metadata["shaped"] = {k: v for k, v in shaped.items() if k not in _SHAPED}
     elif not tif.is_ome and page.description:
-        metadata["description"] = _text(tif, page.tags[270])
+        metadata["description"] = tags.text(tif, page.tags[270])
     if _ICC_PROFILE in page.tags:
         metadata["iccprofile"] = page.tags[_ICC_PROFILE].value
     return metadata
@@ -337,38 +323,17 @@ def _metadata(tif, series, page, messages, number):
 _SHAPED = {"shape", "axes", "truncated"}
 
 
-def _resolution(tif, metadata, axes):
+def _resolution(metadata, axes):
     """Return the pixel size that tags and ImageJ's description say."""
-    sizes = {}
     described = metadata.get("imagej", {})
-    unit = unit_name(described.get("unit"))
-    if not unit:
-        code = int(metadata.get("ResolutionUnit", 1))
-        unit = _RESOLUTION_UNITS.get(code, "")
+    code = int(metadata.get("ResolutionUnit", 1))
+    units = imagej.units(described, _RESOLUTION_UNITS.get(code, ""))
+    sizes = imagej.sizes(described, axes, units)
     for letter in "YX":
-        fraction = metadata.get(f"{letter}Resolution")
+        unit, fraction = units[letter], metadata.get(f"{letter}Resolution")
         if unit and fraction and all(fraction) and fraction[0] != fraction[1]:
             sizes[letter] = (fraction[1] / fraction[0], unit)
-    if tif.is_imagej:
-        for letter, key, of in (("Z", "spacing", unit), ("T", "finterval", "second")):
-            value = described.get(key)
-            if letter in axes and isinstance(value, (int, float)) and value > 0:
-                sizes[letter] = (float(value), of)
     return sizes
-
-
-def _imagej_channel_names(described, axes, shape):
-    """Return ImageJ's labels of slices where they are labels of channels."""
-    labels = described.get("Labels")
-    if "C" not in axes or not isinstance(labels, list):
-        return ()
-    n_channels = shape[axes.index("C")]
-    # One for each plane: channels vary fastest.
-    names = [str(label) for label in labels[:n_channels]]
-    alike = len(labels) % n_channels == 0 and labels == names * (
-        len(labels) // n_channels
-    )
-    return tuple(names) if alike and len(names) == n_channels else ()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import numpy as np
 
 from n2d.io._image import ImageFileError
 from n2d.io._lazy import LazyArray, RawFile
+from n2d.io.tiff._nodata import value_of
 from n2d.io.tiff._promises import check_data, check_page
 
 # Decoded strips and tiles that are kept, because windows overlap.
@@ -56,19 +57,23 @@ def lazy_series(path, tif, series, resources, messages):
             raise ImageFileError(
                 f"{path}: is damaged, it ends before the pixels of page {number}"
             )
+    # Parts of maps that are not stored have no data.
+    empty = value_of(key, key.dtype) or 0
     n_empty = sum(page is not None and 0 in page.databytecounts for page in pages)
     if n_empty:
-        messages.append(f"in {n_empty} of its pages there are gaps, which count as 0")
-    return _Segments(path, tif, key, pages, series.shape)
+        text = f"in {n_empty} of its pages there are gaps, which count as {empty:g}"
+        messages.append(text)
+    return _Segments(path, tif, key, pages, series.shape, empty)
 
 
 class _Segments(LazyArray):
     """Pages of strips or tiles, of which only those that are needed are decoded."""
 
-    def __init__(self, path, tif, key, pages, shape):
+    def __init__(self, path, tif, key, pages, shape, empty):
         super().__init__(shape, key.dtype, path)
         self._handle, self._key, self._pages = tif.filehandle, key, pages
         self._lead = shape[: len(shape) - len(key.shape)]
+        self._empty = empty
         self._tables = key.jpegtables
         self._cache = OrderedDict()
         self._cached_bytes = 0
@@ -78,7 +83,7 @@ class _Segments(LazyArray):
         planes, _, height, width, samples = self._normal(ranges[n:])
         inner = [r.stop - r.start for r in (planes, height, width, samples)]
         lead = [r.stop - r.start for r in ranges[:n]]
-        values = np.zeros([math.prod(lead), *inner], self.dtype)
+        values = np.full([math.prod(lead), *inner], self._empty, self.dtype)
         for i, index in enumerate(np.ndindex(*lead)):
             place = [r.start + k for r, k in zip(ranges[:n], index, strict=True)]
             number = int(np.ravel_multi_index(place, self._lead)) if place else 0

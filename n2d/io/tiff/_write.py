@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,9 @@ def write(path, array, axes, like, *, target):
             path, bigtiff=bigtiff, imagej=kind == "imagej", ome=kind == "new ome"
         ) as tif,
     ):
+        if kind == "plain" and _can_write_pages(array, axes, kept, target):
+            _write_pages(tif, array, axes, options, kept["pages"])
+            return
         _write_series(tif, array, axes, options)
         level = array
         for shape in kept.get("level_shapes", [])[1:n_levels]:
@@ -119,28 +124,43 @@ def _options(array, axes, kept, like):
     table = kept.get("colormap")
     if table is not None and table.shape[1] == 2 ** (8 * array.dtype.itemsize):
         options |= {"photometric": "palette", "colormap": table}
-    resolution = [kept.get(f"{letter}Resolution") for letter in "XY"]
-    if all(value and len(value) == 2 and value[1] for value in resolution):
-        options["resolution"] = (kept["XResolution"], kept["YResolution"])
-        options["resolutionunit"] = kept.get("ResolutionUnit")
-    elif like is not None and {"Y", "X"} <= like.pixel_size.keys():
-        sizes = [convert_unit(*like.pixel_size[a], "centimeter") for a in "XY"]
-        if all(sizes):
-            options["resolution"] = tuple(1 / size for size in sizes)
-            options["resolutionunit"] = 3
+    options |= _own_options(kept)
+    if "resolution" not in options and like is not None:
+        options |= _resolution(like.pixel_size)
     if kept.get("iccprofile"):
         options["iccprofile"] = kept["iccprofile"]
+    if like is not None and "orientation" in like.metadata:
+        tag = (274, 3, 1, like.metadata["orientation"], True)
+        options["extratags"] = [*options.get("extratags", []), tag]
+    return options
+
+
+def _own_options(said):
+    """Return options for what a page says of itself: resolution and tags."""
+    options = {}
+    resolution = [said.get(f"{letter}Resolution") for letter in "XY"]
+    if all(value and len(value) == 2 and value[1] for value in resolution):
+        options["resolution"] = tuple(resolution)
+        options["resolutionunit"] = said.get("ResolutionUnit")
     tags = [
         (code, dtype, count, value, True)
-        for code, dtype, count, value in kept.get("tags", [])
+        for code, dtype, count, value in said.get("tags", [])
     ]
-    if like is not None and "orientation" in like.metadata:
-        tags.append((274, 3, 1, like.metadata["orientation"], True))
     if tags:
         options["extratags"] = tags
         if any(code == 305 for code, *_ in tags):
             options["software"] = False
     return options
+
+
+def _resolution(sizes):
+    """Return options for the pixel size that another format says."""
+    if not {"Y", "X"} <= sizes.keys():
+        return {}
+    sizes = [convert_unit(*sizes[a], "centimeter") for a in "XY"]
+    if not all(sizes):
+        return {}
+    return {"resolution": tuple(1 / size for size in sizes), "resolutionunit": 3}
 
 
 def _fits_imagej(array, axes):
@@ -214,6 +234,41 @@ def _write_series(tif, array, axes, options):
         if axes.endswith("SYX"[-n_page:]) and n_page == 3 and axes[-3] == "S":
             parts = itertools.chain.from_iterable(parts)
     tif.write(parts, shape=array.shape, dtype=array.dtype, **options)
+
+
+def _can_write_pages(array, axes, kept, target):
+    """Whether pages are those of the source, which say something for themselves."""
+    pages = kept.get("pages")
+    if pages is None:
+        return False
+    if axes == kept["axes"] and len(pages) == _n_pages(array, axes):
+        return True
+    warnings.warn(
+        f"{target}: has other axes than its source, whose pages after the first say "
+        "something for themselves, which is left out",
+        stacklevel=4,
+    )
+    return False
+
+
+def _write_pages(tif, array, axes, options, pages):
+    """Write pages one by one, each with its own description, resolution and tags."""
+    n_page = _axes_of_a_page(axes)
+    common = {k: v for k, v in options.items() if k not in _OWN}
+    for index, said in zip(np.ndindex(*array.shape[:-n_page]), pages, strict=True):
+        own = {"software": False, "metadata": None} | _own_options(said)
+        if "description" in said:
+            own["description"] = said["description"]
+        tif.write(np.ascontiguousarray(array[index]), **common, **own)
+
+
+# What pages have each for themselves.
+_OWN = {"description", "metadata", "resolution", "resolutionunit", "extratags"}
+_OWN |= {"software", "truncate"}
+
+
+def _n_pages(array, axes):
+    return math.prod(array.shape[: -_axes_of_a_page(axes)])
 
 
 def _axes_of_a_page(axes):
