@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2d._masked import unmasked
 from n2d.noise.blocks import cut_blocks
 
 # How far the rule looks, and how often at most: what stood beside a hot pixel that has
@@ -75,6 +76,7 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
         Pixels, or two side by side, that differ from all around them by more than noise
         and the blur of any optics allow.
     """
+    stabilized = unmasked(stabilized, "stabilized")
     many = share > _MANY
     least = _LEAST[(share > 0) + many]
     hot = _found(stabilized, least=least)[0] != 0
@@ -291,7 +293,7 @@ def without_hot_pixels(image, hot):
     image : ndarray of float64, shape (h, w)
         The others as they were.
     """
-    image = np.array(image, np.float64)
+    image = np.array(unmasked(image, "image"), np.float64)
     at = np.argwhere(hot)
     if not len(at):
         return image
