@@ -319,7 +319,7 @@ def _own_fit(image, n_fits, data_range, plan, resources):
 
 def _plane(image, own, fitted):
     """What transforms a plane that was measured alone."""
-    stages = _shared(own.stages, fitted)
+    stages = _shared(own, fitted)
     return Plane(
         image.shape[1:],
         stages,
@@ -329,13 +329,18 @@ def _plane(image, own, fitted):
     )
 
 
-def _shared(stages, fitted):
-    """Stages with the networks and the mixture of all planes."""
+def _shared(own, fitted):
+    """Stages of a plane with the networks and the mixture of all."""
+    stages = own.stages
     if stages is None:
         return None
     if fitted.stages is None:
         return replace(stages, networks=fitted.networks)
-    return replace(fitted.stages, correlation=stages.correlation)
+    stages = replace(fitted.stages, correlation=stages.correlation)
+    if own.intensities.channels != fitted.intensities.channels:
+        # Stage 3 knows the channels that all have.
+        stages = replace(stages, networks=stages.networks[:1])
+    return stages
 
 
 def _is_sure(own):
@@ -372,8 +377,8 @@ def _louder(plane, factor, image):
         return plane._replace(shape=shape)
     factor = np.clip(factor, 1 / _FARTHEST, _FARTHEST)
     factor = np.where(np.abs(np.log(factor)) > _CLOSE, factor, 1.0)
-    models = plane.intensities.noise
-    models = tuple(m.louder(float(f)) for m, f in zip(models, factor, strict=True))
+    models, own = plane.intensities.noise, plane.intensities.with_noise(factor)
+    models = tuple(m.louder(float(f)) for m, f in zip(models, own, strict=True))
     noise = tuple(m.louder(float(f)) for m, f in zip(plane.noise, factor, strict=True))
     intensities = replace(plane.intensities, noise=models, places=None)
     return Plane(shape, plane.stages, intensities, noise, plane.verdict)
@@ -416,6 +421,8 @@ def with_like_ones(planes):
 def _is_like(one, other):
     """Whether two planes have the same noise, by what was measured."""
     if one.shape != other.shape:
+        return False
+    if one.intensities.channels != other.intensities.channels:
         return False
     for a, b in zip(one.noise, other.noise, strict=True):
         if abs(np.log(max(a.level, 1e-300) / max(b.level, 1e-300))) > _SAME_LEVEL:
