@@ -81,8 +81,12 @@ class PlaneByPlane:
         every = self._another()
         every._planes = None
         (low, _), span = self._intensities.data_range, self._intensities.span
-        models = self._intensities.noise or (NoiseModel(0.0),) * self._n_channels
-        models = tuple(model.rescaled(span, low) for model in models)
+        found = self._intensities.noise or ()
+        channels = self._intensities.channels or range(len(found))
+        models = [NoiseModel(0.0)] * self._n_channels
+        for c, model in zip(channels, found, strict=True):
+            models[c] = model.rescaled(span, low)
+        models = tuple(models)
         every.noise_ = models[0] if self.channel_axis is None else models
         return every
 

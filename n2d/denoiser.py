@@ -161,7 +161,7 @@ class Noise2DetailDenoiser(SavedAsFile, PlaneByPlane, ImageDenoiser):
     ``np.result_type(X.dtype, np.float32)`` and the units of X. Boolean images count as
     0 and 1. Intensities are mapped by one affine function for all images, pixels and
     channels, so that they stay comparable. Where `fit` finds no noise, as in images of
-    one value, `transform` returns its input.
+    one value or in a channel that is a mask, `transform` returns its input.
 
     The images of X share one fit, unless their noise differs by more than a sixth,
     given how bright they are. Then each is measured alone; of more than 16, the 16 most

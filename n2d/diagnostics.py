@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from n2d._masked import read_unmasked
 from n2d.noise import NoiseModel, discount_texture, estimate_noise
 
 # Nieuwenhuizen et al. (2013): rings are averaged over so many neighbours before the
@@ -388,7 +389,7 @@ def fourier_ring_correlation(first, second, *, pixel_size=1.0):
 
 def _as_stack(image, name):
     """Return a finite float64 array (n, H, W)."""
-    array = np.asarray(image)
+    array = read_unmasked(image, name)
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if array.ndim not in (2, 3) or array.size == 0:

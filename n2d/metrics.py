@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from n2d._masked import read_unmasked
+
 # Wang et al. (2004): Gaussian weights with a standard deviation of 1.5 pixels, cut off
 # at a window of 11 x 11 pixels. scikit-image derives 11 from these two.
 _SSIM_SIGMA = 1.5
@@ -372,11 +374,7 @@ def _checked_pair(clean, estimate):
 
 
 def _checked_image(image, name):
-    if isinstance(image, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array; fill it, or compare the part that is not masked"
-        )
-    image = np.asarray(image)
+    image = read_unmasked(image, name)
     if image.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {image.dtype}")
     if image.size == 0:

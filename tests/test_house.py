@@ -23,9 +23,10 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
     "core.team": ({"core"}, {"torch", "threadpoolctl"}),
-    "noise": ({"noise"}, {"numpy", "scipy"}),
+    "noise": ({"_masked", "noise"}, {"numpy", "scipy"}),
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
+    "_masked": (set(), {"numpy"}),
     "_memory": (set(), {"psutil"}),
     "_printable": (set(), set()),
     # files of settings: of the command line, and of the plugin
@@ -35,21 +36,22 @@ MAY_IMPORT = {
     "_progress": (set(), {"rich"}),
     "_surroundings": (set(), {"numpy", "torch"}),
     "_parameters": (set(), {"pydantic"}),
-    "images": ({"images"}, {"numpy"}),
+    "images": ({"_masked", "images"}, {"numpy"}),
     "images.filling": (set(), {"numpy", "scipy"}),
     "fitting": ({"core", "fitting", "noise"}, {"numpy", "torch"}),
     # what is read and what it looks like to a network: arrays, no tensors
     "fitting.windows": (set(), {"numpy"}),
     "fitting.intensities": ({"noise"}, {"numpy"}),
     "applying": (
-        {"_memory", "_surroundings", "applying", "core", "images", "noise"},
+        {"_masked", "_memory", "_surroundings", "applying", "core", "images"}
+        | {"noise"},
         {"dask", "distributed", "numpy", "torch"},
     ),
-    "metrics": ({"noise"}, {"numpy", "scipy", "skimage"}),
-    "diagnostics": ({"noise"}, {"numpy"}),
-    "datasets": ({"datasets", "noise"}, {"numpy", "scipy"}),
+    "metrics": ({"_masked", "noise"}, {"numpy", "scipy", "skimage"}),
+    "diagnostics": ({"_masked", "noise"}, {"numpy"}),
+    "datasets": ({"_masked", "datasets", "noise"}, {"numpy", "scipy"}),
     "io": (
-        {"_memory", "_signals", "io"},
+        {"_masked", "_memory", "_signals", "io"},
         {"numpy", "PIL", "psutil", "tifffile", "imagecodecs"}
         | {"zarr", "mrcfile", "nibabel", "pydicom"},
     ),
@@ -87,8 +89,16 @@ MAY_IMPORT = {
         None,
     ),
     "comparison": (
-        {"_sklearn", "baselines", "comparison", "core", "datasets", "denoiser"}
-        | {"functional", "images", "io", "metrics", "model_selection", "noise"},
+        {"_masked", "_sklearn", "baselines", "comparison", "core", "datasets"}
+        | {
+            "denoiser",
+            "functional",
+            "images",
+            "io",
+            "metrics",
+            "model_selection",
+            "noise",
+        },
         None,
     ),
     "files": (

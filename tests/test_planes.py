@@ -100,6 +100,66 @@ def test_dead_planes_stay_constant_and_spoil_nothing():
         assert _error(clean[k], found[k]) < _error(clean[k], alone) + 0.3
 
 
+@pytest.mark.parametrize("where", [[0], [4], [0, 5]])
+@pytest.mark.parametrize("photons", [False, True])
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")  # of the clean ones
+def test_planes_without_noise_do_not_decide_for_the_others(where, photons):
+    clean = np.stack([_scene(k, 96) for k in range(6)])
+    rng = np.random.default_rng(4)
+    noisy = rng.poisson(clean).astype(float) if photons else rng.normal(clean, 8)
+    noisy[where] = clean[where]
+    denoiser = _denoiser()
+    found = denoiser.fit_transform(noisy)
+    for k in range(6):
+        if k in where:
+            assert np.std(found[k] - clean[k]) < 0.3
+            assert denoiser.noise_[k].level < 0.3
+            continue
+        alone = _denoiser().fit(noisy[k])
+        assert (
+            _error(clean[k], found[k])
+            < _error(clean[k], alone.transform(noisy[k])) + 0.3
+        )
+        assert denoiser.noise_[k].level == pytest.approx(alone.noise_.level, rel=0.1)
+    pooled = denoiser.for_all_planes().noise_
+    assert pooled.level == pytest.approx(alone.noise_.level, rel=0.15)
+
+
+@pytest.mark.parametrize("little", [5, 13])
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")  # of one with texture
+def test_a_plane_with_less_noise_does_not_decide_for_the_others(little):
+    clean, noisy = _noisy([20, 20, little, 20, 20], side=96)
+    denoiser = _denoiser()
+    found = denoiser.fit_transform(noisy)
+    for k in range(5):
+        alone = _denoiser().fit_transform(noisy[k])
+        assert _error(clean[k], found[k]) < _error(clean[k], alone) + 0.4
+
+
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
+def test_most_planes_without_noise_do_not_decide_either():
+    clean, noisy = _noisy([0, 0, 8, 0, 8, 0], side=96)
+    denoiser = _denoiser()
+    found = denoiser.fit_transform(noisy)
+    for k in (2, 4):
+        assert denoiser.noise_[k].level == pytest.approx(8, rel=0.15)
+        assert np.std(found[k] - clean[k]) < 3
+    for k in (0, 1, 3, 5):
+        assert np.std(found[k] - clean[k]) < 0.3
+
+
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
+def test_of_many_planes_a_clean_one_spoils_nothing():
+    levels = np.full(40, 8.0)
+    levels[17] = 0
+    clean, noisy = _noisy(levels, side=96)
+    denoiser = _denoiser()
+    found = denoiser.fit_transform(noisy)
+    assert np.std(found[17] - clean[17]) < 0.3
+    for k in (3, 16, 18, 39):
+        assert np.std(found[k] - clean[k]) < 3, k
+
+
 def test_what_is_no_plane_of_it_gets_the_noise_of_all(loud, whole):
     _, noisy, denoiser = loud
     stripped = denoiser.for_all_planes()

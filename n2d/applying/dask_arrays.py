@@ -8,6 +8,7 @@ from itertools import accumulate, groupby
 import numpy as np
 import torch
 
+from n2d._masked import unmasked
 from n2d._memory import freed_memory_kept
 from n2d._surroundings import undisturbed
 from n2d.applying.neighbours import denoised_images, reach_of
@@ -211,9 +212,8 @@ def _denoised_block(
         shape[i] = stop - start
     (top, height), (left, width) = region
 
-    images = Images(
-        np.asarray(block)[tuple(kept)], channel_axis, name=f"block {block_id} of X"
-    )
+    name = f"block {block_id} of X"
+    images = Images(np.asarray(unmasked(block, name))[tuple(kept)], channel_axis, name)
     whole = tuple(ends[-1] for ends in edges)
     # Which planes of the stack these are, and which of them are asked for.
     k = block_id[0] if len(starts) > 2 else 0

@@ -103,15 +103,23 @@ class _First(TileDenoiser):
 
 
 class _Second(TileDenoiser):
-    """Denoises averages (C + 1, h, w): the last channel is the level of the noise."""
+    """Denoises averages (C + 1, h, w): the last channel is the level of the noise.
+
+    Of images that have channels without noise, all pixel values follow.
+    """
 
     def seen_and_found(self, values, tile, device, names):
         """See `TileDenoiser.seen_and_found`."""
-        noisy = torch.from_numpy(values[None, :-1]).to(device)
-        level = torch.from_numpy(values[None, -1:]).to(device)
+        n = len(self.intensities.noise)
+        seen = torch.from_numpy(values[None, : n + 1].astype(np.float32, copy=False))
+        noisy, level = seen[:, :n].to(device), seen[:, n:].to(device)
         asked = {"return_error": STANDARD_ERROR in names, "level": level}
         with self._computing(device):
             return noisy, self.stages.estimates(noisy, tile.halo, **asked)
+
+    def _pixels(self, values):
+        """See `TileDenoiser._pixels`."""
+        return values[len(self.intensities.noise) + 1 :]
 
 
 class _Planes(list):
@@ -283,13 +291,26 @@ class _Stack:
             if j != i and stages is not None and self._can_join(i, j)
         ]
 
+    def _of(self, i):
+        """What denoises a plane: of its own, or of all."""
+        return self._planes[i] or self._denoiser
+
+    def _n_channels(self, i):
+        """How many channels of a plane have noise."""
+        return len(self._of(i).intensities.noise)
+
     def _can_join(self, i, j):
         """Whether a plane can be averaged with another one."""
-        own, other = (self._planes[k] or self._denoiser for k in (i, j))
+        own, other = (self._of(k) for k in (i, j))
         if own is other:
             return True
         # Of other noise: by its pixels, which then have to mean the same.
-        if other.stages is None or any(
+        if (
+            other.stages is None
+            or own.intensities.channels != other.intensities.channels
+        ):
+            return False
+        if any(
             one.intensities.rotation is not None or one.intensities.reach
             for one in (own, other)
         ):
@@ -319,7 +340,8 @@ class _Stack:
             up, down = (own.forward(pixels + x, top, left) for x in (off, -off))
             return (up - down) / 2
 
-        values = torch.from_numpy(self._images[j].read(*region))
+        values = self._images[j].read(*region)
+        values = torch.from_numpy(self._of(j).intensities.with_noise(values))
         variance = seen(torch.ones_like(guide)).square().mean(0, keepdim=True)
         return torch.cat(
             [
@@ -334,8 +356,8 @@ class _Stack:
         """Denoise a region of planes, each alone."""
         if not numbers:
             return
-        n = self._images.n_channels
         for j in numbers:
+            n = self._n_channels(j)
             known[j] = np.empty((3 * n, *region[2:]), np.float32)
         top, left = region[:2]
         for k, tile, (values,) in denoised_tiles(
@@ -370,7 +392,7 @@ class _Stack:
         # To whole blocks, at the border of the plane.
         pad = (0, -width % BLOCK, 0, -height % BLOCK)
         tensors = F.pad(tensors.to(self._device), pad, mode="replicate")
-        n = self._images.n_channels
+        n = self._n_channels(i)
         noisy, guides, errors = tensors[:, : 3 * n].chunk(3, dim=1)
         average, level = average_of_neighbours(
             noisy,
@@ -384,5 +406,7 @@ class _Stack:
         values = torch.cat([average, level]).cpu().numpy()
         top, left = outer[0] - guided[0], outer[1] - guided[1]
         values = values[:, top : top + outer[2], left : left + outer[3]]
+        if self._of(i).intensities.channels is not None:
+            values = np.concatenate([values, self._images[i].read(*outer)])
         plane = self._images[i].shape[1:]
-        return _Part(values, outer[0], outer[1], (n + 1, *plane))
+        return _Part(values, outer[0], outer[1], (len(values), *plane))

@@ -20,7 +20,7 @@ from n2d.applying.mapping import DeviceIntensities
 from n2d.applying.workers import moved, workers
 from n2d.core.device import computing_in
 from n2d.core.progress import Progress, report
-from n2d.core.stages import Estimates, TrainedStages
+from n2d.core.stages import TrainedStages
 from n2d.core.team import limited_threads
 from n2d.core.tiling import tiles
 
@@ -172,23 +172,30 @@ class TileDenoiser:
         list of ndarray of shape (C, tile.height, tile.width)
             The estimates that were named, in the units of `values`.
         """
+        if self.stages is None:  # the image is left alone
+            pixels = tile.crop(values).astype(dtype)
+            return [pixels * (name != STANDARD_ERROR) for name in names]
         _, found = self.seen_and_found(values, tile, device, names)
         kind = torch.float32 if dtype == np.float32 else torch.float64
         maps = self._maps(device)
         seen = {**vars(found), **found.stage2_factors}
+        pixels = tile.crop(self._pixels(values))
 
         def in_units(name):
-            if name == STANDARD_ERROR and self.stages is None:  # it is left alone
-                n_channels = found.stage3.shape[1]
-                return torch.zeros((n_channels, tile.height, tile.width))
             back = maps.backward
             cut = [seen["stage3" if name == STANDARD_ERROR else name]]
             if name == STANDARD_ERROR:
                 back, cut = maps.backward_error, [seen["error"], *cut]
             cut = [tile.crop(each[0]).to(maps.device) for each in cut]
-            return back(*cut, tile.top, tile.left, dtype=kind)
+            result = back(*cut, tile.top, tile.left, dtype=kind).cpu().numpy()
+            others = pixels * (name != STANDARD_ERROR)
+            return self.intensities.among_all(result, others)
 
-        return [in_units(name).cpu().numpy() for name in names]
+        return list(map(in_units, names))
+
+    def _pixels(self, values):
+        """Pixel values (C, h, w) of the image, of what `estimates` is given."""
+        return values
 
     def seen_and_found(self, values, tile, device, names):
         """What the stages see of a tile's window, and make of it, each (1, C, h, w).
@@ -201,16 +208,13 @@ class TileDenoiser:
         Returns
         -------
         noisy : Tensor
-            Stabilised.
+            Stabilised; of the channels that have noise.
         found : Estimates
             Of the stages.
         """
         maps = self._maps(device)
-        noisy = maps.forward(moved(values, maps.device), *tile.window[:2])
-        noisy = noisy[None].to(device)
-        if self.stages is None:
-            factors = {name: noisy for name in names if isinstance(name, int)}
-            return noisy, Estimates(noisy, factors, noisy, noisy)
+        values = moved(self.intensities.with_noise(values), maps.device)
+        noisy = maps.forward(values, *tile.window[:2])[None].to(device)
         asked = {"return_error": True} if STANDARD_ERROR in names else {}
         with self._computing(device):
             return noisy, self.stages.estimates(noisy, tile.halo, **asked)

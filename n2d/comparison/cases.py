@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from n2d._masked import unmasked
 from n2d.io import files_of, name_in, read_image, suffix_of
 
 
@@ -40,6 +41,8 @@ class Case:
 
     Raises
     ------
+    TypeError
+        If an image is a masked array that hides something.
     ValueError
         If there is a clean image without a data range or of another shape.
 
@@ -62,6 +65,8 @@ class Case:
     stack: str = "independent"
 
     def __post_init__(self):
+        unmasked(self.noisy, "noisy")
+        unmasked(self.clean, "clean")
         if self.clean is None:
             return
         if self.data_range is None:

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from n2d._masked import read_unmasked
 from n2d.metrics import psnr, ssim
 
 _COLUMN_INCHES = 2.4
@@ -181,7 +182,7 @@ def _matplotlib():
 
 def _drawable(image, shape, channel_axis, name):
     """Return (H, W) or (H, W, 3), as float64 in the unit of the image."""
-    image = np.asarray(image)
+    image = read_unmasked(image, name)
     if image.shape != shape:
         raise ValueError(f"{name!r} has shape {image.shape}, but noisy has {shape}")
     if image.ndim != (2 if channel_axis is None else 3):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from n2d._masked import read_unmasked
 from n2d.datasets._draw import blob, curves, fractal_field, smooth_field, splat
 from n2d.datasets._shape import checked_count, checked_shape
 from n2d.datasets.fluorescence import fluorescence_cells, spread
@@ -78,7 +79,7 @@ def moved_frames(image, shifts, shape=None):
     >>> frames.shape
     (3, 80, 94)
     """
-    image = np.asarray(image, dtype=np.float64)
+    image = read_unmasked(image, "image").astype(np.float64)
     shifts = np.asarray(shifts, dtype=np.float64)
     if image.ndim != 2:
         raise ValueError(f"image must have two axes, got {image.ndim}")

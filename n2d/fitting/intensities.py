@@ -54,6 +54,10 @@ class Intensities:
         What is known of the places of one image, for every channel, in units of the
         scaled image: stripes and waves, which come back as they are where they are no
         noise, and how much noise there is where.
+    channels : tuple of int, optional
+        Numbers of the channels of the image that have noise, where others have none.
+        All that is said of channels is of these, and only they are mapped: the others
+        stay as they are.
     """
 
     data_range: tuple
@@ -61,6 +65,7 @@ class Intensities:
     rotation: np.ndarray | None = None
     shift: np.ndarray | None = None
     places: tuple | None = None
+    channels: tuple | None = None
 
     @property
     def span(self):
@@ -86,6 +91,21 @@ class Intensities:
         if self.places is None or self.places[0].shape != tuple(shape):
             return replace(self, places=None)
         return replace(self, places=tuple(p.from_there(top, left) for p in self.places))
+
+    def with_noise(self, values):
+        """Choose of channels (C, h, w) of an image those that have noise."""
+        return values if self.channels is None else values[list(self.channels)]
+
+    def among_all(self, found, values):
+        """Put channels that have noise in their place among all (C, h, w) of an image.
+
+        `values` has the others; it stays as it is.
+        """
+        if self.channels is None:
+            return found
+        values = values.astype(found.dtype)
+        values[list(self.channels)] = found
+        return values
 
     def forward(self, values, top=0, left=0):
         """Map pixel values (C, h, w) to what the networks see, as float32.

@@ -48,6 +48,10 @@ _SURE_SPREAD = 0.1
 # never one that is more than so many times its own.
 _CLOSE, _FARTHEST = 0.1, 4.0
 
+# A plane has less noise than most if it is so many times less, however little is known
+# of it: texture may be taken for noise, but noise not for so much less.
+_QUIETER = 2.0
+
 # Planes beside one that differ from it by chance.
 _NEIGHBOURS = 2
 
@@ -123,8 +127,9 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     those that are not measured take over the level of the nearest that is, times what
     they are rougher than it. So the cost of fitting is limited.
 
-    Constant planes are left as they are, and out of the noise of all. Images whose
-    pixels were repeated share one fit.
+    Constant planes are left as they are. They, and planes with less than half the noise
+    of most, are left out of the noise of all. Images whose pixels were repeated share
+    one fit.
     """
     if plan.noise is None and not plan.factors and not plan.detail_steps:
         times = times_repeated(windows)
@@ -140,12 +145,23 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     if dead:
         kept = [i for i, w in enumerate(windows) if not are_constant([w])] or kept
     whole = are_whole(images, windows)
+    alive = {k: look for k, look in looks.items() if not look.constant}
+    measured = {k: _measured(images[k]) for k in _to_measure(alive)}
+    if quiet := _quiet(alive, measured):
+        # What is measured on all together would be that of the smoothest.
+        if not whole:
+            some = [image for k, image in enumerate(images) if k not in quiet]
+            windows = plan.windows(some, np.random.default_rng(resources.seed))
+            kept = range(len(windows))
+            kept = [i for i in kept if not are_constant([windows[i]])] or kept
+        else:
+            kept = [i for i in kept if i not in quiet] or kept
     windows = [windows[i] for i in kept]
     fitted = fit_from_prior(windows, data_range, plan, resources)
     planes = {k: _dead_plane(images[k]) for k in dead}
-    alive = {k: look for k, look in looks.items() if not look.constant}
     if len(alive) > 1:
-        planes |= _differing(images, alive, fitted, data_range, plan, resources)
+        what = images, alive, measured, fitted, data_range, plan, resources
+        planes |= _differing(*what)
     if not planes:
         return fitted
     nearest = np.array([k for k in looked_at if k not in dead] or looked_at)
@@ -198,18 +214,49 @@ def _dead_plane(image):
     return Plane(tuple(image.shape[1:]), None, Intensities((low, low)), noise, CONSTANT)
 
 
-def _differing(images, looks, fitted, data_range, plan, resources):
+def _measured(image):
+    """Measure the noise of every channel of an image in a few windows."""
+    channels = zip(*few_windows(image), strict=True)  # windows (h, w), by channel
+    return tuple(estimate_noise(list(c)) for c in channels)
+
+
+def _quiet(looks, measured):
+    """Numbers of planes, of those looked at, with less noise than most have."""
+    levels = {k: np.array([m.level for m in models]) for k, models in measured.items()}
+
+    def is_quiet(k):
+        near, factor = _nearest_measured(k, looks, measured)
+        # By how bright it is: a dark plane has less noise of photons.
+        most = np.median([looks[k].level(m) for m in measured.values()], axis=0)
+        return (_QUIETER * factor * levels[near] < most).any()
+
+    quiet = set(filter(is_quiet, looks)) if any(map(is_quiet, measured)) else set()
+    return quiet if len(quiet) < len(looks) else set()
+
+
+def _nearest_measured(k, looks, measured):
+    """Number of the measured plane nearest to another, as rough; by what it differs."""
+    if k in measured:
+        return k, np.ones(len(looks[k].means))
+    rough = np.log(np.maximum(looks[k].roughness, 1e-300))
+
+    def differs(other):
+        its = np.log(np.maximum(looks[other].roughness, 1e-300))
+        return bool((np.abs(its - rough) > np.log(_FARTHEST)).any())
+
+    near = min(measured, key=lambda other: (differs(other), abs(other - k), other))
+    return near, _rougher(looks[k], looks[near], measured[near])
+
+
+def _differing(images, looks, measured, fitted, data_range, plan, resources):
     """Find planes for all that were looked at; none where their noise is the same."""
     shared = noise_in_units(fitted)
-    measured = {}
-    for k in _to_measure(looks):
-        windows = few_windows(images[k])
-        channels = zip(*windows, strict=True)  # windows (h, w), channel by channel
-        measured[k] = tuple(estimate_noise(list(c)) for c in channels)
     numbers = list(measured)
     features = np.array([_features(measured[k], looks[k], shared) for k in numbers])
     allowed = np.array([_allowed(measured[k]) for k in numbers])
-    differs = np.abs(features - np.median(features, axis=0)) > allowed
+    off = features - np.median(features, axis=0)
+    differs = np.abs(off) > allowed
+    differs[:, : len(shared)] |= off[:, : len(shared)] < -np.log(_QUIETER)
     if not differs.any():
         return {}
 
@@ -225,7 +272,10 @@ def _differing(images, looks, fitted, data_range, plan, resources):
 
     fit_each(suspects)
     if all(_agrees(fits[k], shared, looks[k]) for k in suspects):
-        return {}  # it was texture that differed
+        typical = min(chosen, key=lambda k: np.abs(off[numbers.index(k)]).max())
+        fit_each({typical} - fits.keys())
+        if _agrees(fits[typical], shared, looks[typical]):
+            return {}  # it was texture that differed
     fit_each(k for k in chosen if k not in fits)
     planes = {}
     for k, own in fits.items():
@@ -233,13 +283,10 @@ def _differing(images, looks, fitted, data_range, plan, resources):
         if _is_sure(own) or not _agrees(own, shared, looks[k]):
             planes[k] = _plane(images[k], own, fitted)
     of_number = dict(zip(numbers, features, strict=True))
-    for k, look in looks.items():
+    for k in looks:
         if k in fits:
             continue
-        near, factor = k, np.ones(len(look.means))
-        if k not in measured:
-            near = min(numbers, key=lambda other, k=k: (abs(other - k), other))
-            factor = _rougher(look, looks[near], measured[near])
+        near, factor = _nearest_measured(k, looks, measured)
         apart = [np.abs(of_number[other] - of_number[near]).max() for other in chosen]
         model = chosen[int(np.argmin(apart))]
         if model not in planes:
@@ -319,7 +366,7 @@ def _own_fit(image, n_fits, data_range, plan, resources):
 
 def _plane(image, own, fitted):
     """What transforms a plane that was measured alone."""
-    stages = _shared(own.stages, fitted)
+    stages = _shared(own, fitted)
     return Plane(
         image.shape[1:],
         stages,
@@ -329,13 +376,18 @@ def _plane(image, own, fitted):
     )
 
 
-def _shared(stages, fitted):
-    """Stages with the networks and the mixture of all planes."""
+def _shared(own, fitted):
+    """Stages of a plane with the networks and the mixture of all."""
+    stages = own.stages
     if stages is None:
         return None
     if fitted.stages is None:
         return replace(stages, networks=fitted.networks)
-    return replace(fitted.stages, correlation=stages.correlation)
+    stages = replace(fitted.stages, correlation=stages.correlation)
+    if own.intensities.channels != fitted.intensities.channels:
+        # Stage 3 knows the channels that all have.
+        stages = replace(stages, networks=stages.networks[:1])
+    return stages
 
 
 def _is_sure(own):
@@ -348,12 +400,13 @@ def _agrees(own, shared, look):
     noise = noise_in_units(own)
     levels = look.level(noise), look.level(shared)
     least = 1e-6 * max(levels[1].max(), levels[0].max(), 1e-300)
-    apart = np.abs(np.log(np.maximum(levels[0], least) / np.maximum(levels[1], least)))
+    louder = np.log(np.maximum(levels[0], least) / np.maximum(levels[1], least))
     lags = [
         np.abs(one.correlation[:, 0] - other.correlation[:, 0])
         for one, other in zip(noise, shared, strict=True)
     ]
-    close = apart <= _allowed(noise)[: len(noise)]
+    close = np.abs(louder) <= _allowed(noise)[: len(noise)]
+    close &= louder > -np.log(_FARTHEST)
     return bool(close.all() and np.max(lags) <= _SAME_CORRELATION)
 
 
@@ -372,8 +425,8 @@ def _louder(plane, factor, image):
         return plane._replace(shape=shape)
     factor = np.clip(factor, 1 / _FARTHEST, _FARTHEST)
     factor = np.where(np.abs(np.log(factor)) > _CLOSE, factor, 1.0)
-    models = plane.intensities.noise
-    models = tuple(m.louder(float(f)) for m, f in zip(models, factor, strict=True))
+    models, own = plane.intensities.noise, plane.intensities.with_noise(factor)
+    models = tuple(m.louder(float(f)) for m, f in zip(models, own, strict=True))
     noise = tuple(m.louder(float(f)) for m, f in zip(plane.noise, factor, strict=True))
     intensities = replace(plane.intensities, noise=models, places=None)
     return Plane(shape, plane.stages, intensities, noise, plane.verdict)
@@ -416,6 +469,8 @@ def with_like_ones(planes):
 def _is_like(one, other):
     """Whether two planes have the same noise, by what was measured."""
     if one.shape != other.shape:
+        return False
+    if one.intensities.channels != other.intensities.channels:
         return False
     for a, b in zip(one.noise, other.noise, strict=True):
         if abs(np.log(max(a.level, 1e-300) / max(b.level, 1e-300))) > _SAME_LEVEL:

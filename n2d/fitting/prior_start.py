@@ -24,6 +24,13 @@ from n2d.core.team import share
 from n2d.fitting.intensities import Intensities, decorrelating_rotation
 from n2d.fitting.parts import checked_parts, sample_of
 from n2d.fitting.plan import Fitted, are_flat, settled_scale
+from n2d.fitting.quiet import (
+    NO_NOISE,
+    at_least_a_little,
+    fitted_to,
+    is_noisy,
+    some_noisy,
+)
 from n2d.fitting.verdicts import (
     NONSENSE,
     is_nonsense,
@@ -34,7 +41,6 @@ from n2d.fitting.windows import training_windows
 from n2d.noise import (
     UNDERSTATED,
     Defects,
-    NoiseModel,
     discount_texture,
     doubt_noise,
     estimate_noise,
@@ -58,9 +64,6 @@ _SURE_KEPT = 0.9
 
 # Neighbours more correlated than this, for sure, are not so by texture.
 _SURELY_BLURRED = 0.2
-
-# Noise below this share of the intensity range is none.
-_NO_NOISE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class PriorPlan:
         return training_windows(images, rng, self.alignment)
 
 
-def fit_from_prior(windows, data_range, plan, resources):
+def fit_from_prior(windows, data_range, plan, resources, measured=None):
     """Settle what the prior network is conditioned on, then train stage 3, if any.
 
     In turns, the images are denoised and their noise is measured on what was taken
@@ -130,6 +133,8 @@ def fit_from_prior(windows, data_range, plan, resources):
         The hyperparameters.
     resources : Resources
         Where to compute.
+    measured : sequence of NoiseModel, optional
+        The noise of every channel in units of the scaled image, if that is known.
 
     Returns
     -------
@@ -147,7 +152,10 @@ def fit_from_prior(windows, data_range, plan, resources):
     generator = resources.generator()
 
     channels = list(zip(*scaled, strict=True))  # windows (h, w), channel by channel
-    measured = [estimate_noise(list(c)) for c in channels]
+    measured = measured or [estimate_noise(list(c)) for c in channels]
+    if some := some_noisy(measured):
+        rest = data_range, plan, resources
+        return fitted_to(some, measured, windows, fit_from_prior, *rest)
     channels = list(map(without_stuck_pixels, channels, measured))
     places = None
     if plan.shape is not None:
@@ -175,7 +183,7 @@ def fit_from_prior(windows, data_range, plan, resources):
         losses, stopped, n_rounds = [0.0], "noise settled", 0
         report(resources.callback, Progress(PARTIAL_DENOISING, 1, 1, 0.0))
     for step in range(n_rounds):
-        if all(model.level < _NO_NOISE and not model.stuck for model in noise):
+        if all(model.level < NO_NOISE and not model.stuck for model in noise):
             losses.append(0.0)
             return Fitted(
                 None,
@@ -207,7 +215,7 @@ def fit_from_prior(windows, data_range, plan, resources):
         noise = refined
     so_far = losses, stopped, measured, seen
     return _finished(
-        prior, windows, scaled, data_range, noise, places, plan, resources, so_far
+        windows, prior, scaled, data_range, places, plan, resources, so_far, noise
     )
 
 
@@ -220,7 +228,7 @@ def _told(prior, windows, scaled, data_range, plan, resources):
     )
     report(resources.callback, Progress(PARTIAL_DENOISING, 1, 1, 0.0))
     so_far = [0.0], "noise given", noise, {}
-    if are_flat(windows) or not any(map(_is_noisy, noise)):
+    if are_flat(windows) or not any(map(is_noisy, noise)):
         verdicts = (verdict_on_nothing_removed(windows),)
         return Fitted(
             None, (prior,), unit, [0.0], noise, "noise given", {1: 1.0}, verdicts
@@ -232,7 +240,7 @@ def _told(prior, windows, scaled, data_range, plan, resources):
         places = tuple(p if plan.stripes_go else p.with_stripes() for p in places)
         places = places if any(places) else None
     return _finished(
-        prior, windows, scaled, data_range, noise, places, plan, resources, so_far
+        windows, prior, scaled, data_range, places, plan, resources, so_far, noise
     )
 
 
@@ -243,7 +251,7 @@ def _told_places(image, noise):
 
 
 def _finished(
-    prior, windows, scaled, data_range, noise, places, plan, resources, so_far
+    windows, prior, scaled, data_range, places, plan, resources, so_far, noise
 ):
     """Settle all that follows from the noise.
 
@@ -251,6 +259,13 @@ def _finished(
     parts of the result, by their places, are known already.
     """
     losses, stopped, measured, seen = so_far
+    if some := some_noisy(noise, told=plan.noise is not None):
+        # What was seen of them beside the others is not what comes of them alone.
+        so_far = losses, stopped, [measured[c] for c in some], {}
+        places = places and tuple(places[c] for c in some)
+        scaled = [window[some] for window in scaled]
+        rest = prior, scaled, data_range, places, plan, resources, so_far
+        return fitted_to(some, noise, windows, _finished, *rest)
     intensities = _stabilizing(data_range, noise, scaled, places)
     found = replace(
         _conditioned(prior, intensities, resources),
@@ -302,7 +317,7 @@ def _unless(sure, noise, thought_twice):
 
 def _doubted(prior, noise, sample, scaled, data_range, places, resources):
     """Conditioned on less noise than measured, does it take away more than that?"""
-    if all(model.level < _NO_NOISE for model in noise):
+    if all(model.level < NO_NOISE for model in noise):
         return noise
     less = [model.louder(UNDERSTATED) for model in noise]
     intensities = _stabilizing(data_range, less, scaled, places)
@@ -355,7 +370,7 @@ def _channels(looks, unit):
 
 def _stabilizing(data_range, noise, scaled, places):
     """Intensities in which the noise of every channel has deviation 1."""
-    noise = tuple(map(_at_least_a_little, noise))
+    noise = tuple(map(at_least_a_little, noise))
     if len(noise) == 1:
         return Intensities(data_range, noise, places=places)
     intensities = Intensities((0.0, 1.0), noise, places=places)
@@ -364,19 +379,6 @@ def _stabilizing(data_range, noise, scaled, places):
     spread = max(1.0 if model.spread is None else model.spread for model in noise)
     rotation = decorrelating_rotation(stabilized, spread, noise[0].shared)
     return Intensities(data_range, noise, rotation, places=places)
-
-
-def _is_noisy(noise):
-    """Whether there is any noise at any intensity."""
-    return noise.curve is not None or noise.gain > 0 or noise.read_noise >= _NO_NOISE
-
-
-def _at_least_a_little(noise):
-    """Keep a channel without noise from being divided by nothing."""
-    if _is_noisy(noise):
-        return noise
-    white = np.zeros_like(noise.correlation)
-    return NoiseModel(level=_NO_NOISE, offset=noise.offset, correlation=white)
 
 
 def _conditioned(prior, intensities, resources):
@@ -403,9 +405,7 @@ def _four_directions(noise):
 
 def _difference(noise, refined):
     """How much two measurements differ, in level or in correlation."""
-    level = abs(refined.level - noise.level) / max(
-        noise.level, refined.level, _NO_NOISE
-    )
+    level = abs(refined.level - noise.level) / max(noise.level, refined.level, NO_NOISE)
     return float(max(level, np.abs(refined.correlation - noise.correlation).max()))
 
 

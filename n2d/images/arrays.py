@@ -11,6 +11,7 @@ import mmap
 
 import numpy as np
 
+from n2d._masked import read_unmasked
 from n2d.images.inputs import as_array, is_array, is_dask
 from n2d.images.rounding import convert
 from n2d.images.writable import are_one, check_writable
@@ -62,13 +63,15 @@ class Image:
 
         Raises
         ------
+        TypeError
+            If a pixel of the window is masked.
         ValueError
             If a pixel of the window is NaN or infinite.
         """
         _, bottom, right = self.shape
         rows = slice(top, min(top + height, bottom))
         columns = slice(left, min(left + width, right))
-        values = np.asarray(self._array[self._window(rows, columns)])
+        values = read_unmasked(self._array[self._window(rows, columns)], self._name)
         values = self._channels_first(values)
         self._refuse_rounding(values, top, left)
         values = np.array(values, dtype=np.float64, order="C")

@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+from n2d._masked import unmasked
+
 
 def is_array(item):
     """Whether something is one array, and no list of such or number."""
@@ -30,15 +32,9 @@ def reads_lazily(X):
 
 def as_array(X, name):
     """Return X as something with shape, dtype and windows, or say what is wrong."""
-    if isinstance(X, np.ma.MaskedArray) and not np.any(X.mask):
-        X = X.data
+    X = unmasked(X, name)
     if hasattr(X, "detach") and hasattr(X, "numpy"):
         X = _from_tensor(X)
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array; fill the masked pixels first, for example by "
-            f"{name}.filled(value)"
-        )
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Use "

@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 
+from n2d._masked import read_unmasked
 from n2d.io._atomic import check_target
 from n2d.io._formats import format_of, suffix_of
 from n2d.io._image import ImageFileError
@@ -167,6 +168,8 @@ def write_image(path, array, *, like=None, axes=None, overwrite=False):
         If the file exists and `overwrite` is False.
     ImageFileError
         If the format cannot hold such an image.
+    TypeError
+        If `array` is a masked array that hides something.
     OSError
         If the file cannot be written, for example because the disk is full.
 
@@ -179,7 +182,7 @@ def write_image(path, array, *, like=None, axes=None, overwrite=False):
     >>> write_image(path, np.zeros((4, 5, 3), np.uint8), axes="YXS")
     >>> folder.cleanup()
     """
-    array = np.asarray(array)
+    array = read_unmasked(array, "array")
     if axes is None:
         axes = "YX" if like is None else like.axes
     if len(axes) != array.ndim:

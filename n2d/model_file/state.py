@@ -84,11 +84,19 @@ def describe(estimator):
             "data_range": floats(intensities.data_range),
             "noise": told,
             "places": describe_places(intensities.places, tensors),
+            **_describe_channels(intensities),
         },
         "networks": networks,
         "stages": _describe_stages(stages),
     }
     return document, tensors
+
+
+def _describe_channels(intensities):
+    """Return which channels have noise, where others have none."""
+    if intensities.channels is None:
+        return {}
+    return {"channels": [int(c) for c in intensities.channels]}
 
 
 def _parameter(name, value):
@@ -160,7 +168,8 @@ def restore(make, document, tensors):
 
     intensities = Fields(fields.take("intensities"), "intensities")
     state["_intensities"] = _intensities(intensities, tensors, n_channels)
-    state["networks_"] = _networks(fields, tensors, n_channels)
+    channels = state["_intensities"].channels or range(n_channels)
+    state["networks_"] = _networks(fields, tensors, len(channels))
     state["_stages"] = fields.optional(
         "stages", lambda name: _stages(Fields(fields.take(name), name), tensors, state)
     )
@@ -183,6 +192,7 @@ def _refuse_not_finite(stages, intensities, n_channels):
     if stages is None or stages.alignment > _LARGEST_PROBE:
         return  # a larger one is checked when it is used, tile by tile
     side = max(stages.alignment, _SMALLEST_PROBE)
+    n_channels = len(intensities.channels or range(n_channels))
     noisy = np.random.default_rng(0).random((n_channels, side, side))
     values = intensities.data_range[0] + intensities.span * noisy
     intensities = intensities.of_shape((0, 0))
@@ -276,6 +286,12 @@ def _features(fields):
 
 
 def _intensities(fields, tensors, n_channels):
+    channels = None
+    if fields.has("channels"):
+        channels = fields.integers("channels", 0, n_channels - 1, most=n_channels)
+        if not 0 < len(channels) < n_channels or sorted(set(channels)) != [*channels]:
+            raise fields.wrong("channels", "some channels, in order")
+        n_channels = len(channels)
     found = Intensities(
         fields.interval("data_range"),
         fields.optional(
@@ -296,6 +312,7 @@ def _intensities(fields, tensors, n_channels):
                 Fields(fields.take(name), f"{fields.name}.{name}"), tensors, n_channels
             ),
         ),
+        channels,
     )
     fields.end()
     if found.noise and len({model.correlation.shape for model in found.noise}) > 1:

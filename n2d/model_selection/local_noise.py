@@ -223,10 +223,11 @@ class LocalNoise:
 
     def _denoised(self, noisy):
         """Apply stage 1 to pixel values (C, h, w)."""
+        found = self._intensities
         with torch.no_grad():
-            seen = torch.from_numpy(self._intensities.forward(noisy))[None]
+            seen = torch.from_numpy(found.forward(found.with_noise(noisy)))[None]
             denoised = self._prior.partial_denoising(seen)[0].numpy()
-        return self._intensities.backward(denoised)
+        return found.among_all(found.backward(denoised), noisy)
 
 
 def _thinned(photons, strength, generator):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2d._masked import read_unmasked
+
 # Blocks looked at, at most: enough for 2 % precision, and the cost stays that of a
 # 400x400 image however large the image is.
 _MAX_BLOCKS = 2400
@@ -15,12 +17,14 @@ def as_windows(image) -> list[np.ndarray]:
         isinstance(window, np.ndarray) for window in image
     )
     if several:
-        windows = [np.asarray(window) for window in image]
+        windows = [
+            read_unmasked(window, f"image[{i}]") for i, window in enumerate(image)
+        ]
         if any(window.ndim != 2 for window in windows):
             shapes = [window.shape for window in windows]
             raise ValueError(f"image must be a list of (h, w) windows, got {shapes}")
     else:
-        array = np.asarray(image)
+        array = read_unmasked(image, "image")
         if array.ndim not in (2, 3):
             raise ValueError(
                 "image must have shape (H, W), or (k, h, w) for windows, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
+from n2d._masked import unmasked
 from n2d.noise.blocks import sample_blocks
 
 # Blocks that are taken for flat, in all channels at once.
@@ -52,6 +53,7 @@ def channel_correlation(channels) -> np.ndarray | None:
     >>> float(channel_correlation([own + common])[0, 1].round(1))
     0.5
     """
+    unmasked(channels, "channels")
     n_channels = len(channels[0])
     if n_channels == 1:
         return None

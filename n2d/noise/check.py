@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from n2d._masked import unmasked
 from n2d.noise.hot_pixels import hot_pixels
 from n2d.noise.refine import passes_for_noise
 from n2d.noise.stabilize import stabilize
@@ -118,6 +119,8 @@ def check_result(
     >>> check_result([noisy], [0.1 * scene + 0.9 * noisy], NoiseModel(1.0)).verdict
     'bad'
     """
+    unmasked(noisy, "noisy")
+    unmasked(denoised, "denoised")
     n_pixels = sum(window.size for window in noisy)
     if not noise.level > 0:
         return Verdict(None, ("no noise was found: nothing was removed",))

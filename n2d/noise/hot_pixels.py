@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2d._masked import unmasked
 from n2d.noise.blocks import cut_blocks
 
 # How far the rule looks, and how often at most: what stood beside a hot pixel that has
@@ -77,6 +78,7 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
         Pixels, or two side by side, that differ from all around them by more than noise
         and the blur of any optics allow.
     """
+    stabilized = unmasked(stabilized, "stabilized")
     least = _LEAST_OF_MANY if share > 0 else _LEAST
     hot = _found(stabilized, least=least)[0] != 0
     # Where there are defects, three or four may have met.
@@ -292,7 +294,7 @@ def without_hot_pixels(image, hot):
     image : ndarray of float64, shape (h, w)
         The others as they were.
     """
-    image = np.array(image, np.float64)
+    image = np.array(unmasked(image, "image"), np.float64)
     at = np.argwhere(hot)
     if not len(at):
         return image

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from n2d._masked import read_unmasked
 from n2d.noise.defects import Defects
 from n2d.noise.written import fields_of, model_of_fields
 
@@ -214,6 +215,8 @@ class NoiseModel:
 
         Raises
         ------
+        TypeError
+            If one of them is masked.
         ValueError
             If neither `frames` nor both of `dark` and `flat` are given, or one of them
             has not two or more frames of finite numbers.
@@ -229,7 +232,12 @@ class NoiseModel:
         """
         from n2d.noise.frames import model_of_frames
 
-        return model_of_frames(cls, frames, dark, flat)
+        given = {"frames": frames, "dark": dark, "flat": flat}
+        read = (
+            None if each is None else read_unmasked(each, name)
+            for name, each in given.items()
+        )
+        return model_of_frames(cls, *read)
 
     def to_json(self) -> str:
         """Write the model as JSON, which ``n2d denoise --noise FILE`` takes.
@@ -301,9 +309,10 @@ class NoiseModel:
         >>> NoiseModel(level=2.0).variance([0, 50]).tolist()
         [4.0, 4.0]
         """
+        intensity = read_unmasked(intensity, "intensity").astype(np.float64)
         if self.curve is not None:
-            return np.interp(np.asarray(intensity, np.float64), *self.curve)
-        above = np.maximum(np.asarray(intensity, np.float64) - self.offset, 0)
+            return np.interp(intensity, *self.curve)
+        above = np.maximum(intensity - self.offset, 0)
         return self.gain * above + self.read_noise**2
 
     def rescaled(self, scale, shift=0.0) -> NoiseModel:

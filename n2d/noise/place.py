@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from n2d._masked import unmasked
 from n2d.noise.defects import Defects, line_offsets
 from n2d.noise.level_map import level_map, sharpened
 from n2d.noise.measure import estimate_noise
@@ -169,6 +170,7 @@ def find_places(image, noise):
         `noise`, or, where its level differs from place to place, measured again without
         that.
     """
+    image = unmasked(image, "image")
     places = find_pattern(image, noise.defects or Defects())
     known = noise.spread is None or noise.spread < _KNOWN or not noise.level > 0
     if known or _is_clipped(image):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from n2d._masked import unmasked
 from n2d.noise.model import N_LAGS, NoiseModel
 
 # Noise of which so small a share is removed, and that is correlated between neighbours
@@ -80,6 +81,7 @@ def is_sure(noise: NoiseModel, windows) -> bool:
     >>> is_sure(estimate_noise(noisy), [noisy])
     True
     """
+    unmasked(windows, "windows")
     if noise.spread is None:
         return False
     some = np.concatenate(
@@ -337,6 +339,9 @@ def _removed_power(noise, denoised, removed, probe, response):
 
     None for both if it is too dark.
     """
+    kinds = {"denoised": denoised, "removed": removed, "probe": probe}
+    for name, windows in {**kinds, "response": response}.items():
+        unmasked(windows, name)
     # With fewer photons the stabilized noise is weaker than it is told to be.
     enough_light = noise.offset + _FEWEST_PHOTONS * noise.gain
     lit = [x >= enough_light for x in denoised]

@@ -9,13 +9,15 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from n2d._masked import read_unmasked
+
 # numpy draws Poisson counts as 64-bit integers and refuses means above this.
 _LARGEST_COUNT = 9.2e18
 
 
 def _as_image(image) -> np.ndarray:
     """Return `image` as finite float64, or say what is wrong with it."""
-    array = np.asarray(image)
+    array = read_unmasked(image, "image")
     if array.dtype.kind not in "buif":
         raise TypeError(
             f"image must hold real numbers, got dtype {array.dtype}; "

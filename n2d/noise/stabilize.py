@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 from scipy.stats import poisson
 
+from n2d._masked import read_unmasked
 from n2d.noise.model import NoiseModel
 
 # In units of squared photons. Below this value of `counts + read**2 + 3/8` the root
@@ -38,7 +39,7 @@ _TABLE_READ = 8.0
 
 
 def _as_real(values, name: str) -> np.ndarray:
-    array = np.asarray(values)
+    array = read_unmasked(values, name)
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array.astype(np.float64)

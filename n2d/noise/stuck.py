@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2d._masked import unmasked
 from n2d.noise.blocks import cut_blocks
 from n2d.noise.defects import median_of_nine
 from n2d.noise.hot_pixels import (
@@ -201,6 +202,7 @@ def stuck_pixels(image, stabilized, stuck, rounding=0.0) -> np.ndarray:
     mask : ndarray of bool, shape (h, w)
         True where a pixel says nothing.
     """
+    image, stabilized = unmasked(image, "image"), unmasked(stabilized, "stabilized")
     mask = np.zeros(image.shape, bool)
     if min(image.shape) < 5:
         return mask
@@ -229,6 +231,7 @@ def without_stuck_pixels(windows, noise) -> list:
     windows : list of ndarray of shape (h, w)
         The same ones where nothing is stuck.
     """
+    unmasked(windows, "windows")
     if not noise.stuck:
         return list(windows)
     return [_replaced(np.asarray(w, np.float64), noise.stuck) for w in windows]

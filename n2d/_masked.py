@@ -1,0 +1,78 @@
+"""Masked arrays, refused by name: what they hide is no part of an image."""
+
+import numpy as np
+
+
+def unmasked(array, name):
+    """Return an array that hides nothing, or refuse it.
+
+    Parameters
+    ----------
+    array : object
+        What a user gave, read or not; or a list or tuple of such, however deep.
+    name : str
+        How the error message calls it.
+
+    Returns
+    -------
+    object
+        The same, or the data of a masked array that hides nothing.
+
+    Raises
+    ------
+    TypeError
+        If something is masked, or if a Dask array says that its blocks are masked
+        arrays: whether they hide something, only computing them would tell.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        if np.any(array.mask):
+            raise TypeError(
+                f"{name} is a masked array; fill the masked pixels first, for example "
+                f"by {name}.filled(value)"
+            )
+        return array.data
+    if isinstance(array, (list, tuple)):
+        for i, item in enumerate(array):
+            unmasked(item, f"{name}[{i}]")
+    elif isinstance(getattr(_lazy(array), "_meta", None), np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a Dask array of masked arrays; fill the masked pixels first, "
+            f"for example by dask.array.ma.filled({name}, value)"
+        )
+    return array
+
+
+def read_unmasked(array, name):
+    """Read what a user gave, and refuse it if it turns out to hide something.
+
+    A Dask array may say that its blocks are plain arrays where they are masked ones.
+
+    Parameters
+    ----------
+    array : array_like
+        Of any kind.
+    name : str
+        How the error message calls it.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    TypeError
+        If something is masked.
+    """
+    array = unmasked(array, name)
+    lazy = _lazy(array)
+    if lazy is not None:
+        array = unmasked(lazy.compute(), name)
+    return np.asarray(array)
+
+
+def _lazy(array):
+    """The Dask array that something is, or, as of xarray, has inside; else None."""
+    if not hasattr(array, "__dask_graph__") or array.__dask_graph__() is None:
+        return None
+    inside = getattr(array, "data", None)
+    return inside if hasattr(inside, "__dask_graph__") else array
