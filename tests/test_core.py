@@ -228,7 +228,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(bad):
 # -- tiles -------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),
