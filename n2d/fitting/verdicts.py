@@ -175,11 +175,13 @@ def _hum(places, noise):
     )
     if strength < 1:
         return []
+    # Next to no noise a figure says nothing.
+    much = f"{strength:.1f}" if strength < 100 else "many"
     return [
         Verdict(
             "doubtful",
             (
-                f"a wave along rows or columns, {strength:.1f} times as "
+                f"a wave along rows or columns, {much} times as "
                 "strong as the noise, stays; if it is hum and no scene, try "
                 "stripes='remove' on one image of up to 512 x 512 pixels",
             ),
