@@ -96,7 +96,7 @@ class ImageDenoiser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             warnings.warn(
                 f"X is taken for a stack of {height} grey images of {width} x {n} "
                 f"pixels; for one image with {n} channels set channel_axis=-1",
-                stacklevel=4,  # past `fit` and its decorator
+                stacklevel=5,  # past `fit` and its decorators
             )
         return images
 

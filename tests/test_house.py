@@ -80,8 +80,8 @@ MAY_IMPORT = {
     ),
     "functional": ({"denoiser"}, {"numpy"}),
     "baselines": (
-        {"_base", "_sklearn", "baselines", "core", "denoiser", "fitting", "images"}
-        | {"noise"},
+        {"_base", "_sklearn", "_surroundings", "baselines", "core", "denoiser"}
+        | {"fitting", "images", "noise"},
         None,
     ),
     "model_selection": (

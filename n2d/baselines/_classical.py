@@ -14,6 +14,7 @@ from n2d._sklearn import (
     StrOptions,
     fit_context,
 )
+from n2d._surroundings import undisturbed
 from n2d.fitting.windows import sample_windows
 from n2d.noise import NoiseModel, discount_texture, estimate_noise
 from n2d.noise.told import models_of_channels
@@ -32,6 +33,7 @@ class ClassicalDenoiser(ImageDenoiser):
 
     _parameter_constraints = {"channel_axis": [WHOLE_NUMBER, None]}  # noqa: RUF012
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Settle all that depends on the data.
@@ -71,6 +73,7 @@ class ClassicalDenoiser(ImageDenoiser):
         vars(self).update(fitted)
         return self
 
+    @undisturbed
     def transform(self, X):
         """Denoise images.
 

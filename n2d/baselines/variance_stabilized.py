@@ -5,6 +5,7 @@ from sklearn.base import clone
 
 from n2d._base import ImageDenoiser
 from n2d._sklearn import WHOLE_NUMBER, HasMethods, fit_context
+from n2d._surroundings import undisturbed
 from n2d.baselines._classical import measured_noise, read_whole, series_of
 from n2d.fitting.windows import sample_windows
 from n2d.noise import stabilize, unstabilize
@@ -94,6 +95,7 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
         self.denoiser = denoiser
         self.channel_axis = channel_axis
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Measure the noise, and fit the inner denoiser to stabilized images.
@@ -146,6 +148,7 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
         self.sigma_ = levels[0] if grey else np.array(levels)
         return self
 
+    @undisturbed
     def transform(self, X):
         """Stabilize, denoise, and go back.
 

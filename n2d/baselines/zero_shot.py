@@ -2,6 +2,7 @@
 
 from n2d._base import ImageDenoiser
 from n2d._sklearn import fit_context
+from n2d._surroundings import undisturbed
 from n2d.denoiser import Noise2DetailDenoiser
 from n2d.images import Images
 
@@ -116,6 +117,7 @@ class ZSN2NDenoiser(ImageDenoiser):
         self.random_state = random_state
         self.verbose = verbose
 
+    @undisturbed
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, callback=None):
         """Learn to denoise from the noisy images themselves.
@@ -159,6 +161,7 @@ class ZSN2NDenoiser(ImageDenoiser):
         self.loss_curve_ = denoiser.loss_curve_
         return self
 
+    @undisturbed
     def transform(self, X):
         """Denoise images with what `fit` has learned.
 
