@@ -11,17 +11,14 @@ from n2d.noise.blocks import LARGE, as_windows, sample_blocks, weighted_sum
 from n2d.noise.counts import gain_of_counts
 from n2d.noise.defects import Defects, without_defects
 from n2d.noise.flat import Fit, fit_power
-from n2d.noise.hot_pixels import (
-    hot_pixels,
-    share_of_hot_pixels,
-    without_hot_pixels,
-)
+from n2d.noise.hot_pixels import hot_pixels, share_of_hot_pixels, without_hot_pixels
 from n2d.noise.model import N_LAGS, NoiseModel
 from n2d.noise.painted import painted_over
 from n2d.noise.spectrum import REACH, block_basis, cosine_power
 from n2d.noise.stabilize import stabilize
 from n2d.noise.stuck import find_stuck, without_stuck_pixels
 from n2d.noise.two_tone import noise_of_tones
+from n2d.noise.underflow import undisturbed
 from n2d.noise.variance import fit_curve
 
 # A block with more clipped pixels than this does not show its noise.
@@ -81,6 +78,7 @@ _COUNTS_SPREAD = 0.01
 _SURE_CURVE, _CURVE_SHARE = 0.12, 0.03
 
 
+@undisturbed
 def estimate_noise(image) -> NoiseModel:
     """Measure level, signal dependence and correlation of the noise of an image.
 

@@ -203,7 +203,9 @@ class NoiseModel:
         Parameters
         ----------
         frames : array_like of real numbers, shape (n, H, W), optional
-            Two or more captures of the same scene, which does not change.
+            Two or more captures of the same scene, which stands still. It may get
+            brighter or darker as a whole, from bleaching or a lamp that flickers: the
+            noise is that of each frame in its own brightness.
         dark, flat : array_like of real numbers, shape (n, H, W), optional
             Instead: two or more captures without light, and of an evenly lit field.
 
@@ -211,7 +213,7 @@ class NoiseModel:
         -------
         noise : NoiseModel
             Level, gain, offset, read noise and correlation. The level is that of
-            `frames`, or of `flat`.
+            `frames`, or of `flat`, on average.
 
         Raises
         ------
@@ -219,7 +221,25 @@ class NoiseModel:
             If one of them is masked.
         ValueError
             If neither `frames` nor both of `dark` and `flat` are given, or one of them
-            has not two or more frames of finite numbers.
+            has not two or more frames of finite numbers, or too large ones.
+
+        Warns
+        -----
+        n2d.NoiseWarning
+            If the scene moves, grows, leaves the focus or changes otherwise, or is
+            saturated in some frames: that counts as noise. If some frames have far more
+            or less noise than the others: they are left out.
+
+        Notes
+        -----
+        Noise is new in every frame: what a frame has beside the mean goes neither with
+        slopes of the scene nor with its intensity, and is not more like the next
+        frame's than like any other's. What does so by more than a tenth of its power,
+        and than chance makes of it, is said; frames below 32x32 pixels are too small
+        for that. A change of brightness as a whole is taken out before, so that in dark
+        and evenly lit frames a drift of the lamp is no noise. Periodic scenes that move
+        by about a period, and two frames with a little motion in strong noise, may pass
+        for steady.
 
         Examples
         --------
@@ -232,12 +252,7 @@ class NoiseModel:
         """
         from n2d.noise.frames import model_of_frames
 
-        given = {"frames": frames, "dark": dark, "flat": flat}
-        read = (
-            None if each is None else read_unmasked(each, name)
-            for name, each in given.items()
-        )
-        return model_of_frames(cls, *read)
+        return model_of_frames(cls, frames, dark, flat)
 
     def to_json(self) -> str:
         """Write the model as JSON, which ``n2d denoise --noise FILE`` takes.
