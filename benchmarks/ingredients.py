@@ -32,7 +32,7 @@ from machine import describe_machine
 
 from n2d import Noise2DetailDenoiser
 from n2d.applying import tiled
-from n2d.fitting import prior_start
+from n2d.fitting import conditioned, prior_start, second_thoughts
 from n2d.metrics import psnr
 from n2d.noise import (
     Defects,
@@ -104,7 +104,7 @@ def mean_not_kept(parts, denoised, intensities):
     return intensities
 
 
-# name -> what is replaced in n2d.fitting.prior_start during `fit`
+# name -> what is replaced in the modules of n2d.fitting that have it, during `fit`
 FITTED = {
     "level by scikit-image, white": {"estimate_noise": plain_noise},
     "without stabilisation": {"estimate_noise": without_gain},
@@ -123,7 +123,9 @@ def fitted(case, replaced=None, **parameters):
     """Fit the default to a case, with some functions replaced."""
     with ExitStack() as stack:
         for name, function in (replaced or {}).items():
-            stack.enter_context(patch.object(prior_start, name, function))
+            for module in (prior_start, second_thoughts, conditioned):
+                if hasattr(module, name):
+                    stack.enter_context(patch.object(module, name, function))
         denoiser = Noise2DetailDenoiser(
             channel_axis=case.channel_axis, random_state=0, **parameters
         )

@@ -1,12 +1,13 @@
 """How well the noise of an image is measured: level and correlation, kind by kind.
 
-    python benchmarks/noise.py --data DIR [--quick] [--oracle]
+    python benchmarks/noise.py --data DIR [--quick] [--small] [--oracle]
 
 Noise of known level and correlation is put on clean images, real and generated, at five
 strengths (shares of the image's contrast, 1 to 99 %); `n2d.noise.estimate_noise` is
-compared with the truth. ``--oracle`` denoises, too, once as by default and once told
-the simulated truth, and gives the level that a fit has settled on, its verdict, and
-PSNR. Results go to OUTPUT/noise.csv (every image) and OUTPUT/noise.md (every kind).
+compared with the truth. ``--small`` takes parts of 60 to 130 pixels of the images.
+``--oracle`` denoises, too, once as by default and once told the simulated truth, and
+gives the level that a fit has settled on, its verdict, and PSNR. Results go to
+OUTPUT/noise.csv (every image) and OUTPUT/noise.md (every kind).
 """
 
 import argparse
@@ -302,6 +303,17 @@ def clean_images(data):
         yield f"generated/{kind}", scene.astype(float)
 
 
+def parts_of(images):
+    """Yield (name, part) of 60 to 130 pixels of images."""
+    rng = np.random.default_rng(0)
+    for name, image in images:
+        side = int(rng.integers(60, 131))
+        top, left = (int(rng.integers(n - side + 1)) for n in image.shape)
+        part = image[top : top + side, left : left + side]
+        if part.std() > 0:
+            yield f"{name}, {side} pixels", part
+
+
 def denoised(noisy, noise):
     """PSNR over the range of the clean image, and the default denoiser, told or not."""
     denoiser = Noise2DetailDenoiser(noise=noise, random_state=0)
@@ -427,6 +439,7 @@ def main():
         "--data", type=Path, default=os.environ.get("N2D_DATA"), required=False
     )
     parser.add_argument("--quick", action="store_true", help="three strengths, half")
+    parser.add_argument("--small", action="store_true", help="parts of the images")
     parser.add_argument("--oracle", action="store_true", help="fits and PSNR, too")
     parser.add_argument("--only", nargs="+", help="names of images, with * and ?")
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
@@ -441,6 +454,8 @@ def main():
     strengths = STRENGTHS
     if arguments.quick:
         images, strengths = images[::2], STRENGTHS[::2]
+    if arguments.small:
+        images = list(parts_of(images))
     if arguments.only:
         names = [name for name, _ in images]
         images = [
@@ -466,9 +481,10 @@ def main():
     text = (
         "# How well the noise is measured\n\n"
         f"`python benchmarks/noise.py{' --quick' * arguments.quick}"
-        f"{' --oracle' * arguments.oracle}`, {len(images)} images, {len(strengths)} "
-        f"strengths, {describe_machine(1)}; {minutes:.0f} minutes of processor time."
-        f"\n\n## What `estimate_noise` says\n\n{table(rows, measured_columns())}\n"
+        f"{' --small' * arguments.small}{' --oracle' * arguments.oracle}`, "
+        f"{len(images)} images, {len(strengths)} strengths, {describe_machine(1)}; "
+        f"{minutes:.0f} minutes of processor time.\n\n"
+        f"## What `estimate_noise` says\n\n{table(rows, measured_columns())}\n"
     )
     if arguments.oracle:
         text += (

@@ -156,6 +156,7 @@ def main():
     data = Path(arguments.data)
     cases = [*crops(data, arguments.crops), *(wrong(data) if arguments.wrong else ())]
     rows = []
+    arguments.output.mkdir(parents=True, exist_ok=True)
     with open(arguments.output / "trust.csv", "w", newline="") as file:
         for case in cases:
             rows.append(judge(*case))

@@ -29,7 +29,7 @@ def run(*arguments):
 @pytest.fixture
 def images(tmp_path):
     rng = np.random.default_rng(0)
-    clean = np.tile(np.linspace(60, 190, 40), (32, 1))
+    clean = np.tile(np.linspace(60, 190, 80), (64, 1))
     noisy = (clean + rng.normal(0, 10, clean.shape)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "cells.tif", noisy)
     tifffile.imwrite(tmp_path / "clean.tif", clean.astype(np.uint8))

@@ -13,7 +13,7 @@ import torch
 from skimage import data
 
 from n2d import Noise2DetailDenoiser, datasets, noise
-from n2d.fitting import prior_start
+from n2d.fitting import conditioned, prior_start
 
 
 def gain(noisy, clean, denoised):
@@ -46,7 +46,7 @@ def test_colour_is_denoised_jointly(colour):
     apart = np.stack([denoised(noisy[..., c]) for c in range(3)], axis=-1)
     assert joint > 9.5
     assert joint > gain(noisy, clean, apart) + 1.0
-    with patch.object(prior_start, "decorrelating_rotation", lambda *_: None):
+    with patch.object(conditioned, "decorrelating_rotation", lambda *_: None):
         without = gain(noisy, clean, denoised(noisy, channel_axis=-1))
     assert joint > without + 1.0
 

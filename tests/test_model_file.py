@@ -153,7 +153,8 @@ def test_results_are_the_same_bit_for_bit(kind, fitted, folder):
     if kind in ("learned", "random"):
         other = np.concatenate([X, X[3:]])
         assert_same(loaded.transform(other), saved.transform(other))
-        assert loaded.score(X) == saved.score(X)
+        large = noisy(96, 96)  # whose noise is known well enough to judge by
+        assert loaded.score(large) == saved.score(large)
 
 
 def test_results_are_the_same_in_another_process(fitted, folder, tmp_path):

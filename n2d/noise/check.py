@@ -21,8 +21,14 @@ _LEAST_REMOVED, _HARDLY_REMOVED, _MOST_REMOVED = 0.4, 0.2, 1.4
 _MOST_CORRELATED, _SURELY_STRUCTURE = 0.35, 0.6
 
 # Where the level may be off by this share, and is this share of the contrast at least;
-# and, where it may be off by more, is so at twice that.
+# and where it may be off by more, and twice as much as that would matter, too.
 _MOST_SPREAD, _MATTERS, _LARGE_SPREAD = 0.25, 0.04, 0.35
+
+# Unless what was removed bears it out: so much of it, of a level that is nearly what
+# was measured at first, may not be off by more, and more than is taken of texture.
+_BORNE_OUT, _AS_MEASURED, _NOBODY_KNOWS = 0.85, 0.88, 0.5
+# Twice as much as it may be off would matter from this share of the contrast.
+_WOULD_MATTER = 0.025
 
 # Noise of this share of the contrast and more: there is little left to see.
 _DROWNED = 2.0
@@ -76,7 +82,8 @@ class Verdict:
         ``correlation``: neighbour correlation of what was removed beyond the noise's;
         ``contrast``: level over the contrast of the denoised image;
         ``spread``: by what share the level may be off; ``believed``: level over what
-        was measured at first.
+        was measured at first; ``confirmed``: 1 where what was removed bears it out,
+        else 0.
     """
 
     verdict: str = "good"
@@ -153,6 +160,12 @@ def check_result(
     }
     if measured is not None and measured.level > 0:
         figures["believed"] = noise.level / measured.level
+    figures["confirmed"] = float(
+        _BORNE_OUT < level / expected < _MOST_REMOVED
+        and figures["believed"] > _AS_MEASURED
+        and spread < _NOBODY_KNOWS
+        and not passes_for_noise(noise, level / expected)
+    )
     findings = [
         *_findings(figures, strength, small=n_pixels < _SMALL),
         *_stripes_left(noise, stripes_go),
@@ -329,8 +342,9 @@ def _findings(figures, strength, small=False):
             )
     spread, believed = figures["spread"], max(figures["believed"], 1e-9)
     most = figures["contrast"] / believed * np.exp(2 * spread)
-    if (spread > _MOST_SPREAD and figures["contrast"] >= _MATTERS) or (
-        spread > _LARGE_SPREAD and most >= _MATTERS
+    if not figures["confirmed"] and (
+        (spread > _MOST_SPREAD and figures["contrast"] >= _MATTERS)
+        or (spread > _LARGE_SPREAD and most >= _WOULD_MATTER)
     ):
         yield (
             "doubtful",

@@ -37,17 +37,13 @@ def fit_variance(mean, variance, trust) -> tuple[float, float]:
     if typical == 0:
         return 0.0, 0.0
     trust = trust * rarity
-    centre = mean.mean()
     weight = trust / typical
     for _ in range(6):
-        rows = np.stack([mean - centre, np.ones_like(mean)], axis=1)
-        slope, middle = np.linalg.lstsq(
-            rows * weight[:, None], variance * weight, rcond=None
-        )[0]
+        centre, middle = np.average([mean, variance], axis=1, weights=weight**2)
+        along = weight**2 * (mean - centre)
+        steepness = along @ (mean - centre)
+        slope = max(0.0, along @ variance / steepness) if steepness > 0 else 0.0
         intercept = middle - slope * centre
-        if slope < 0:
-            slope = 0.0
-            intercept = np.average(variance, weights=weight**2)
         line = np.maximum(slope * mean + intercept, 0.03 * typical)
         excess = variance / line - 1
         spread = max(_weighted_median(np.abs(excess), rarity**2) / 0.6745, 0.02)

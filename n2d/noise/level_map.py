@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft, ndimage
 
-# Blocks that the level is looked at in, and the grid cells they are sorted into.
-_BLOCK, _STEP, _CELL = 16, 8, 32
+# Blocks that the level is looked at in, how far they are apart, the grid cells they are
+# sorted into, and how many of these a row or column has at least; and of small images.
+_SIZES = (16, 8, 32, 5), (8, 4, 16, 4)
 # Of the blocks of a cell the share that is flat.
 _FLAT = 0.25
 # In the logarithm of the deviation: below this spread the level is the same everywhere.
@@ -15,8 +16,6 @@ _LEAST_SPREAD = 0.12
 # A cell is no noisier than so many of the nine around it: one that stands out is
 # texture, while a quarter of four cells with more noise has its corners.
 _ALIKE = 4
-# Cells of a row or column at least.
-_FEWEST_CELLS = 5
 
 # Where neighbouring cells differ by more than this, in the logarithm, there is an edge,
 # as between joined images. It is looked for in cells of so many pixels.
@@ -45,14 +44,17 @@ def level_map(stabilized) -> np.ndarray:
     >>> level_map(noise).shape, level_map(noise * np.linspace(1, 3, 256)).shape
     ((1, 1), (8, 8))
     """
-    cells = [n // _CELL for n in stabilized.shape]
-    if min(cells) < _FEWEST_CELLS:
+    shorter = min(stabilized.shape)
+    sizes = [one for one in _SIZES if shorter // one[2] >= one[3]]
+    if not sizes:
         return np.ones((1, 1))
+    block, step, cell, _ = sizes[0]
+    cells = [n // cell for n in stabilized.shape]
     single = stabilized.astype(np.float32)  # its noise is 1: that is precise enough
-    view = np.lib.stride_tricks.sliding_window_view(single, (_BLOCK, _BLOCK))
-    power = _fine_power(view[::_STEP, ::_STEP])
+    view = np.lib.stride_tricks.sliding_window_view(single, (block, block))
+    power = _fine_power(view[::step, ::step])
     place = [
-        np.minimum((_STEP * np.arange(n) + _BLOCK // 2) * k // side, k - 1)
+        np.minimum((step * np.arange(n) + block // 2) * k // side, k - 1)
         for n, k, side in zip(power.shape, cells, stabilized.shape, strict=True)
     ]
     logs = np.empty(cells)

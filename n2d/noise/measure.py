@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from n2d.noise import reader
-from n2d.noise.blocks import LARGE, as_windows, sample_blocks, weighted_sum
+from n2d.noise.blocks import as_windows, sample_blocks, weighted_sum
 from n2d.noise.counts import gain_of_counts
 from n2d.noise.defects import Defects, without_defects
 from n2d.noise.flat import Fit, fit_power
@@ -20,9 +20,7 @@ from n2d.noise.stuck import find_stuck, without_stuck_pixels
 from n2d.noise.two_tone import noise_of_tones
 from n2d.noise.underflow import undisturbed
 from n2d.noise.variance import fit_curve
-
-# A block with more clipped pixels than this does not show its noise.
-_CLIPPED_SHARE = 0.02
+from n2d.noise.visible import NOTHING, blocks_with_noise
 
 _MEDIAN = 0.45494  # of squared standard normal numbers
 
@@ -32,10 +30,6 @@ _LEAST_FINE = 1e-3
 
 # What white noise there would be is read off so many blocks, or a few more.
 _FINE_BLOCKS = 400
-
-# Power that rounding leaves in a constant block, of values from 0 to 1, and the share
-# of the range of values that counts as dark.
-_NOTHING, _DARK_END = 1e-14, 0.05
 
 # Real photon noise, fitted, vanishes within 0.1 photons of the darkest intensity.
 _DARKEST_PHOTONS = 1.0
@@ -47,11 +41,15 @@ _DARKEST_PHOTONS = 1.0
 _NO_SURPRISE, _NO_SURPRISE_LAG = 0.1, 0.15
 _SURE_SPREAD = 0.3
 
-# Where it speaks of as much more as this, in the logarithm of the level, or the noise
-# is next to nothing at high frequencies, it is believed if it expects to be off by less
-# than this: JPEG and interpolation leave nothing there for the fit. Not believed, it is
-# heard where it speaks of that much more.
-_FAR, _SEEN_SPREAD, _APART = 1.2, 0.38, 0.5
+# Where it speaks of less, or of as much more as this, in the logarithm of the level, or
+# the noise is next to nothing at high frequencies, it is believed if it expects to be
+# off by less than this: JPEG and interpolation leave nothing there for the fit. Not
+# believed, it is heard where it speaks of that much more.
+_FAR, _SEEN_SPREAD, _APART = 1.2, 0.6, 0.5
+
+# Where the variance differs by so many times its mean from block to block the fit knows
+# better.
+_STEEP = 1.2
 
 # A second fit is believed where it expects to be off by less than this share of what
 # it expects of the first, and by no more than leaves no doubt: where the scene is dense
@@ -112,8 +110,8 @@ def estimate_noise(image) -> NoiseModel:
 
     Notes
     -----
-    Blocks of 16x16 pixels (8x8 in small images; 2,400 at most, so that the cost does
-    not grow with the image) are taken to their cosine transforms. Noise has the same
+    Blocks of 16x16 pixels (2,400 at most, so that the cost does not grow with the
+    image) are taken to their cosine transforms. Noise has the same
     power spectrum in every block, up to a factor affine in the block's mean; texture
     only adds to it, most at low frequencies, and differs from block to block.
 
@@ -191,13 +189,7 @@ def _of_light(windows) -> NoiseModel:
         return NoiseModel(level=_level_of_differences(cleaned), offset=low)
     # The fit works on an image of unit range around zero: no unit is special.
     scale = high - low
-    noise = _measure((blocks - low) / scale, painted)
-    if blocks.shape[-1] < reader.SIZE:
-        large = sample_blocks(cleaned, LARGE)
-        if large is not None:
-            other = _measure((large - low) / scale, painted_over(large))
-            noise = _twice(noise, other)
-    noise = noise.rescaled(scale, low)
+    noise = _measure((blocks - low) / scale, painted).rescaled(scale, low)
     tones = noise_of_tones(windows)
     if tones is not None and noise.level > _MORE_THAN_TONES * tones:
         return NoiseModel(level=tones, offset=low, spread=_TONES_SPREAD)
@@ -226,21 +218,6 @@ def _of_counts(windows, gain, low) -> NoiseModel:
     return NoiseModel(level, **told, defects=Defects(hot=hot))
 
 
-def _twice(noise: NoiseModel, another: NoiseModel) -> NoiseModel:
-    """Of a small image, measured on small blocks and on large ones.
-
-    There are few large ones, mostly rough: the small ones are right more often, but see
-    no noise that reaches far. Where the two disagree neither is to be relied on.
-    """
-    if another.spread is None:
-        return noise
-    blurred = another.correlation[:, 0].max() > _BLURRED
-    if blurred and another.spread < _SURE_SPREAD:
-        return another
-    apart = abs(np.log(max(another.level, 1e-12) / max(noise.level, 1e-12)))
-    return replace(noise, spread=max(another.spread, float(apart)))
-
-
 def _level_of_differences(windows: list[np.ndarray]) -> float:
     """Level of white noise in windows too small for blocks; robust to edges."""
     differences = [
@@ -262,13 +239,9 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
-    visible = _shows_its_noise(blocks, painted, mean, power, basis)
-    total = power[:, basis.used].mean(axis=1)
-    flattest, flat = np.quantile(total[visible], [0.05, 0.1])
-    if flat <= _NOTHING:
+    visible = blocks_with_noise(blocks, painted, mean, power, basis)
+    if visible is None:
         return NoiseModel(level=0.0)
-    if flattest <= _NOTHING:  # of one value, as under a mask, and too few to say that
-        visible &= total > _NOTHING
     shown = power if visible.all() else power[visible]
 
     fit, weights = fit_power(shown, mean[visible], basis)
@@ -276,8 +249,7 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     if smooth is not None:
         fit, weights = smooth
     fit, reading = _second_reading(fit, shown, mean[visible], basis)
-    if reading is not None:
-        weights = np.exp(2 * reading.log_factor) * weights
+    weights = np.exp(2 * reading.log_factor) * weights
     if fit.curve is None:
         variance = np.maximum(fit.slope * mean + fit.intercept, 0)
     else:
@@ -286,14 +258,13 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     # unless it is surely seen at low ones.
     some = shown[:: max(1, len(shown) // _FINE_BLOCKS)]
     white = np.median(some[:, basis.fine]) / _MEDIAN
-    seen = reading is not None and (
-        reading.spread < _SURE_SPREAD
-        or (reading.surprising and reading.spread < _SEEN_SPREAD)
+    seen = reading.spread < _SURE_SPREAD or (
+        reading.surprising and reading.spread < _SEEN_SPREAD
     )
     if variance.mean() > white / _LEAST_FINE and not seen:
         # Or so it seems: the other level is the one that there may be.
         spread = None
-        if reading is not None and white > _NOTHING:
+        if white > NOTHING:
             spread = np.log(variance.mean() / white) / 2
         level, offset = np.sqrt(white), _dark_end(fit, blocks, visible)[1]
         return NoiseModel(level=level, offset=offset, spread=spread)
@@ -301,7 +272,7 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     hidden = weighted_sum(power[~visible], weights)
     variance[~visible] = np.minimum(variance[~visible], hidden)
     correlation = np.zeros((2, N_LAGS))
-    if reading is not None and reading.surprising:
+    if reading.surprising:
         correlation[:, : reader.N_LAGS] = reading.autocorrelation[:2]
     else:
         lags = np.clip(fit.covariance.reshape(REACH + 1, REACH + 1), -1, 1)
@@ -316,8 +287,8 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
         offset=offset,
         read_noise=np.sqrt(floor),
         correlation=correlation,
-        diagonals=None if reading is None else reading.autocorrelation[2:],
-        spread=None if reading is None else reading.spread,
+        diagonals=reading.autocorrelation[2:],
+        spread=reading.spread,
     )
 
 
@@ -327,8 +298,6 @@ def _smooth_fit(fit, power, mean, basis) -> tuple[Fit, np.ndarray] | None:
     That it sees less noise than was fitted may be for texture. Here the other fit,
     in which what smooth images have does not count, agrees, and it is surer of that.
     """
-    if len(basis.used) != reader.SIZE**2:
-        return None
     reading = _read(fit, power, mean)
     if reading.log_factor > -_NO_SURPRISE:
         return None
@@ -341,18 +310,16 @@ def _smooth_fit(fit, power, mean, basis) -> tuple[Fit, np.ndarray] | None:
     return found if surer and agree else None
 
 
-def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading | None]:
+def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading]:
     """Ask the perceptron, and give up the line where it surely is none.
 
     Returns
     -------
     fit : Fit
         Of the level that the perceptron says, where that is surprising.
-    reading : Reading or None
-        What it says; None of small blocks.
+    reading : Reading
+        What it says.
     """
-    if len(basis.used) != reader.SIZE**2:
-        return fit, None
     reading = _read(fit, power, mean)
     curve = fit_curve(*fit.flat, line=fit.variance(fit.flat[0]))
     if curve is not None:
@@ -365,26 +332,34 @@ def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading | None
     lags = fit.covariance.reshape(REACH + 1, REACH + 1)
     fitted = np.stack([lags[1:, 0], lags[0, 1:]])
     apart = np.abs(reading.autocorrelation[:2, :REACH] - fitted).max()
-    # That there is less noise than was fitted, of the same kind, is for others to say.
     blurred = reading.autocorrelation[:2, 0].max() > _BLURRED
-    surprising = (
-        reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
-        or apart > _NO_SURPRISE_LAG
-    ) and (
+    more = reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
+    less = -reading.log_factor > max(_NO_SURPRISE, reading.spread)
+    far = not 0 <= reading.log_factor <= _FAR
+    surprising = (more or less or apart > _NO_SURPRISE_LAG) and (
         reading.spread < _SURE_SPREAD / 2
         or blurred
-        or (reading.log_factor > _FAR and reading.spread < _SEEN_SPREAD)
+        or (far and reading.spread < _SEEN_SPREAD)
     )
+    # Noise that is next to nothing in the dark is for the fit: it looks by intensity.
+    steep = fit.slope * mean.std() > _STEEP * fit.variance(mean).mean()
+    surprising &= blurred or not steep
     told = np.exp(reading.log_factor) * np.sqrt(fit.variance(mean).mean())
     contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
-    nothing = told < _WEAK_SHARE * contrast and (
-        reading.spread > _SURE_SPREAD or not blurred
+    nothing = (
+        reading.log_factor > 0
+        and told < _WEAK_SHARE * contrast
+        and (reading.spread > _SURE_SPREAD or not blurred)
     )
     if not surprising or nothing:
         spread = reading.spread
         if reading.log_factor > _APART:
             spread = max(spread, reading.log_factor)
         return fit, reading._replace(log_factor=0.0, spread=spread)
+    if reading.log_factor < 0:
+        # As much as there may be: second thoughts come down, and not up again.
+        most = min(0.0, reading.log_factor + min(reading.spread, _SURE_SPREAD))
+        reading = reading._replace(log_factor=most)
     factor = np.exp(2 * reading.log_factor)
     if fit.curve is not None:
         curve = np.stack([fit.curve[0], factor * fit.curve[1]])
@@ -395,8 +370,14 @@ def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading | None
 
 def _read(fit, power, mean) -> reader.Reading:
     """What the perceptron says of blocks of these powers and means."""
-    ratio = power / fit.variance(mean)[:, None]
-    return reader.read(reader.describe(ratio, fit.covariance))
+    return reader.read(_described(fit, power, mean))
+
+
+def _described(fit, power, mean) -> np.ndarray:
+    """What the perceptron sees."""
+    variance = fit.variance(mean)
+    means = mean / np.sqrt(variance.mean())
+    return reader.describe(power / variance[:, None], fit.covariance, means)
 
 
 def first_reading(image) -> tuple[float, np.ndarray] | None:
@@ -420,14 +401,12 @@ def first_reading(image) -> tuple[float, np.ndarray] | None:
     basis = block_basis(blocks.shape[-1])
     mean = blocks.mean(axis=(1, 2))
     power = cosine_power(blocks - mean[:, None, None])
-    visible = _shows_its_noise(blocks, painted_over(blocks), mean, power, basis)
-    if np.quantile(power[visible][:, basis.used].mean(axis=1), 0.1) <= _NOTHING:
+    visible = blocks_with_noise(blocks, painted_over(blocks), mean, power, basis)
+    if visible is None:
         return None
     fit, _ = fit_power(power[visible], mean[visible], basis)
-    features = reader.describe(
-        power[visible] / fit.variance(mean[visible])[:, None], fit.covariance
-    )
-    return scale * float(np.sqrt(fit.variance(mean).mean())), features
+    features = _described(fit, power[visible], mean[visible])
+    return scale * float(np.sqrt(fit.variance(mean[visible]).mean())), features
 
 
 def _dark_end(
@@ -461,37 +440,3 @@ def _dark_end(
         return float(variance / light), dimmest, 0.0
     offset = max(darkest, silent)
     return fit.slope, offset, max(fit.slope * offset + fit.intercept, 0.0)
-
-
-def _shows_its_noise(blocks, painted, mean, power, basis) -> np.ndarray:
-    """Tell which blocks (n,) are neither clipped nor silent, if there are enough."""
-    low, high = blocks.min(), blocks.max()
-    level = np.sqrt(np.median(power[:, basis.fine].mean(axis=1)))
-    values = np.unique(blocks[:: max(1, len(blocks) // 200)])
-    clipped = np.zeros(len(blocks))
-    if _is_a_wall(values, level):
-        clipped += np.mean(blocks <= low, axis=(1, 2))
-    if _is_a_wall(-values[::-1], level):
-        clipped += np.mean(blocks >= high, axis=(1, 2))
-    # Constant blocks at the dark end, or all white, may have lost their noise to
-    # rounding or masking and say nothing; others do say that there is no noise.
-    constant = power[:, basis.used].mean(axis=1) <= _NOTHING
-    silent = constant & ((mean <= low + _DARK_END * (high - low)) | (mean >= high))
-    clipped[silent] = 1
-    clipped[painted] = 1
-    visible = clipped < _CLIPPED_SHARE
-    if visible.sum() < max(30, 0.02 * len(blocks)):
-        visible = clipped <= np.quantile(clipped, 0.2)
-    return visible
-
-
-def _is_a_wall(values: np.ndarray, level: float) -> bool:
-    """Tell whether the first of the sorted distinct `values` cuts others off.
-
-    Not so where all values are far apart: these are photon counts, and no photon at
-    all is an honest reading.
-    """
-    steps = np.diff(values[:20])
-    return len(steps) > 0 and (
-        steps[0] < 0.3 * level or steps[0] > 3 * np.median(steps[:5])
-    )

@@ -19,7 +19,7 @@ from n2d.noise.stabilize import stabilize
 # share, and below this, and the level, at least this share of the contrast (texture
 # differs from place to place, too), changes in its logarithm by less than this and so
 # many times what it may be off.
-_CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.08, 0.02
+_CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.06, 0.02
 _SAME_LEVEL, _SPREADS = 1.0, 2.0
 # Twice the level, or half, makes it so many times less sure, as a power of two.
 _CONTRADICTS = 2.0

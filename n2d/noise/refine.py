@@ -41,6 +41,12 @@ _CLOSELY, _BY_CHANCE, _ENLARGED = 0.1, 0.03, 0.8
 # contrast: below it lie the photographs without noise, whose texture passes for it.
 _SURE_SPREAD, _SURE_SHARE = 0.05, 0.03
 
+# Second thoughts take away no more of a level than so many times what it may be off, in
+# the logarithm: a denoiser that has never seen such noise, or stripes and lattices
+# beside it, removes less than it is; told the less, it removes less again, down to
+# nothing. Less still where the level is more than this share of the contrast.
+_SPREADS, _WEAK = 3.0, 0.06
+
 # Where so much of what is there was taken away, and no texture stays, it is noise, such
 # as the correlated noise of cameras and electron microscopes: of texture at most 0.7 is
 # taken, of wide-field images and line scans 0.86 to 0.98, of small slices of CT 0.84.
@@ -84,15 +90,51 @@ def is_sure(noise: NoiseModel, windows) -> bool:
     unmasked(windows, "windows")
     if noise.spread is None:
         return False
+    strong = noise.level > _SURE_SHARE * _contrast(windows)
+    return bool(noise.spread < _SURE_SPREAD and strong)
+
+
+def least_level(noise: NoiseModel, windows) -> float:
+    """Tell what second thoughts should leave of a level.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        As `estimate_noise` has measured it on `windows`.
+    windows : sequence of ndarray of shape (h, w)
+        The images.
+
+    Returns
+    -------
+    level : float
+        By how much the level may be off; the more of it, the stronger it is for the
+        contrast of the images: texture alone is weak. 0 where that is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.noise import NoiseModel, least_level
+    >>> scene = np.outer(np.arange(64.0), np.ones(64))
+    >>> [round(least_level(NoiseModel(1.0, spread=s), [scene]), 2) for s in (0.1, 1)]
+    [0.74, 0.05]
+    """
+    unmasked(windows, "windows")
+    if noise.spread is None:
+        return 0.0
+    share = noise.level / max(_contrast(windows), noise.level)
+    spreads = _SPREADS * min(1.0, _WEAK / share) if share > 0 else _SPREADS
+    return float(noise.level * np.exp(-spreads * noise.spread))
+
+
+def _contrast(windows):
+    """Between the darkest and the brightest percent of the pixels, or some of them."""
     some = np.concatenate(
         [
             w[:: max(1, len(w) // 128), :: max(1, w.shape[1] // 128)].ravel()
             for w in windows
         ]
     )
-    contrast = np.subtract(*np.quantile(some, [0.99, 0.01]))
-    strong = noise.level > _SURE_SHARE * contrast
-    return bool(noise.spread < _SURE_SPREAD and strong)
+    return np.subtract(*np.quantile(some, [0.99, 0.01]))
 
 
 def discount_texture(noise: NoiseModel) -> NoiseModel:

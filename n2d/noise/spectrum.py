@@ -94,15 +94,14 @@ def fit_spectrum(flat_power, texture, basis):
         level = np.maximum(noise, floor)
         weight = 1 / (level + stain) / (1 + 2 * stain / level)
         pull = damping * np.sqrt(len(seen)) / level.mean()
+        # By the normal equations: the same few sums serve every choice of terms.
+        weighted = columns * weight[:, None]
+        products = weighted.T @ weighted + np.diag(pull**2)
+        sums = weighted.T @ (seen * weight)
         kept = np.arange(len(damping))
         while True:  # texture only adds: terms that would take away are dropped
-            solution = np.linalg.lstsq(
-                np.concatenate(
-                    [columns[:, kept] * weight[:, None], np.diag(pull[kept])]
-                ),
-                np.append(seen * weight, np.zeros(len(kept))),
-                rcond=None,
-            )[0]
+            chosen = products[np.ix_(kept, kept)]
+            solution = np.linalg.lstsq(chosen, sums[kept], rcond=None)[0]
             if len(kept) == n_lags or solution[n_lags:].min() >= 0:
                 break
             kept = np.delete(kept, n_lags + np.argmin(solution[n_lags:]))

@@ -2,7 +2,7 @@
 
     python -m n2d.pretraining.noise_reader OUTPUT.safetensors
 
-About 12 minutes on one core; the weights go to ``n2d/noise/weights``.
+About two hours on one core; the weights go to ``n2d/noise/weights``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,25 @@ from itertools import pairwise
 import numpy as np
 import safetensors.torch
 import torch
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from n2d.datasets import training_scene
 from n2d.noise.measure import first_reading
+from n2d.noise.reader import transposed
 
-_N_SCENES, _SIDE = 420, 320
+_N_SCENES, _SIDE = 3000, 320
+
+# Sides of the parts of scenes that are noisy images; small ones are a share.
+_SMALL_SHARE, _SMALL = 0.33, (52, 140)
+_LARGE = (128, 290)
+
+# Shares of images of noise alone, and of such as are drowned in noise, of up to so many
+# times the contrast.
+_FLAT_SHARE, _DROWNED_SHARE, _DROWNING = 0.04, 0.03, 30.0
+
+# Shares of images saved as JPEG, and of such as show nothing at all around an object.
+_JPEG_SHARE, _IN_THE_DARK_SHARE = 0.05, 0.08
+
 _SCENE_SHARES = {
     "dead leaves": 0.34,
     "fluorescence": 0.2,
@@ -28,10 +41,11 @@ _SCENE_SHARES = {
     "power law": 0.12,
     "line scan": 0.06,
 }
-_WIDTHS = (96, 48)
-_DROPOUT = 0.1
-_N_SAMPLES = 7000
-_STEPS, _BATCH = 6000, 256
+_ANY_SHARE = 0.15  # of scenes as the denoiser is trained on
+_WIDTHS = (256, 96)
+_DROPOUT, _JITTER = 0.2, 0.3
+_N_SAMPLES = 61_000
+_STEPS, _BATCH = 12_000, 256
 
 # Shares of the contrast between which the level is drawn, evenly in its logarithm.
 _WEAKEST, _STRONGEST = 0.004, 0.8
@@ -85,17 +99,18 @@ def interpolated(white, rng):
     return large[tuple(slice(0, n) for n in white.shape)]
 
 
-def _noisy(scene, rng):
+def _noisy(scene, drowned, rng):
     """Noisy image, and its noise in units of the local deviation, and the level."""
     contrast = np.subtract(*np.quantile(scene, [0.99, 0.01]))
-    level = np.exp(rng.uniform(np.log(_WEAKEST), np.log(_STRONGEST))) * contrast
+    ends = (_STRONGEST, _DROWNING) if drowned else (_WEAKEST, _STRONGEST)
+    level = np.exp(rng.uniform(*np.log(ends))) * contrast
     local = np.ones(scene.shape)
     kind = rng.random()
     low, high = scene.min(), scene.max()
     if kind < 0.25:  # rises or falls with intensity
         bright = (scene - low) / (high - low)
         bright = bright if rng.random() < 0.7 else 1 - bright
-        local = np.sqrt(bright + rng.uniform(0.01, 0.5))
+        local = (bright + rng.uniform(0.01, 0.5)) ** rng.choice([0.5, 0.5, 1.0])
     elif kind < 0.4:  # from place to place
         y, x = (np.linspace(-1, 1, n) for n in scene.shape)
         a, b = rng.uniform(-0.6, 0.6, 2)
@@ -106,7 +121,34 @@ def _noisy(scene, rng):
     if rng.random() < 0.15:
         step = rng.uniform(0.01, 1) * level
         noisy = np.rint(noisy / step) * step
-    return noisy, field, np.sqrt(np.mean((local * field) ** 2))
+    if rng.random() < _JPEG_SHARE:
+        noisy = _compressed(noisy, rng)
+        field = (noisy - scene) / local
+        return noisy, field, np.sqrt(np.mean((noisy - scene) ** 2))
+    seen = _lit(scene.shape, rng) if rng.random() < _IN_THE_DARK_SHARE else True
+    noisy = np.where(seen, noisy, noisy.min())
+    return noisy, field, np.sqrt(np.mean((local * field) ** 2, where=seen))
+
+
+def _lit(shape, rng):
+    """Where there is an object (h, w), round or nearly so."""
+    y, x = (np.linspace(-1, 1, n) + rng.uniform(-0.3, 0.3) for n in shape)
+    across, along = rng.uniform(0.3, 1.1, 2)
+    return np.hypot(y[:, None] / across, x / along) < 1
+
+
+def _compressed(image, rng):
+    """What JPEG leaves of an image: cosine transforms of 8x8 blocks, rounded."""
+    shape = image.shape
+    low, range_ = image.min(), np.ptp(image)
+    image = np.pad(255 * (image - low) / range_, [(0, -n % 8) for n in shape], "edge")
+    blocks = image.reshape(len(image) // 8, 8, -1, 8)
+    steps = np.exp(rng.uniform(-2, 1)) * (10 + 5 * np.add.outer(*2 * [np.arange(8)]))
+    steps = steps[:, None]  # (8, 1, 8)
+    coefficients = fft.dctn(blocks, axes=(1, 3), norm="ortho")
+    coefficients = np.rint(coefficients / steps) * steps
+    image = fft.idctn(coefficients, axes=(1, 3), norm="ortho").reshape(image.shape)
+    return low + range_ / 255 * np.rint(image)[: shape[0], : shape[1]]
 
 
 def _autocorrelation(field):
@@ -123,7 +165,8 @@ def _scene_part(scenes, rng):
     scene = scenes[rng.integers(len(scenes))].astype(float)
     if rng.random() < 0.35:
         scene = scene.reshape(_SIDE // 2, 2, _SIDE // 2, 2).mean(axis=(1, 3))
-    side = min(int(rng.integers(128, 290)), min(scene.shape))
+    ends = _SMALL if rng.random() < _SMALL_SHARE else _LARGE
+    side = min(int(rng.integers(*ends)), min(scene.shape))
     top, left = rng.integers(0, min(scene.shape) - side + 1, 2)
     scene = scene[top : top + side, left : left + side]
     scene = np.rot90(scene, rng.integers(4))
@@ -132,15 +175,24 @@ def _scene_part(scenes, rng):
     return scene
 
 
+def _ramp(shape, rng):
+    """What a dark or a flat frame shows."""
+    (up, right), (y, x) = rng.normal(size=2), (np.linspace(-1, 1, n) for n in shape)
+    return up * y[:, None] + right * x
+
+
 def samples(scenes, count, seed):
     """Features (n, k) and what is to be read (n, 13): log factor and correlation."""
     rng = np.random.default_rng(seed)
     seen, wanted = [], []
     while len(seen) < count:
         scene = _scene_part(scenes, rng)
-        if np.ptp(scene) == 0:
+        if not np.subtract(*np.quantile(scene, [0.99, 0.01])) > 0:
             continue
-        noisy, field, level = _noisy(scene, rng)
+        alone, drowned = rng.random(2) < (_FLAT_SHARE, _DROWNED_SHARE)
+        if alone:
+            scene = _ramp(scene.shape, rng)
+        noisy, field, level = _noisy(scene, alone or drowned, rng)
         found = first_reading(noisy)
         if found is None or not found[0] > 0:
             continue
@@ -150,9 +202,17 @@ def samples(scenes, count, seed):
     return np.array(seen), np.array(wanted)
 
 
+def _both_ways(seen, wanted):
+    """Samples of images and of their transposes: neither axis is special."""
+    turned = wanted.copy()
+    turned[:, 1:4], turned[:, 4:7] = wanted[:, 4:7], wanted[:, 1:4]
+    return np.concatenate([seen, transposed(seen)]), np.concatenate([wanted, turned])
+
+
 def train(seen, wanted, seed=0):
     """Fit the perceptron; return its weights by name."""
     torch.manual_seed(seed)
+    seen, wanted = _both_ways(seen, wanted)
     mean, deviation = seen.mean(axis=0), seen.std(axis=0) + 1e-6
     x = torch.tensor(np.clip((seen - mean) / deviation, -5, 5), dtype=torch.float32)
     y = torch.tensor(wanted, dtype=torch.float32)
@@ -171,7 +231,7 @@ def train(seen, wanted, seed=0):
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, _STEPS)
     for _ in range(_STEPS):
         rows = torch.randint(len(x), (_BATCH,))
-        noise = 0.1 * torch.randn(_BATCH, x.shape[1])
+        noise = _JITTER * torch.randn(_BATCH, x.shape[1])
         loss = _loss(network(x[rows] + noise), y[rows])
         optimizer.zero_grad()
         loss.backward()
@@ -201,6 +261,7 @@ def main():
     scenes = []
     for seed in range(_N_SCENES):
         kind = rng.choice(list(_SCENE_SHARES), p=list(_SCENE_SHARES.values()))
+        kind = None if rng.random() < _ANY_SHARE else kind
         scene = training_scene((_SIDE, _SIDE), kind=kind, rng=1000 + seed)
         scenes.append((255 * scene).astype(np.float16))
     seen, wanted = samples(np.array(scenes), _N_SAMPLES, seed=1)
