@@ -4,8 +4,9 @@ import contextlib
 import functools
 import os
 
-import numpy as np
 import torch
+
+from n2d._numpy_errors import usual_errors
 
 _computed_with_threads = False
 
@@ -22,9 +23,7 @@ def undisturbed(function):
         global _computed_with_threads
         _computed_with_threads |= torch.get_num_threads() > 1
         with contextlib.ExitStack() as stack:
-            stack.enter_context(
-                np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
-            )
+            stack.enter_context(usual_errors())
             if torch.get_default_device().type != "cpu":
                 stack.enter_context(torch.device("cpu"))
             for kind in ("cpu", "cuda"):

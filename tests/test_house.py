@@ -23,7 +23,7 @@ MAY_IMPORT = {
     # weights that ship with the package are safetensors files
     "core.prior": ({"core"}, {"torch", "safetensors"}),
     "core.team": ({"core"}, {"torch", "threadpoolctl"}),
-    "noise": ({"_masked", "noise"}, {"numpy", "scipy"}),
+    "noise": ({"_masked", "_numpy_errors", "noise"}, {"numpy", "scipy"}),
     # weights that ship with the package are safetensors files
     "noise.reader": ({"noise"}, {"numpy", "safetensors"}),
     "_masked": (set(), {"numpy"}),
@@ -34,7 +34,8 @@ MAY_IMPORT = {
     # before anything else is imported
     "_signals": (set(), set()),
     "_progress": (set(), {"rich"}),
-    "_surroundings": (set(), {"numpy", "torch"}),
+    "_surroundings": ({"_numpy_errors"}, {"torch"}),
+    "_numpy_errors": (set(), {"numpy"}),
     "_parameters": (set(), {"pydantic"}),
     "images": ({"_masked", "images"}, {"numpy"}),
     "images.filling": (set(), {"numpy", "scipy"}),

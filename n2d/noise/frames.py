@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from n2d._masked import read_unmasked
+from n2d._numpy_errors import with_usual_errors
 from n2d.noise.steady import what_changes
-from n2d.noise.underflow import undisturbed
 from n2d.noise.warning import NoiseWarning
 
 N_LAGS = 4
@@ -33,7 +33,7 @@ _MOST_PARTS, _PART, _SOME_PIXELS = 8, 1024, 2**16
 _DARK = 0.1
 
 
-@undisturbed
+@with_usual_errors
 def model_of_frames(model, frames, dark, flat):
     """Return a `model` calibrated on frames (n, H, W); see `NoiseModel.from_frames`."""
     if frames is not None:

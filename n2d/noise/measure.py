@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from n2d._numpy_errors import with_usual_errors
 from n2d.noise import reader
 from n2d.noise.blocks import as_windows, sample_blocks, weighted_sum
 from n2d.noise.counts import gain_of_counts
@@ -18,7 +19,6 @@ from n2d.noise.spectrum import REACH, block_basis, cosine_power
 from n2d.noise.stabilize import stabilize
 from n2d.noise.stuck import find_stuck, without_stuck_pixels
 from n2d.noise.two_tone import noise_of_tones
-from n2d.noise.underflow import undisturbed
 from n2d.noise.variance import fit_curve
 from n2d.noise.visible import NOTHING, blocks_with_noise
 
@@ -76,7 +76,7 @@ _COUNTS_SPREAD = 0.01
 _SURE_CURVE, _CURVE_SHARE = 0.12, 0.03
 
 
-@undisturbed
+@with_usual_errors
 def estimate_noise(image) -> NoiseModel:
     """Measure level, signal dependence and correlation of the noise of an image.
 
@@ -245,10 +245,11 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     shown = power if visible.all() else power[visible]
 
     fit, weights = fit_power(shown, mean[visible], basis)
-    smooth = _smooth_fit(fit, shown, mean[visible], basis)
+    reading = _read(fit, shown, mean[visible])
+    smooth = _smooth_fit(fit, reading, shown, mean[visible], basis)
     if smooth is not None:
-        fit, weights = smooth
-    fit, reading = _second_reading(fit, shown, mean[visible], basis)
+        fit, weights, reading = smooth
+    fit, reading = _second_reading(fit, reading, shown, mean[visible])
     weights = np.exp(2 * reading.log_factor) * weights
     if fit.curve is None:
         variance = np.maximum(fit.slope * mean + fit.intercept, 0)
@@ -292,13 +293,12 @@ def _measure(blocks: np.ndarray, painted: np.ndarray) -> NoiseModel:
     )
 
 
-def _smooth_fit(fit, power, mean, basis) -> tuple[Fit, np.ndarray] | None:
+def _smooth_fit(fit, reading, power, mean, basis):
     """Fit anew where no block is flat, as the perceptron sees; None: the fit stands.
 
     That it sees less noise than was fitted may be for texture. Here the other fit,
     in which what smooth images have does not count, agrees, and it is surer of that.
     """
-    reading = _read(fit, power, mean)
     if reading.log_factor > -_NO_SURPRISE:
         return None
     found = fit_power(power, mean, basis, smooth=True)
@@ -307,11 +307,11 @@ def _smooth_fit(fit, power, mean, basis) -> tuple[Fit, np.ndarray] | None:
     apart = abs(lower + another.log_factor - reading.log_factor)
     surer = another.spread < min(_SURER * reading.spread, _NO_DOUBT)
     agree = lower < -_NO_SURPRISE / 2 and apart < _SURE_SPREAD
-    return found if surer and agree else None
+    return (*found, another) if surer and agree else None
 
 
-def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading]:
-    """Ask the perceptron, and give up the line where it surely is none.
+def _second_reading(fit, reading, power, mean) -> tuple[Fit, reader.Reading]:
+    """Hear the perceptron, and give up the line where it surely is none.
 
     Returns
     -------
@@ -320,7 +320,6 @@ def _second_reading(fit, power, mean, basis) -> tuple[Fit, reader.Reading]:
     reading : Reading
         What it says.
     """
-    reading = _read(fit, power, mean)
     curve = fit_curve(*fit.flat, line=fit.variance(fit.flat[0]))
     if curve is not None:
         bent = fit._replace(curve=curve)
