@@ -9,8 +9,9 @@ from n2d.core.prior import PRIOR_ALIGNMENT
 # The result is checked, its mean compared, and the noise measured again, on so many
 # pixels, in squares of this side; of every image at least one is checked. A denoised
 # square has nearly the mean that it had: that of the image is kept to 0.002 deviations
-# of the noise (median of 240 images), to 0.02 in nineteen of twenty.
-_ENOUGH_PIXELS, _SIDE = 2**15, 96
+# of the noise (median of 240 images), to 0.02 in nineteen of twenty. Windows of up to
+# so many times as many pixels are checked whole.
+_ENOUGH_PIXELS, _SIDE, _WHOLE = 2**15, 96, 1.5
 
 
 class Part(NamedTuple):
@@ -43,7 +44,7 @@ def checked_parts(windows, one_image):
     for number in numbers:
         window = windows[number]
         height, width = window.shape[1:]
-        if height * width <= max(1.5**2 * each, 2 * _SIDE**2):
+        if height * width <= max(_WHOLE * each, 2 * _SIDE**2):
             parts.append(Part(window, 0, 0, number))
             continue
         # Evenly over the window, if there are several.
