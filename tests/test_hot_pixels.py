@@ -90,6 +90,22 @@ def test_defects_that_strong_noise_nearly_hides_are_replaced(share, most):
     assert error < most * expected
 
 
+@pytest.mark.parametrize("kind", ["dim", "impulses"])
+def test_the_noise_of_images_with_many_defects_is_that_of_the_rest(kind):
+    rng = np.random.default_rng(0)
+    clean = np.tile(SCENE - SCENE.min(), (2, 2)) / 20
+    if kind == "dim":  # most pixels count nothing, and hot ones have any value
+        noisy, share = rng.poisson(clean / 4).astype(float), 0.03
+        level = np.sqrt(np.mean(clean / 4))
+    else:
+        noisy, share, level = clean + 0.2 * rng.normal(size=clean.shape), 0.1, 0.2
+    hot, low = rng.random(clean.shape) < share, 0 if kind == "dim" else -15
+    noise = estimate_noise(np.where(hot, rng.uniform(low, 25, clean.shape), noisy))
+    # Of dim ones some are among the photons.
+    assert noise.level == pytest.approx(level, rel=0.4)
+    assert noise.defects.hot > 0.1 * share
+
+
 def test_defects_in_a_crowd_are_found_one_after_the_other():
     n_left = n_wrong = 0
     for seed in (2, 5):

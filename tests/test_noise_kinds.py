@@ -263,6 +263,27 @@ def test_noise_that_falls_with_intensity():
     assert falling.variance(180) < 0.6 * falling.variance(140)
 
 
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")  # single looks are doubtful
+@pytest.mark.parametrize("looks", [1, 4, 16])
+def test_speckle_is_removed_as_of_logarithms(looks):
+    # Variance that rises as the square of the mean is no line, and even in logarithms.
+    clean = 5 + SCENE**2 / 200
+    noisy = clean * np.random.default_rng(1).gamma(looks, 1 / looks, clean.shape)
+    noise = estimate_noise(noisy)
+    truth = np.sqrt(np.mean(clean**2) / looks)
+    assert noise.level == pytest.approx(truth, rel=0.15)
+    bright, dark = (np.sqrt(noise.variance(x)) / x for x in (150, 30))
+    assert bright == pytest.approx(dark, rel=0.2)
+    error, of_logarithms = (
+        np.sqrt(np.mean((result * clean.mean() / result.mean() - clean) ** 2))
+        for result in (
+            Noise2DetailDenoiser(random_state=0).fit_transform(noisy),
+            np.exp(Noise2DetailDenoiser(random_state=0).fit_transform(np.log(noisy))),
+        )
+    )
+    assert error < 1.35 * of_logarithms
+
+
 def test_curve_is_stabilised_without_bias():
     at = np.linspace(0, 100, 50)
     noise = NoiseModel(level=5.0, curve=[at, (8 - 0.06 * at) ** 2])

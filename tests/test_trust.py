@@ -54,6 +54,26 @@ def test_pixels_that_stand_alone_in_the_result_are_told():
     assert "stand alone" in verdict.reasons[0]
 
 
+def test_a_few_pixels_that_are_far_off_are_told_and_heavy_tails_are_not():
+    rng = np.random.default_rng(0)
+    few = rng.random(SCENE.shape) < 0.1
+    impulses = np.where(few, rng.uniform(-60, 60, SCENE.shape), 2 * white())
+    level = impulses.std()
+    told = check_result([SCENE + impulses], [SCENE], NoiseModel(level))
+    assert told.verdict == "doubtful"
+    assert "far more than the others" in told.reasons[0]
+    for tails in (rng.standard_t(6, SCENE.shape), rng.logistic(size=SCENE.shape)):
+        noise = NoiseModel(float(8 * tails.std()))
+        verdict = check_result([SCENE + 8 * tails], [SCENE], noise)
+        assert verdict.verdict == "good"
+        assert 0.8 < verdict.figures["tails"] < 1
+    # Where hardly a photon falls most pixels see none, which is no defect.
+    photons = rng.poisson(0.1, SCENE.shape).astype(float)
+    mean = np.full(SCENE.shape, 0.1)
+    verdict = check_result([photons], [mean], NoiseModel(0.1**0.5, gain=1.0))
+    assert verdict.figures["tails"] == 1
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_single_lines_that_stand_out_are_told_and_those_of_a_scene_are_not(axis):
     noisy = SCENE + 8 * white()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from n2d._masked import unmasked
+from n2d.noise.blocks import cut_blocks
 from n2d.noise.hot_pixels import hot_pixels
 from n2d.noise.refine import passes_for_noise
 from n2d.noise.stabilize import stabilize
@@ -60,6 +61,15 @@ _LINE, _UNUSUAL, _ALL_ALONG = 1.0, 12.0, 0.9
 # What was removed counts up to so many deviations: hot pixels are no noise.
 _MOST_DEVIATIONS = 6.0
 
+# Where few pixels are off by far more than the rest, as by impulses, the deviation is
+# less by the median than by squares: in blocks of this side, 0.95 and more where noise
+# is Gaussian, 0.8 for Student's t of three degrees of freedom, less for impulses. Where
+# so large a share has been found and replaced, what is left is seen sooner. Fewer
+# photons than these are no impulses.
+_HEAVY_TAILS, _TAILS_SIDE, _FEWEST_PHOTONS = 0.78, 32, 1.0
+_SOME_REPLACED, _HEAVY_TAILS_LEFT = 4e-3, 0.9
+_NORMAL_MEDIAN, _NO_DEVIATION = 0.6745, 1e-9
+
 # Of windows, so large a share has to be wrong.
 _SHARE_OF_WINDOWS = 0.25
 
@@ -83,7 +93,8 @@ class Verdict:
         ``contrast``: level over the contrast of the denoised image;
         ``spread``: by what share the level may be off; ``believed``: level over what
         was measured at first; ``confirmed``: 1 where what was removed bears it out,
-        else 0.
+        else 0; ``tails``: deviation of what was removed by the median over that by
+        squares: 1 if it is Gaussian.
     """
 
     verdict: str = "good"
@@ -160,6 +171,7 @@ def check_result(
     }
     if measured is not None and measured.level > 0:
         figures["believed"] = noise.level / measured.level
+    figures["tails"] = _tails(removed, denoised, noise)
     figures["confirmed"] = float(
         _BORNE_OUT < level / expected < _MOST_REMOVED
         and figures["believed"] > _AS_MEASURED
@@ -171,6 +183,7 @@ def check_result(
         *_stripes_left(noise, stripes_go),
         *_defects_left(denoised, noise),
         *_lines_left(denoised, noise),
+        *_impulses_left(figures, noise),
     ]
     # That there may be more, and that it is too much, would be of no help.
     findings += [] if findings else _texture(figures, noise, strength)
@@ -248,6 +261,21 @@ def _expected(denoised, noise):
     return float(np.sqrt(np.mean(np.clip(photons / 2, 0.05, 1))))
 
 
+def _tails(removed, denoised, noise):
+    """Deviation by the median over that by squares, in the median of lit blocks."""
+    shares = []
+    for r, after in zip(removed, denoised, strict=True):
+        blocks = cut_blocks(r, min(_TAILS_SIDE, *r.shape))
+        light = cut_blocks(after, blocks.shape[-1]).mean(axis=(1, 2)) - noise.offset
+        blocks = blocks[light >= _FEWEST_PHOTONS * noise.gain]
+        if not len(blocks):
+            continue
+        away = blocks - np.median(blocks, axis=(1, 2), keepdims=True)
+        typical = np.median(np.abs(away), axis=(1, 2)) / _NORMAL_MEDIAN
+        shares.append(typical / np.maximum(blocks.std(axis=(1, 2)), _NO_DEVIATION))
+    return float(np.median(np.concatenate(shares))) if shares else 1.0
+
+
 def _neighbours(removed, axis):
     """Correlation between neighbours along an axis, over all windows."""
     product = power = 0.0
@@ -283,6 +311,18 @@ def _defects_left(denoised, noise):
             "doubtful",
             f"{share:.1%} of the pixels stand alone, as defects do, and stay; if they "
             "are no scene, take them out first, with a median filter",
+        )
+
+
+def _impulses_left(figures, noise):
+    """Yield a verdict and a reason where few pixels are off by more than noise."""
+    found = 0.0 if noise.defects is None else noise.defects.hot
+    most = _HEAVY_TAILS_LEFT if found > _SOME_REPLACED else _HEAVY_TAILS
+    if figures["tails"] < most and figures["contrast"] >= _WOULD_MATTER:
+        yield (
+            "doubtful",
+            "some pixels are off by far more than the others, as impulses and defects "
+            "are, and part of that stays; take them out first, with a median filter",
         )
 
 

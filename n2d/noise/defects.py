@@ -20,8 +20,9 @@ from n2d.noise.hot_pixels import neighbours, without_hot_pixels
 _HOT_DEVIATIONS = 9.0
 _HOT_RANGES = 3.0
 _HOT_STEPS = 10
-# Shares of the pixels between which they are defects and not the scene.
-_FEWEST_HOT, _MOST_HOT = 1e-3, 0.04
+# Shares of the pixels between which they are defects and not the scene, and from which
+# on some have to be darker than what is around them.
+_FEWEST_HOT, _MANY_HOT, _MOST_HOT, _SOME_DEAD = 1e-3, 0.04, 0.12, 0.1
 
 _ROWS = 32  # that medians are taken of at once
 
@@ -83,8 +84,16 @@ class Defects:
     stuck: list = field(default_factory=list)
 
 
-def without_defects(windows):
+def without_defects(windows, patterns=True):
     """Take defects and patterns out of windows (h, w).
+
+    Parameters
+    ----------
+    windows : sequence of ndarray of shape (h, w)
+        Of images.
+    patterns : bool, default=True
+        Whether lattices and stripes are looked for, too: areas that repeat, as under a
+        mask, would be taken for them.
 
     Returns
     -------
@@ -103,9 +112,11 @@ def without_defects(windows):
         kept = window
         if hot is not None:
             kept = without_hot_pixels(window, hot)
-        kept, periods = _without_patterns(kept)
-        kept, rows = _without_stripes(kept, 0)
-        kept, columns = _without_stripes(kept, 1)
+        periods, rows, columns = [], 0.0, 0.0
+        if patterns:
+            kept, periods = _without_patterns(kept)
+            kept, rows = _without_stripes(kept, 0)
+            kept, columns = _without_stripes(kept, 1)
         cleaned.append(kept)
         share = 0.0 if hot is None else float(hot.mean())
         found.append(Defects(share, rows, columns, periods))
@@ -122,25 +133,35 @@ def without_defects(windows):
 def _suspects(image) -> np.ndarray | None:
     """Find pixels (h, w) that stand alone for any noise; None if none, or too many."""
     image = np.asarray(image, np.float64)
-    away = np.abs(image - median_of_nine(image))
+    median = median_of_nine(image)
+    away = np.abs(image - median)
     # The median of nine is a little nearer than that of the eight around.
     typical = 1.4826 * np.median(away)
+    if not typical and away.any():  # most count nothing, those that do tell
+        typical = 1.4826 * np.median(away[away > 0])
     step = np.diff(np.unique(image.ravel()[:: max(1, image.size // 20000)]))
     step = step.min() if len(step) else 0.0
     # A count in the dark is many times a deviation of nothing.
     least = max(_HOT_DEVIATIONS * typical, _HOT_STEPS * step)
     at = np.argwhere(away > least)
-    if len(at) < _FEWEST_HOT * image.size or len(at) > 4 * _MOST_HOT * image.size:
+    share = len(at) / image.size
+    if not _FEWEST_HOT <= share <= 4 * _MOST_HOT:
         return None
+    many = share > 4 * _MANY_HOT
     around = neighbours(image, at)
     middle = (around[3] + around[4]) / 2
     # Of the neighbours one in eight may be hot itself.
     spread = around[6] - around[1]
     away = np.abs(image[tuple(at.T)] - middle)
     alone = at[(away > least) & (away > _HOT_RANGES * spread)]
-    hot = np.zeros(image.shape, bool)
-    hot[tuple(alone.T)] = True
-    return hot if _FEWEST_HOT <= hot.mean() <= _MOST_HOT else None
+    above = np.zeros(image.shape, np.int8)
+    above[tuple(alone.T)] = 2 * (image > median)[tuple(alone.T)] - 1
+    hot = above != 0
+    if not _FEWEST_HOT <= hot.mean() <= _MOST_HOT:
+        return None
+    # Single photons in the dark stand alone, too, but only above it.
+    many |= hot.mean() > _MANY_HOT
+    return None if many and np.mean(above[hot] < 0) < _SOME_DEAD else hot
 
 
 def median_of_nine(image):

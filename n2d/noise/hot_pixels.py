@@ -47,7 +47,7 @@ _SPREAD_AROUND, _SPREAD_AROUND_BY_NOISE = 0.03, 0.4
 _MOST_SPREAD = 0.05
 
 # Shares of the pixels, and how many of them, that are defects and not an accident.
-_FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.04, 12
+_FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.12, 12
 # Fewer that stand out less come with noise of heavy tails.
 _FEWEST_DIM = 5e-4
 

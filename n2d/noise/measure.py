@@ -71,9 +71,14 @@ _MORE_THAN_TONES, _TONES_SPREAD = 1.3, 0.02
 # Quanta that were counted tell their noise themselves.
 _COUNTS_SPREAD = 0.01
 
+# How often, at most, hot pixels are looked for anew in what is left.
+_PASSES = 3
+
 # A line gives way to a curve only where the perceptron expects to be off by less than
 # this, and the level is this share of the contrast: texture differs by intensity too.
+# The same for a square, which few scenes follow, but texture that grows with the light.
 _SURE_CURVE, _CURVE_SHARE = 0.12, 0.03
+_SURE_SQUARE, _SQUARE_SHARE = 0.3, 0.06
 
 
 @with_usual_errors
@@ -165,7 +170,7 @@ def _extremes(windows):
     return min(float(w.min()) for w in windows), max(float(w.max()) for w in windows)
 
 
-def _of_light(windows) -> NoiseModel:
+def _of_light(windows, passes=_PASSES) -> NoiseModel:
     """Measure the noise of windows none of whose pixels is stuck."""
     low, high = _extremes(windows)
     if low == high:
@@ -175,10 +180,8 @@ def _of_light(windows) -> NoiseModel:
         return _of_counts(windows, gain, low)
     blocks = sample_blocks(windows)
     painted = None if blocks is None else painted_over(blocks)
-    cleaned, defects = windows, Defects()
-    if painted is None or not painted.any():
-        # Areas that repeat would be taken for a lattice.
-        cleaned, defects = without_defects(windows)
+    areas = painted is not None and painted.any()
+    cleaned, defects = without_defects(windows, patterns=not areas)
     if any(new is not old for new, old in zip(cleaned, windows, strict=True)):
         low, high = _extremes(cleaned)
         if low == high:
@@ -197,11 +200,13 @@ def _of_light(windows) -> NoiseModel:
         return replace(noise, defects=replace(defects, hot=0.0))
     stabilized = [stabilize(window, noise) for window in windows]
     hot = share_of_hot_pixels(stabilized)
-    if hot and not defects.hot:
-        # They were too few to be seen before the noise was known.
+    if hot and passes:
+        # Some were not seen before the noise was known, and it is less without them.
         masks = [hot_pixels(window, hot) for window in stabilized]
         known = list(map(without_hot_pixels, windows, masks))
-        return replace(_of_light(known), defects=replace(defects, hot=hot))
+        rest = _of_light(known, passes - 1)
+        hot = max(hot, (rest.defects or Defects()).hot)
+        return replace(rest, defects=replace(defects, hot=hot))
     return replace(noise, defects=replace(defects, hot=hot))
 
 
@@ -326,7 +331,10 @@ def _second_reading(fit, reading, power, mean) -> tuple[Fit, reader.Reading]:
         another = _read(bent, power, mean)
         contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
         level = np.exp(another.log_factor) * np.sqrt(bent.variance(mean).mean())
-        if another.spread < _SURE_CURVE and level > _CURVE_SHARE * contrast:
+        most, share = _SURE_CURVE, _CURVE_SHARE
+        if _rises(bent):
+            most, share = _SURE_SQUARE, _SQUARE_SHARE
+        if another.spread < most and level > share * contrast:
             fit, reading = bent, another
     lags = fit.covariance.reshape(REACH + 1, REACH + 1)
     fitted = np.stack([lags[1:, 0], lags[0, 1:]])
@@ -334,6 +342,8 @@ def _second_reading(fit, reading, power, mean) -> tuple[Fit, reader.Reading]:
     blurred = reading.autocorrelation[:2, 0].max() > _BLURRED
     more = reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
     less = -reading.log_factor > max(_NO_SURPRISE, reading.spread)
+    # What follows a square has long tails, which it has not seen.
+    less &= not _rises(fit)
     far = not 0 <= reading.log_factor <= _FAR
     surprising = (more or less or apart > _NO_SURPRISE_LAG) and (
         reading.spread < _SURE_SPREAD / 2
@@ -365,6 +375,11 @@ def _second_reading(fit, reading, power, mean) -> tuple[Fit, reader.Reading]:
         fit = fit._replace(curve=curve)
     fit = fit._replace(slope=factor * fit.slope, intercept=factor * fit.intercept)
     return fit, reading._replace(surprising=True)
+
+
+def _rises(fit) -> bool:
+    """Whether there is a curve, and it falls nowhere: the square of `fit_curve`."""
+    return fit.curve is not None and bool(np.all(np.diff(fit.curve[1]) >= 0))
 
 
 def _read(fit, power, mean) -> reader.Reading:

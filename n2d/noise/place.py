@@ -173,6 +173,8 @@ def find_places(image, noise):
     image = unmasked(image, "image")
     places = find_pattern(image, noise.defects or Defects())
     known = noise.spread is None or noise.spread < _KNOWN or not noise.level > 0
+    # A square of the intensity is so rare that it is no chance.
+    known |= noise.curve is not None and bool(np.all(np.diff(noise.curve[1]) >= 0))
     if known or _is_clipped(image):
         return places, noise
     part = (0, 0, *image.shape)

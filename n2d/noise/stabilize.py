@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+from scipy import integrate, ndimage
 from scipy.interpolate import CubicSpline
 from scipy.stats import poisson
 
@@ -308,16 +308,19 @@ def _table(intensity: bytes, variance: bytes) -> _Table:
     at, variance = (np.frombuffer(each) for each in (intensity, variance))
     span = at[-1] - at[0]
     x = np.linspace(at[0] - _CURVE_BEYOND * span, at[-1] + _CURVE_BEYOND * span, 4001)
+    # Half of the steps are even in the intensity, half in what it is transformed to.
+    inside = (x >= at[0]) & (x <= at[-1])
+    slope = np.where(inside, 1 / np.sqrt(np.interp(x, at, variance)), 0)
+    along = integrate.cumulative_trapezoid(slope, x, initial=0)
+    along = along / along[-1] + np.linspace(0, 1, len(x))
+    x = np.interp(np.linspace(0, 2, len(x)), along, x)
     deviation = np.sqrt(np.interp(x, at, variance))
     # Corners would show in what comes back.
     deviation = ndimage.gaussian_filter1d(deviation, _CURVE_BLUR, mode="nearest")
-    step = x[1] - x[0]
-    transform = np.concatenate(
-        [[0], np.cumsum(step / 2 * (1 / deviation[1:] + 1 / deviation[:-1]))]
-    )
+    transform = integrate.cumulative_trapezoid(1 / deviation, x, initial=0)
     transform -= np.interp(at[0], x, transform)
     # E[f(y)] = f(x) + f''(x) var / 2, and f'' = -deviation' / deviation**2.
-    mean = transform - np.gradient(deviation, step) / 2
+    mean = transform - np.gradient(deviation, x) / 2
     mean = np.maximum.accumulate(mean) + 1e-9 * np.arange(len(x))
     return _Table(x, transform, mean)
 
