@@ -136,7 +136,7 @@ def _read_json(path, advice):
     from n2d.io import read_text
 
     try:
-        return json.loads(read_text(path).decode("utf-8"))
+        return json.loads(read_text(path).decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error).removeprefix(f"{path}: ")
         raise ConfigError(f"{path}: {reason}") from error

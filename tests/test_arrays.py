@@ -1,5 +1,7 @@
 """User's arrays in and out: every layout, lazily, and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -173,6 +175,10 @@ def test_small_images_are_sampled_whole_and_padded():
         (np.array([[1j, 2]], object), ValueError, "Complex data not supported"),
         (np.zeros((2, 2), "M8[s]"), TypeError, "X must hold numbers, got dtype"),
         (np.zeros((2, 2), "u1,f4"), TypeError, "X must hold numbers, got dtype"),
+        ("cells.tif", TypeError, "X is the name of a file, 'cells.tif', and no image"),
+        (Path("a.tif"), TypeError, r"name of a file.* take n2d\.io\.read_image"),
+        ((i for i in ()), TypeError, "X must be an array .*, got generator"),
+        ({1: 2}, TypeError, "X must be an array .*, got dict"),
         (np.ones(5), ValueError, "image of shape .* got an array of shape .5,"),
         (5.0, ValueError, "got an array of shape"),
         (np.ones((2, 2, 2, 2)), ValueError, "give channel_axis"),

@@ -417,3 +417,11 @@ def test_help_names_the_options():
     text = run("denoise", "--help").stdout
     for option in ("--solver", "--channel-axis", "--dtype", "--overwrite", "--quiet"):
         assert option in text
+
+
+@pytest.mark.parametrize("command", [("denoise", "-o"), ("compare", "-o")])
+def test_names_that_no_file_can_have_are_refused_in_a_line(tmp_path, command):
+    target = tmp_path / f"{'n' * 260}.tif"
+    result = run(command[0], __file__, command[1], target, few=False)
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {target}: File name too long\n"

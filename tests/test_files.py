@@ -254,3 +254,9 @@ def test_a_method_that_will_not_do_is_named(tmp_path, options, words):
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.split())
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_a_method_is_a_name_and_no_estimator(tmp_path):
+    files = tmp_path / "in.tif", tmp_path / "o.tif"
+    with pytest.raises(TypeError, match=r"must be a name.*got Noise2Detail"):
+        denoise_file(*files, method=Noise2DetailDenoiser())

@@ -14,7 +14,14 @@ from bombs import BOMBS, HARMLESS, page, png, tiff, zarr_2, zeros
 from typer.testing import CliRunner
 
 from n2d.cli import app
-from n2d.io import ImageFileError, open_image, read_image, write_image
+from n2d.io import (
+    ImageFileError,
+    fingerprint,
+    open_image,
+    plane_marks,
+    read_image,
+    write_image,
+)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="no fork, no devices")
 
@@ -139,6 +146,27 @@ def test_pipes_and_devices_are_no_files(tmp_path, name):
     (tmp_path / f"b{name}").symlink_to("/dev/zero")
     with pytest.raises(ImageFileError, match="a pipe or a device"):
         open_image(tmp_path / f"b{name}")
+
+
+@posix
+def test_pipes_among_images_are_not_waited_for(tmp_path):
+    names = ["a.tif", "b.tif", "c.dcm", "d.dcm", "e.hdr", "f.nii", "g"]
+    (tmp_path / "in").mkdir()
+    paths = [tmp_path / "in" / name for name in names]
+    for path in paths:
+        os.mkfifo(path)
+    write_image(tmp_path / "in" / "z.png", np.zeros((16, 16), np.uint8))
+    output = ["-o", f"{tmp_path / 'out'}/", "--method", "identity"]
+    found = CliRunner().invoke(app, ["denoise", str(tmp_path / "in"), *output])
+    assert found.exit_code == 0
+    assert "left out, a pipe or a device, and no file: 7" in found.stderr
+    for path in paths[:-1]:
+        assert plane_marks(path, settled=False) is None
+        assert fingerprint(path)
+    named = CliRunner().invoke(app, ["denoise", *map(str, paths[:4]), *output])
+    assert named.exit_code == 1
+    assert f"{paths[0]}: is no file, but a pipe or a device" in named.stderr
+    assert "0 done" in named.stderr
 
 
 @posix

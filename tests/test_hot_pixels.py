@@ -215,3 +215,23 @@ def test_defects_are_believed_where_they_are_told(tmp_path):
     denoiser.save(tmp_path / "hot.n2d")
     loaded = Noise2DetailDenoiser.load(tmp_path / "hot.n2d")
     np.testing.assert_array_equal(loaded.transform(noisy), replaced)
+
+
+@pytest.mark.parametrize("value", [5_000.0, 65_535.0, 1e7, -65_535.0])
+def test_a_lone_pixel_far_beyond_all_others_spoils_nothing(value):
+    noisy = SCENE + np.random.default_rng(0).normal(0, 10, SCENE.shape)
+    plain = Noise2DetailDenoiser(random_state=0).fit_transform(noisy)
+    noisy[60, 40] = value
+    denoiser = Noise2DetailDenoiser(random_state=0)
+    result = denoiser.fit_transform(noisy)
+    assert denoiser.noise_.defects.hot == pytest.approx(1 / noisy.size)
+    assert np.abs(result - plain).max() < 10
+    assert abs(result[60, 40] - SCENE[60, 40]) < 15
+
+
+def test_a_lone_pixel_within_the_contrast_stays():
+    noisy = SCENE + np.random.default_rng(0).normal(0, 1, SCENE.shape)
+    noisy[60, 40] = 700
+    denoiser = Noise2DetailDenoiser(random_state=0)
+    assert denoiser.fit_transform(noisy)[60, 40] > 600
+    assert denoiser.noise_.defects.hot == 0

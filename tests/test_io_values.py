@@ -37,6 +37,19 @@ def test_nifti_is_read_as_values_and_keeps_its_numbers(tmp_path, suffix):
     np.testing.assert_array_equal(read_image(tmp_path / "c.tif").data, image.data)
 
 
+@pytest.mark.parametrize("kind", ["Nifti2Image", "Nifti2Pair"])
+def test_nifti_2_stays_so(tmp_path, kind):
+    affine = np.diag([1 / 3, 1, 1, 1])  # single precision would not hold it
+    nifti = getattr(nibabel, kind)(RAMP.astype(np.float32).T, affine)
+    source = tmp_path / ("a.nii" if kind == "Nifti2Image" else "a.img")
+    nibabel.save(nifti, source)
+    image = read_image(source)
+    write_image(tmp_path / "b.nii", image.data, like=image)
+    written = nibabel.load(tmp_path / "b.nii")
+    assert isinstance(written, nibabel.Nifti2Image)
+    np.testing.assert_array_equal(written.affine, affine)
+
+
 def test_nifti_as_float32_has_the_values_themselves(tmp_path):
     from n2d.files.denoising import denoise_file
 

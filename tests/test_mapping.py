@@ -1,5 +1,6 @@
 """Intensities mapped by PyTorch are those that NumPy maps."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -102,3 +103,15 @@ def test_the_maps_are_the_same(kind, device):
     np.testing.assert_allclose(
         told.cpu().numpy(), (above - below) / 2, rtol=1e-8, atol=1e-7
     )
+
+
+def test_what_was_read_from_a_memory_map_may_be_read_only():
+    shift = np.ones(1)
+    shift.flags.writeable = False  # as joblib.load(mmap_mode="r") gives it
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            DeviceIntensities(Intensities((0.0, 1.0), shift=shift), torch.device("cpu"))
+    finally:
+        torch.set_warn_always(False)

@@ -5,7 +5,13 @@ import pytest
 
 from n2d import Noise2DetailDenoiser
 from n2d.datasets import fluorescence_cells
-from n2d.noise import NoiseModel, estimate_noise, stuck_pixels, without_stuck_pixels
+from n2d.noise import (
+    Defects,
+    NoiseModel,
+    estimate_noise,
+    stuck_pixels,
+    without_stuck_pixels,
+)
 from n2d.noise.stuck import find_stuck
 
 SIDE = 128
@@ -174,3 +180,24 @@ def test_pixels_of_another_value_are_not_stuck():
     found = stuck_pixels(image, image, [(255.0, 8, 0.01)])
     assert np.argwhere(found).tolist() == [[10, 10]]
     assert not stuck_pixels(image[:4], image[:4], [(255.0, 8, 0.01)]).any()
+
+
+@pytest.mark.parametrize("unit", [1.0, 1 / 255, 1e-6])
+@pytest.mark.filterwarnings("error")
+def test_they_are_replaced_where_most_pixels_are_the_same(unit):
+    struck = np.random.default_rng(0).random((64, 64)) < 0.03
+    flat = np.where(np.arange(64) < 40, 100.0, 180.0) * np.ones((64, 1))
+    noise = NoiseModel(0.0, defects=Defects(stuck=[(255.0 * unit, 3, 0.03)]))
+    (replaced,) = without_stuck_pixels([np.where(struck, 255, flat) * unit], noise)
+    assert not (replaced == 255 * unit).any()
+    assert np.abs(replaced - flat * unit).max() <= 80 * unit
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::n2d.NoiseWarning")
+def test_a_mask_with_ragged_borders_warns_of_no_overflow():
+    y, x = np.mgrid[:96, :96]
+    scene = 100 + 40 * np.sin(y / 9) * np.cos(x / 7) + 30 * (x > 48)
+    rng = np.random.default_rng(0)
+    mask = scene + rng.normal(0, 10, scene.shape) > 120
+    assert np.isfinite(Noise2DetailDenoiser().fit_transform(mask)).all()

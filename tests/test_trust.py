@@ -74,6 +74,17 @@ def test_a_few_pixels_that_are_far_off_are_told_and_heavy_tails_are_not():
     assert verdict.figures["tails"] == 1
 
 
+@pytest.mark.parametrize("value", [1e5, -3.4e38, 1e30])
+@pytest.mark.parametrize("rows", [4, 80])
+def test_values_far_beyond_most_others_are_told(value, rows):
+    noisy = SCENE + 8 * white()
+    noisy[:rows] = value
+    with pytest.warns(NoiseWarning, match="some values are .* beyond most others"):
+        denoiser = Noise2DetailDenoiser(random_state=0).fit(noisy)
+    assert denoiser.trust_.verdict == "doubtful"
+    assert fitted(np.clip(noisy, -1000, 1000)).trust_.verdict == "good"
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_single_lines_that_stand_out_are_told_and_those_of_a_scene_are_not(axis):
     noisy = SCENE + 8 * white()

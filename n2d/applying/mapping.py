@@ -41,7 +41,7 @@ class DeviceIntensities:
             self._shift = self._tensor(intensities.shift)[:, None, None]
 
     def _tensor(self, values):
-        return torch.as_tensor(values, dtype=torch.float64).to(self.device)
+        return torch.tensor(values, dtype=torch.float64).to(self.device)
 
     def _in_bands(self, function, dtype, *maps, top, left):
         """Apply a function of pixels and their place, band by band on a CPU."""
@@ -171,7 +171,7 @@ class _Channel:
         self._curves = found = curves_of(noise)
 
         def tensor(values):
-            return torch.as_tensor(values, dtype=torch.float64).to(device)
+            return torch.tensor(values, dtype=torch.float64).to(device)
 
         self._table = found.table and tuple(tensor(part) for part in found.table)
         if found.correction is not None:

@@ -10,7 +10,7 @@ import typer
 import typer.core
 
 from n2d import __version__
-from n2d._printable import printable
+from n2d._printable import one_line, printable
 from n2d._signals import watched
 from n2d.cli.compare import compare
 from n2d.cli.demo import demo
@@ -18,6 +18,7 @@ from n2d.cli.denoise import denoise
 from n2d.cli.fit import fit
 from n2d.cli.info import info
 from n2d.cli.noise import noise
+from n2d.cli.reporting import FAILED, complain
 from n2d.cli.tune import tune
 from n2d.cli.watch import watch
 
@@ -31,7 +32,13 @@ class _Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx):
         with _printable_errors():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except BrokenPipeError:
+                raise
+            except OSError as error:  # of names that are looked at before any file is
+                complain(one_line(error))
+                raise typer.Exit(FAILED) from error
 
 
 @contextlib.contextmanager

@@ -193,6 +193,8 @@ def _search(folder, below, found, recursive, seen):
             found.left_out.append((path, "unfinished, from a run that was cut off"))
         elif path.name.startswith("."):
             found.left_out.append((path, "hidden"))
+        elif path.exists() and not (path.is_file() or path.is_dir()):
+            found.left_out.append((path, "a pipe or a device, and no file"))
         elif is_image(path):
             found.paths.append(path)
             if below != Path():

@@ -201,6 +201,11 @@ def _settled(method, parameters):
     """Check a method and its parameters before anything is opened."""
     from n2d import denoiser_registry
 
+    if not isinstance(method, str):
+        raise TypeError(
+            "method must be a name, such as 'vst-nlm', and parameters keywords, got "
+            f"{type(method).__name__}; give an estimator n2d.io.read_image(...).data"
+        )
     name, found = settled_method(method)
     found |= parameters
     known = denoiser_registry()["n2d" if name in OWN_METHODS else name]()

@@ -5,6 +5,7 @@ import numpy as np
 from n2d.fitting.plan import are_flat
 from n2d.fitting.windows import repeats_along
 from n2d.noise import Verdict, check_result, worst_of
+from n2d.noise.check import middle_half
 
 # Colours are of a table where there are no more of them than these, in so many pixels,
 # with so many values in one channel, and they lie on no straight line: noise of
@@ -30,6 +31,19 @@ NONSENSE = Verdict(
         "it is; give the noise, if you know it",
     ),
 )
+
+#: Of an image with values beside which no noise of the others could be seen.
+DROWNED_OUT = Verdict(
+    "doubtful",
+    (
+        "some values are so far beyond most others that no noise can be seen beside "
+        "them, and the image comes back as it is; cut them off (numpy.clip), or make "
+        "them NaN in the file and denoise it with nan='mask' (--nan mask)",
+    ),
+)
+
+# Of all values the middle half of most pixels differs by less than this share there.
+_DROWNED = 1e-5
 
 # So many deviations of the noise most pixels never change by: of patterns computed
 # without any noise, what is measured is left of rounding, and may be like nothing.
@@ -208,4 +222,9 @@ def verdict_on_nothing_removed(windows):
     """
     if are_flat(windows):
         return CONSTANT
+    for values in zip(*(w.reshape(len(w), -1) for w in windows), strict=True):
+        values = np.concatenate(values)
+        low, high = middle_half(values)
+        if 0 < high - low < _DROWNED * np.ptp(values):
+            return DROWNED_OUT
     return Verdict(None, ("no noise was found: the image comes back as it is",))

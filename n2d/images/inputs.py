@@ -1,6 +1,7 @@
 """What users give as an array: taken as it is, converted, or refused by name."""
 
 import numbers
+import os
 
 import numpy as np
 
@@ -45,7 +46,18 @@ def as_array(X, name):
             f"{name} is a palette image, whose numbers are no intensities; take "
             f'{name}.convert("RGB"), with channel_axis=-1, or {name}.convert("L")'
         )
+    if isinstance(X, (str, os.PathLike)):
+        raise TypeError(
+            f"{name} is the name of a file, {os.fspath(X)!r}, and no image; take "
+            "n2d.io.read_image(...).data, or n2d.denoise_file, which keeps what else "
+            "the file holds"
+        )
     array = X if isinstance(X, np.ndarray) or reads_lazily(X) else np.asarray(X)
+    if array.dtype == object and array.ndim == 0 and X is not None:
+        raise TypeError(
+            f"{name} must be an array of numbers, or a list of arrays, got "
+            f"{type(X).__name__}"
+        )
     if any(n != n for n in array.shape):  # as for a Dask array after a selection
         raise ValueError(
             f"{name} does not know its own shape, {array.shape}; call its "

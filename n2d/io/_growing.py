@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from n2d.io._formats import suffix_of
+from n2d.io._limits import check_regular
 
 # Bytes at the beginning, in the middle and at the end of a plane that tell it apart.
 _BLOCK = 4096
@@ -43,6 +44,7 @@ def plane_marks(path, *, settled):
     """
     suffix = suffix_of(path)
     try:
+        check_regular(path)
         if suffix == ".zarr" and Path(path).is_dir():
             return _of_zarr(Path(path), settled)
         if suffix in (".tif", ".tiff", ".btf"):

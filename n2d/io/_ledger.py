@@ -288,6 +288,7 @@ def _sampled(path):
     """Return a digest of a file's content, or of places of a large one; "" if gone."""
     digest = hashlib.sha256()
     try:
+        check_regular(path)
         with open(path, "rb") as file:
             blocks = -(-os.fstat(file.fileno()).st_size // _ENDS)
             for number in _spread(blocks):

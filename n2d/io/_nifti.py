@@ -154,7 +154,7 @@ def _refuse_huge_extensions_in(path):
 
 def _single(nibabel, found):
     """Return the kind of NIfTI, one file, that stands for an image."""
-    newer = isinstance(found, nibabel.Nifti2Pair)
+    newer = isinstance(found, (nibabel.Nifti2Image, nibabel.Nifti2Pair))
     return nibabel.Nifti2Image if newer else nibabel.Nifti1Image
 
 

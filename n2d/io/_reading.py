@@ -167,6 +167,7 @@ def files_of(path):
     from n2d.io.tiff import files_of
 
     try:
+        check_regular(path)
         return files_of(path)
     # Whatever is wrong with the file, it is said when it is opened.
     except Exception:

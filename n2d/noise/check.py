@@ -58,6 +58,11 @@ _STAND_ALONE = 1e-3
 # what lines differ by from their neighbours, in so large a share of its pixels.
 _LINE, _UNUSUAL, _ALL_ALONG = 1.0, 12.0, 0.9
 
+# Values so many deviations, and so many times what the middle half of most pixels
+# differs by, beyond that half: from 6,500 on the rest comes out with 2.5 times the
+# error, from 100,000 on with 35 times (areas of 20 x 20 pixels in 256 x 256).
+_FAR_OUT, _FAR_BEYOND = 3000.0, 100.0
+
 # What was removed counts up to so many deviations: hot pixels are no noise.
 _MOST_DEVIATIONS = 6.0
 
@@ -179,6 +184,7 @@ def check_result(
         and not passes_for_noise(noise, level / expected)
     )
     findings = [
+        *_far_out(noisy, noise),
         *_findings(figures, strength, small=n_pixels < _SMALL),
         *_stripes_left(noise, stripes_go),
         *_defects_left(denoised, noise),
@@ -339,6 +345,49 @@ def _lines_left(denoised, noise):
                 "differ by stays; if it is no scene, replace them by their neighbours "
                 "first",
             )
+
+
+def _far_out(noisy, noise):
+    """Yield a verdict and a reason where values are far beyond most others."""
+    even = np.concatenate([stabilize(window, noise).ravel() for window in noisy])
+    low, high = middle_half(even)
+    far = max(even.max() - high, low - even.min())
+    if far > max(_FAR_OUT, _FAR_BEYOND * (high - low)):
+        yield (
+            "doubtful",
+            f"some values are {far:,.0f} times the noise beyond most others, and "
+            "spoil what is around them; cut them off (numpy.clip), or make them NaN in "
+            "the file and denoise it with nan='mask' (--nan mask)",
+        )
+
+
+def middle_half(values) -> tuple[float, float]:
+    """Return between which values the middle half of most pixels lies.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of pixels. Where all but those at one end are close together, that end, which
+        may be an area of a fill value, is left out.
+
+    Returns
+    -------
+    low, high : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from n2d.noise.check import middle_half
+    >>> middle_half(np.r_[0:101, 99 * [1e9]])
+    (25.0, 75.0)
+    """
+    whole, ends = np.ptp(values), (values.min(), values.max())
+    rests = [values[np.abs(values - end) > 1e-3 * whole] for end in ends]
+    close = [r for r in rests if r.size and np.ptp(r) < 1e-2 * whole]
+    rest = max(close, key=np.ptp, default=values)
+    values = rest if rest.size >= values.size / 10 else values
+    low, high = np.quantile(values, [0.25, 0.75])
+    return float(low), float(high)
 
 
 def _lines_alone(lines):

@@ -46,6 +46,11 @@ _SPREAD_AROUND, _SPREAD_AROUND_BY_NOISE = 0.03, 0.4
 # The same as the first, of all pixels together.
 _MOST_SPREAD = 0.05
 
+# One that stands so many deviations, and so many times the contrast of all the rest,
+# above everything is a defect or a cosmic ray, if it is the only one: the network would
+# spoil what is around it (errors of 13 beside 65,535 in noise of 10, 186 beside 1e7).
+_FAR_OUT, _FAR_BEYOND, _NEARLY_ALL = 200.0, 10.0, 0.001
+
 # Shares of the pixels, and how many of them, that are defects and not an accident.
 _FEWEST, _MOST, _LEAST_NUMBER = 1e-4, 0.12, 12
 # Fewer that stand out less come with noise of heavy tails.
@@ -79,7 +84,7 @@ def hot_pixels(stabilized, share=0.0) -> np.ndarray:
         and the blur of any optics allow.
     """
     stabilized = unmasked(stabilized, "stabilized")
-    least = _LEAST_OF_MANY if share > 0 else _LEAST
+    least = _LEAST_OF_MANY if share >= _FEWEST else _LEAST
     hot = _found(stabilized, least=least)[0] != 0
     # Where there are defects, three or four may have met.
     for most_partners in (2, 3, 3) if share > 0 else (2, 2):
@@ -220,7 +225,15 @@ def share_of_hot_pixels(windows) -> float:
             continue
         if not are_of_the_scene(windows, found):
             return float(sum(hot_pixels(w, 1.0).sum() for w in windows) / n_pixels)
-    return 0.0
+    values = np.concatenate([window.ravel() for window in windows])
+    contrast = np.subtract(*np.quantile(values, [1 - _NEARLY_ALL, _NEARLY_ALL]))
+    step = max(_FAR_OUT, _FAR_BEYOND * float(contrast))
+    if max(values.max() - values.mean(), values.mean() - values.min()) < step:
+        return 0.0
+    found = [_found(w, True, 1, (step, step, _LEAST[2]))[0] for w in windows]
+    if not any(map(np.any, found)) or are_of_the_scene(windows, found):
+        return 0.0
+    return float(sum(hot_pixels(w).sum() for w in windows) / n_pixels)
 
 
 def are_of_the_scene(windows, found) -> bool:

@@ -240,5 +240,5 @@ def without_stuck_pixels(windows, noise) -> list:
 def _replaced(window, stuck):
     """Replace stuck pixels of a window (h, w), judged by what most pixels do."""
     scale = _typical([window - median_of_nine(window)])
-    even = window / max(scale, np.finfo(float).tiny)
-    return without_hot_pixels(window, stuck_pixels(window, even, stuck))
+    scale = max(scale, _NO_NOISE * float(np.ptp(window))) or 1.0
+    return without_hot_pixels(window, stuck_pixels(window, window / scale, stuck))

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
-from n2d.io._limits import check_inflated, check_size
+from n2d.io._limits import check_inflated, check_regular, check_size
 from n2d.io.dicom._decode import GREY, pixels
 from n2d.io.dicom._frames import functional, scale_of
 from n2d.io.dicom._geometry import place_of
@@ -104,6 +104,7 @@ def series_of(path):
     """The series that a file is a slice of; None of other files."""
     names = ["SeriesInstanceUID", "NumberOfFrames"]
     try:
+        check_regular(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = import_pydicom().dcmread(

@@ -46,7 +46,6 @@ _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
 
 def read(path, series=None):
     """Read a TIFF file; see `n2d.io.open_image`."""
-    refuse_circles(path)
     with contextlib.ExitStack() as resources:
         with logged() as messages:
             tif, note = _opened(path, resources)
@@ -72,6 +71,7 @@ def files_of(path):
 
 def _opened(path, resources):
     """Open a TIFF, with the XML that it only names; return a note, too, or None."""
+    refuse_circles(path)
     tif = resources.enter_context(tifffile.TiffFile(path))
     xml, note = found_beside(path, tif)
     if xml is not None:
