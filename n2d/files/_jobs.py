@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from n2d import __version__
+from n2d._config import N2D_METHODS
 from n2d.files._checks import tell_misfit
 from n2d.files._fits import fitted, levels_in_words
 from n2d.files._gaps import gaps_of, planes_to_learn_from
-from n2d.files._methods import OWN_METHODS
 from n2d.files._pieces import batches_of, pieces_of
 from n2d.files._plan import plan_of
 from n2d.files._transforming import Work, denoise_run, denoise_some
@@ -107,7 +107,7 @@ class Job:
     @property
     def is_own(self):
         """Whether it is n2d's own method, which goes tile by tile."""
-        return self.method in OWN_METHODS
+        return self.method in N2D_METHODS
 
     @property
     def stack(self):
