@@ -70,6 +70,38 @@ def read_unmasked(array, name):
     return np.asarray(array)
 
 
+def read_numbers(array, name):
+    """Read what a user gave as finite real numbers, float64, or refuse it.
+
+    Parameters
+    ----------
+    array : array_like
+        Of any kind.
+    name : str
+        How the error message calls it.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    TypeError
+        If something is masked, or no real number.
+    ValueError
+        If there is none, or one is not finite.
+    """
+    array = read_unmasked(array, name)
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.size == 0:
+        raise ValueError(f"{name} has no pixels: its shape is {array.shape}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} contains NaN or infinite values")
+    return array
+
+
 def _lazy(array):
     """The Dask array that something is, or, as of xarray, has inside; else None."""
     if not hasattr(array, "__dask_graph__") or array.__dask_graph__() is None:

@@ -4,7 +4,7 @@ import copy
 import math
 from dataclasses import replace
 
-from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser
+from n2d.applying.tiled import STANDARD_ERROR, TileDenoiser, stages_of
 from n2d.fitting.planes import noise_in_units, with_like_ones
 from n2d.noise import NoiseModel
 
@@ -187,7 +187,7 @@ class PlaneByPlane:
     @property
     def _all_stages(self):
         """All stages that there are."""
-        return _stages_of(self._stages, self._planes)
+        return stages_of(self._stages, self._planes)
 
     def _noise_in_units(self, fitted):
         """The measured noise in the units of X: see `noise_`."""
@@ -227,12 +227,6 @@ class PlaneByPlane:
             for network in copies[0]:
                 network.to("cpu")
             state |= zip(names, copies, strict=True)
-            for stages in _stages_of(state["_stages"], state["_planes"]):
+            for stages in stages_of(state["_stages"], state["_planes"]):
                 stages.to("cpu")
         return state
-
-
-def _stages_of(stages, planes):
-    """Stages of all images and of single ones, as far as there are any."""
-    own = (plane.stages for plane in planes or () if plane is not None)
-    return [each for each in (stages, *own) if each is not None]

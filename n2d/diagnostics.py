@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2d._masked import read_unmasked
+from n2d._masked import read_numbers
 from n2d.noise import NoiseModel, discount_texture, estimate_noise
 
 # Nieuwenhuizen et al. (2013): rings are averaged over so many neighbours before the
@@ -389,16 +389,11 @@ def fourier_ring_correlation(first, second, *, pixel_size=1.0):
 
 def _as_stack(image, name):
     """Return a finite float64 array (n, H, W)."""
-    array = read_unmasked(image, name)
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    if array.ndim not in (2, 3) or array.size == 0:
+    array = read_numbers(image, name)
+    if array.ndim not in (2, 3):
         raise ValueError(
             f"{name} must have shape (H, W) or (n, H, W), got {array.shape}"
         )
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} contains NaN or infinite values")
     return array.reshape(-1, *array.shape[-2:])
 
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from n2d._masked import read_unmasked
+from n2d._masked import read_numbers
 
 # Wang et al. (2004): Gaussian weights with a standard deviation of 1.5 pixels, cut off
 # at a window of 11 x 11 pixels. scikit-image derives 11 from these two.
@@ -362,8 +362,8 @@ def _padded_to_window(plane):
 def _checked_pair(clean, estimate):
     """Return both as finite float64 arrays of one shape."""
     clean, estimate = (
-        _checked_image(clean, "clean"),
-        _checked_image(estimate, "estimate"),
+        read_numbers(clean, "clean"),
+        read_numbers(estimate, "estimate"),
     )
     if clean.shape != estimate.shape:
         raise ValueError(
@@ -371,18 +371,6 @@ def _checked_pair(clean, estimate):
             f"{clean.shape} and {estimate.shape}"
         )
     return clean, estimate
-
-
-def _checked_image(image, name):
-    image = read_unmasked(image, name)
-    if image.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, got dtype {image.dtype}")
-    if image.size == 0:
-        raise ValueError(f"{name} has no pixels: its shape is {image.shape}")
-    image = image.astype(np.float64)
-    if not np.isfinite(image).all():
-        raise ValueError(f"{name} contains NaN or infinite values")
-    return image
 
 
 def _checked_data_range(data_range):

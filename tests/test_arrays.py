@@ -18,10 +18,6 @@ def numbered(shape, dtype=np.int32):
     return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
 
 
-def read_whole(image):
-    return image.read(0, 0, *image.shape[1:])
-
-
 @pytest.mark.parametrize(
     ("shape", "channel_axis", "to_canonical"),
     [
@@ -45,11 +41,11 @@ def test_layouts(shape, channel_axis, to_canonical):
     outputs = images.empty_like()
     for image, output, truth in zip(images, outputs, expected, strict=True):
         assert image.shape == truth.shape
-        np.testing.assert_array_equal(read_whole(image), truth)
+        np.testing.assert_array_equal(image.read_whole(), truth)
         np.testing.assert_array_equal(
             image.read(1, 2, 3, 4), truth[:, 1 : 1 + 3, 2 : 2 + 4]
         )
-        output.write(read_whole(image), 0, 0)
+        output.write(image.read_whole(), 0, 0)
     np.testing.assert_array_equal(outputs.result, X)
 
 
@@ -70,7 +66,7 @@ def test_dtype_byte_order_and_memory_layout_do_not_matter(X, order, reverse):
     same.flags.writeable = False
     outputs = Images(same).empty_like()
     for image, output in zip(Images(same), outputs, strict=True):
-        values = read_whole(image)
+        values = image.read_whole()
         assert values.dtype == np.float64
         assert values.flags.writeable
         output.write(values, 0, 0)
@@ -90,13 +86,13 @@ def test_a_list_of_arrays_is_many_images(container):
 
 def test_a_nested_list_of_numbers_is_one_array():
     images = Images([[1, 2, 3], [4, 5, 6]])
-    np.testing.assert_array_equal(read_whole(images[0]), [[[1, 2, 3], [4, 5, 6]]])
+    np.testing.assert_array_equal(images[0].read_whole(), [[[1, 2, 3], [4, 5, 6]]])
     assert isinstance(images.empty_like().result, np.ndarray)
 
 
 def test_objects_that_are_numbers_are_converted():
     images = Images(np.array([[1, 2.5], [True, np.float32(4)]], dtype=object))
-    np.testing.assert_array_equal(read_whole(images[0]), [[[1, 2.5], [1, 4]]])
+    np.testing.assert_array_equal(images[0].read_whole(), [[[1, 2.5], [1, 4]]])
 
 
 @given(

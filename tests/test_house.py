@@ -103,7 +103,8 @@ MAY_IMPORT = {
         None,
     ),
     "files": (
-        {"_memory", "_plans", "_printable", "_suits", "_surroundings", "_trust"}
+        {"_config", "_memory", "_plans", "_printable", "_suits", "_surroundings"}
+        | {"_trust"}
         | {"applying", "comparison", "core", "denoiser", "files", "fitting", "images"}
         | {"io", "noise"},
         {"numpy", "torch"},

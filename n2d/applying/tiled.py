@@ -78,15 +78,9 @@ class TileDenoiser:
     precision: str = "auto"
 
     @property
-    def _all_stages(self):
-        """All stages that there are."""
-        planes = (plane.stages for plane in self.planes or () if plane is not None)
-        return [stages for stages in (self.stages, *planes) if stages is not None]
-
-    @property
     def geometry(self):
         """The reach and the alignment, as `n2d.core.tiling.tiles` takes them."""
-        found = self._all_stages
+        found = stages_of(self.stages, self.planes)
         planes = (plane for plane in self.planes or () if plane is not None)
         before = max(one.intensities.reach for one in (self, *planes))
         return {
@@ -253,7 +247,8 @@ class TileDenoiser:
         -------
         int
         """
-        found = [stages.bytes_per_pixel for stages in self._all_stages]
+        every = stages_of(self.stages, self.planes)
+        found = [stages.bytes_per_pixel for stages in every]
         return _BYTES_PER_VALUE * n_channels * n_estimates + max(found, default=0)
 
     def tile_side(self, n_channels, memory, n_estimates=1):
@@ -275,6 +270,12 @@ class TileDenoiser:
         needed = self.bytes_per_pixel(n_channels, n_estimates)
         side = math.isqrt(int(memory / needed)) - 2 * self.geometry["reach"]
         return min(_LARGEST_TILE, max(_SMALLEST_TILE, side))
+
+
+def stages_of(stages, planes):
+    """All that there are: of all images, and of single ones."""
+    own = (plane.stages for plane in planes or () if plane is not None)
+    return [each for each in (stages, *own) if each is not None]
 
 
 def denoised_tiles(

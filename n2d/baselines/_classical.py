@@ -60,15 +60,7 @@ class ClassicalDenoiser(ImageDenoiser):
             If a parameter or X is unsuitable; the message names it.
         """
         images = self._images_to_fit(X)
-        # Always the same windows: these methods have no randomness.
-        windows = sample_windows(
-            images,
-            np.random.default_rng(0),
-            side=_SIDE,
-            max_pixels=_MAX_PIXELS,
-            multiple=1,
-        )
-        fitted = self._settle(windows)
+        fitted = self._settle(windows_of(images))
         self._remember(X, images)
         vars(self).update(fitted)
         return self
@@ -109,7 +101,7 @@ class ClassicalDenoiser(ImageDenoiser):
     def _denoise_all(self, images, outputs):
         """Denoise all images, into `outputs`; those of a stack are no neighbours."""
         for image, output in zip(images, outputs, strict=True):
-            output.write(self._denoise(read_whole(image)), 0, 0)
+            output.write(self._denoise(image.read_whole()), 0, 0)
 
     def _denoise(self, values):
         """Denoise an image (C, H, W), float64, which may be overwritten."""
@@ -134,12 +126,6 @@ class ClassicalDenoiser(ImageDenoiser):
             )
         return tuple(NoiseModel(level) for level in sigmas)
 
-    def _noise_attributes(self, noise):
-        """Fitted attributes `noise_` and `sigma_`, as the user sees them."""
-        if self.channel_axis is None:
-            return {"noise_": noise[0], "sigma_": noise[0].level}
-        return {"noise_": noise, "sigma_": np.array([model.level for model in noise])}
-
 
 class WhiteNoiseDenoiser(ClassicalDenoiser):
     """Base of denoisers for Gaussian noise of a known standard deviation.
@@ -163,7 +149,7 @@ class WhiteNoiseDenoiser(ClassicalDenoiser):
         noise = self._measured(windows)
         # Rounding shall not depend on where the intensities lie.
         lowest = np.min([window.min(axis=(1, 2)) for window in windows], axis=0)
-        return {**self._noise_attributes(noise), "_offset": lowest}
+        return {**noise_attributes(noise, self.channel_axis), "_offset": lowest}
 
     def _denoise(self, values):
         sigma = np.atleast_1d(self.sigma_)
@@ -179,9 +165,13 @@ class WhiteNoiseDenoiser(ClassicalDenoiser):
         raise NotImplementedError
 
 
-def read_whole(image):
-    """Read an image of `n2d.images`: a copy (C, H, W), float64."""
-    return image.read(0, 0, *image.shape[1:])
+def windows_of(images):
+    """Read the part of images that `fit` looks at: windows (C, h, w), float64.
+
+    They are always the same: these methods have no randomness.
+    """
+    rng = np.random.default_rng(0)
+    return sample_windows(images, rng, side=_SIDE, max_pixels=_MAX_PIXELS, multiple=1)
 
 
 def series_of(images):
@@ -202,6 +192,13 @@ def measured_noise(windows):
         discount_texture(estimate_noise([window[c] for window in windows]))
         for c in range(len(windows[0]))
     )
+
+
+def noise_attributes(noise, channel_axis):
+    """Fitted attributes `noise_` and `sigma_`, as the user sees them."""
+    if channel_axis is None:
+        return {"noise_": noise[0], "sigma_": noise[0].level}
+    return {"noise_": noise, "sigma_": np.array([model.level for model in noise])}
 
 
 def mirrored(values, least):

@@ -6,7 +6,11 @@ import numpy as np
 from scipy import ndimage
 
 from n2d._sklearn import Interval, StrOptions
-from n2d.baselines._classical import ClassicalDenoiser, WhiteNoiseDenoiser
+from n2d.baselines._classical import (
+    ClassicalDenoiser,
+    WhiteNoiseDenoiser,
+    noise_attributes,
+)
 
 # Widths tried, in pixels: steps of a fifth, which cost nothing measurable in quality.
 _BLURS = np.concatenate([[0.0], np.geomspace(0.25, 8.0, 20)])
@@ -87,7 +91,7 @@ class GaussianDenoiser(ClassicalDenoiser):
             blurs, fitted = [float(self.blur)] * len(windows[0]), {}
         else:
             noise = self._measured(windows)
-            fitted = self._noise_attributes(noise)
+            fitted = noise_attributes(noise, self.channel_axis)
             blurs = [
                 best_blur([window[c] for window in windows], model)
                 for c, model in enumerate(noise)

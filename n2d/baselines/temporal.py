@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from n2d._sklearn import Interval
-from n2d.baselines._classical import ClassicalDenoiser, read_whole, series_of
+from n2d.baselines._classical import ClassicalDenoiser, series_of
 
 
 class _FrameFilter(ClassicalDenoiser):
@@ -32,7 +32,7 @@ class _FrameFilter(ClassicalDenoiser):
             frames, n_read = deque(), series.start
             for i in series:
                 while n_read < min(i + after + 1, series.stop):
-                    frames.append(read_whole(images[n_read]))
+                    frames.append(images[n_read].read_whole())
                     n_read += 1
                 while len(frames) > n_read - max(i - before, series.start):
                     frames.popleft()

@@ -6,13 +6,13 @@ from sklearn.base import clone
 from n2d._base import ImageDenoiser
 from n2d._sklearn import WHOLE_NUMBER, HasMethods, fit_context
 from n2d._surroundings import undisturbed
-from n2d.baselines._classical import measured_noise, read_whole, series_of
-from n2d.fitting.windows import sample_windows
+from n2d.baselines._classical import (
+    measured_noise,
+    noise_attributes,
+    series_of,
+    windows_of,
+)
 from n2d.noise import stabilize, unstabilize
-
-# The noise is measured on so many pixels at most, in windows of this side.
-_MAX_PIXELS = 512**2
-_SIDE = 128
 
 
 class VarianceStabilizedDenoiser(ImageDenoiser):
@@ -121,13 +121,7 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
             denoiser raises.
         """
         images = self._images_to_fit(X)
-        windows = sample_windows(
-            images,
-            np.random.default_rng(0),
-            side=_SIDE,
-            max_pixels=_MAX_PIXELS,
-            multiple=1,
-        )
+        windows = windows_of(images)
         noise = measured_noise(windows)
         by_channel, denoiser = self._prepared()
         stabilized = [_stabilized(window, noise) for window in windows]
@@ -142,10 +136,7 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
         self.denoiser_ = denoiser
         self._by_channel = by_channel
         self._noise = noise
-        levels = [model.level for model in noise]
-        grey = self.channel_axis is None
-        self.noise_ = noise[0] if grey else noise
-        self.sigma_ = levels[0] if grey else np.array(levels)
+        vars(self).update(noise_attributes(noise, self.channel_axis))
         return self
 
     @undisturbed
@@ -174,7 +165,7 @@ class VarianceStabilizedDenoiser(ImageDenoiser):
         outputs = images.empty_like()
         alone = (range(i, i + 1) for i in range(len(images)))
         for series in series_of(images) if _uses_neighbours(self.denoiser_) else alone:
-            values = np.stack([read_whole(images[i]) for i in series])
+            values = np.stack([images[i].read_whole() for i in series])
             if any(model.level for model in self._noise):
                 values = self._denoise(values)
             for i, denoised in zip(series, values, strict=True):

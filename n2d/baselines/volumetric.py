@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2d.baselines._classical import WhiteNoiseDenoiser, mirrored, read_whole, series_of
+from n2d.baselines._classical import WhiteNoiseDenoiser, mirrored, series_of
 
 # Blocks have up to 8 pixels a side; thinner volumes are taken plane by plane.
 _SMALLEST, _SMALLEST_DEPTH = 16, 5
@@ -78,7 +78,7 @@ class BM4DDenoiser(WhiteNoiseDenoiser):
 
     def _denoise_all(self, images, outputs):
         for volume in series_of(images):
-            values = np.stack([read_whole(images[i]) for i in volume], axis=1)
+            values = np.stack([images[i].read_whole() for i in volume], axis=1)
             channels = values.shape[:1]
             levels = np.broadcast_to(np.atleast_1d(self.sigma_), channels)
             for values_of_one, sigma, offset in zip(

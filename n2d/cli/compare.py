@@ -14,6 +14,7 @@ from n2d.cli.reporting import (
     SHOWN,
     SURELY,
     aligned,
+    blaming,
     clean_ending,
     complain,
     say,
@@ -124,10 +125,8 @@ def compare(
         )
     failed = False
     with clean_ending(debug=debug):
-        try:
+        with blaming(None, InputError):
             files = find_images(image, clean, lambda line: tell([line]))
-        except InputError as error:
-            raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
         folder = Path(output)
         _prepare(folder, files, figure=figure, overwrite=overwrite)
         rows, page = [], CompareReport(folder, command_of(context))
@@ -195,10 +194,8 @@ def _chosen_methods(texts, *, seed, device):
             stack=stack,
         )
 
-    try:
+    with blaming("--methods", ValueError):
         make()
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="--methods") from error
     return make
 
 

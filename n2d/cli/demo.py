@@ -95,13 +95,13 @@ def _run(folder, parameters, *, seed, overwrite, quiet):
     for name in names:
         write_image(paths[name], images[name], overwrite=overwrite)
     panels = [(images[name], captions[name]) for name in names]
-    write_image(picture, _side_by_side(panels, 0.0, 1.0), overwrite=overwrite)
+    write_image(picture, _side_by_side(panels), overwrite=overwrite)
     if not quiet:
         say(f"images and the picture {picture.name} are in {folder}")
 
 
-def _side_by_side(panels, low, high):
-    """Draw grey images in a row, on one grey scale, with captions below."""
+def _side_by_side(panels):
+    """Draw grey images, from 0 to 1, in a row with captions below."""
     import numpy as np
     from PIL import Image, ImageDraw, ImageFont
 
@@ -112,8 +112,7 @@ def _side_by_side(panels, low, high):
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=_FONT_SIZE)
     for i, (image, caption) in enumerate(panels):
-        grey = np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
-        grey = np.rint(grey * 255).astype(np.uint8)
+        grey = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
         panel = Image.fromarray(grey.repeat(zoom, axis=0).repeat(zoom, axis=1))
         left = _GAP + i * (width + _GAP)
         sheet.paste(panel, (left, _GAP))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from n2d.cli import options
-from n2d.cli.reporting import FAILED, clean_ending, on_cluster, say, threads
+from n2d.cli.reporting import FAILED, blaming, clean_ending, on_cluster, say, threads
 from n2d.cli.values import FitPer
 
 
@@ -146,14 +146,20 @@ def denoise(
             param_hint="--resume",
         )
     options.check_model(context, model)
-    from n2d.files._targets import PlanError, error_files, expand_inputs, plan_outputs
+    from n2d.files._targets import (
+        PlanError,
+        error_files,
+        expand_inputs,
+        is_folder_of_images,
+        plan_outputs,
+    )
 
-    try:
+    with blaming(None, PlanError):
         found = expand_inputs(
             inputs, recursive=recursive, outputs=(output, uncertainty)
         )
         into_folder = max(len(inputs), len(found.paths)) > 1
-        into_folder |= any(map(_is_folder_of_images, inputs))
+        into_folder |= any(map(is_folder_of_images, inputs))
         if into_folder and len(found.paths) == 1:
             output = output.rstrip(f"/{os.sep}") + "/"
         how = {"below": found.below, "settings": [model, config]}
@@ -163,8 +169,6 @@ def denoise(
             if into_folder:
                 uncertainty = uncertainty.rstrip(f"/{os.sep}") + "/"
             errors = error_files(uncertainty, pairs, **how)
-    except PlanError as error:
-        raise typer.BadParameter(f"{error}.", param_hint=error.option) from error
     for line in (*found.lines(), *found.advice(with_model=model is not None)):
         say(f"note: {line}", err=True)
 
@@ -204,12 +208,6 @@ def denoise(
         )
         if not batch.run():
             raise typer.Exit(FAILED)
-
-
-def _is_folder_of_images(path):
-    from n2d.io import is_image
-
-    return path.is_dir() and not is_image(path)
 
 
 def _report(path, context, job, overwrite):

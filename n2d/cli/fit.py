@@ -8,6 +8,7 @@ import typer
 
 from n2d.cli import options
 from n2d.cli.reporting import (
+    blaming,
     clean_ending,
     say,
     say_lines,
@@ -66,10 +67,8 @@ def fit(
     parameters = options.estimator_parameters(context)
     from n2d.files._targets import PlanError, expand_inputs
 
-    try:
+    with blaming("IMAGES", PlanError):
         found = expand_inputs(images, recursive=recursive)
-    except PlanError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="IMAGES") from error
     images = found.paths
     tell([f"note: {line}" for line in found.lines()])
 

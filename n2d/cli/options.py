@@ -13,6 +13,7 @@ from n2d._config import (
     read_noise,
     read_seen,
 )
+from n2d.cli.reporting import blaming
 from n2d.cli.values import (
     Channels,
     Init,
@@ -337,15 +338,13 @@ def estimator_parameters(context):
 def method_and_parameters(context):
     """Turn the options of a command into the name of a denoiser and its parameters."""
     found = context.params
-    own = _own_parameters(found)
+    own = own_parameters(found)
     general = {"random_state": found["seed"], "device": found["device"]}
     given = were_given(context, found)
     method, chosen = "n2d", {}
     if found.get("config") is not None:
-        try:
+        with blaming("--config", ConfigError):
             method, chosen = read_config(Path(found["config"]))
-        except ConfigError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--config") from error
     if found.get("method") is not None:
         if found.get("config") is not None:
             raise typer.BadParameter(
@@ -354,10 +353,8 @@ def method_and_parameters(context):
             )
         from n2d.files._methods import settled_method
 
-        try:
+        with blaming("--method", ValueError):
             method, chosen = settled_method(found["method"])
-        except ValueError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--method") from error
     if method in N2D_METHODS:
         given = {_PARAMETERS.get(name, name) for name in given}
         return method, own | {k: v for k, v in chosen.items() if k not in given}
@@ -368,35 +365,22 @@ def method_and_parameters(context):
             "--method NAME:PARAMETER=VALUE.",
             param_hint=f"--{name.replace('_', '-')}",
         )
-    from n2d.baselines import denoiser_registry
+    from n2d.comparison.methods import in_all_parts
+    from n2d.files._methods import plain_denoiser
 
-    known = denoiser_registry()[method]()
-    known = known.get_params() if hasattr(known, "get_params") else {}
-    general = {
-        key: general[key.rpartition("__")[2]]
-        for key in known
-        if key.rpartition("__")[2] in general
-    }
-    return method, general | chosen
+    return method, in_all_parts(plain_denoiser(method), general) | chosen
 
 
 def seen_of(config):
     """Read how the image of a config looked; of none, nothing."""
     if config is None:
         return []
-    try:
+    with blaming("--config", ConfigError):
         return read_seen(config)
-    except ConfigError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="--config") from error
 
 
-def own_parameters(context):
-    """Turn the options of a command into parameters of `n2d.Noise2DetailDenoiser`."""
-    return _own_parameters(context.params)
-
-
-def _own_parameters(found):
-    """What the options say, for `n2d.Noise2DetailDenoiser`."""
+def own_parameters(found):
+    """Turn options, by their names, into parameters of `n2d.Noise2DetailDenoiser`."""
     rate = found.get("learning_rate")
     if rate is not None and not rate > 0:
         raise typer.BadParameter(

@@ -119,8 +119,8 @@ def is_terminal():
 
 
 @contextlib.contextmanager
-def counting(total, unit, *, visible):
-    """Give a function that counts one more: by a bar, or by lines where none moves."""
+def counting(total, *, visible):
+    """Give a function that counts one more setting: by a bar, or by lines."""
     done = 0
 
     def step():
@@ -129,11 +129,11 @@ def counting(total, unit, *, visible):
         if bars is not None:
             bars.update(task, completed=done, text=f"{done}/{total}")
         elif visible:
-            typer.echo(f"{done}/{total} {unit}", err=True)
+            typer.echo(f"{done}/{total} settings", err=True)
 
     bars = _bars() if visible and is_terminal() else None
     with bars or contextlib.nullcontext():
-        task = bars and bars.add_task(unit, total=total, text=f"0/{total}")
+        task = bars and bars.add_task("settings", total=total, text=f"0/{total}")
         yield step
 
 

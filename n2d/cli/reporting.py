@@ -60,6 +60,16 @@ def clean_ending(*, debug=False):
 
 
 @contextlib.contextmanager
+def blaming(option, *kinds):
+    """Have errors of some kinds be about an option; None: the one that they name."""
+    try:
+        yield
+    except kinds as error:
+        option = option or error.option
+        raise typer.BadParameter(f"{error}.", param_hint=option) from error
+
+
+@contextlib.contextmanager
 def threads(number):
     """Compute with so many threads; None: with as many as PyTorch takes."""
     if number is None:
@@ -84,10 +94,8 @@ def on_cluster(address):
     from n2d.applying.cluster import computing_on
 
     with contextlib.ExitStack() as stack:
-        try:
+        with blaming("--cluster", ImportError, ValueError):
             stack.enter_context(computing_on(address))
-        except (ImportError, ValueError) as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--cluster") from error
         yield
 
 

@@ -13,6 +13,7 @@ from n2d.cli.reporting import (
     SHOWN,
     SURELY,
     aligned,
+    blaming,
     clean_ending,
     say,
     say_lines,
@@ -87,6 +88,7 @@ def tune(
         from n2d._config import write_config
         from n2d.comparison.summary import describe_scores
         from n2d.files._cases import how_it_looks, read_cases
+        from n2d.files._methods import make_one
         from n2d.files._originals import Originals
         from n2d.io import check_target
 
@@ -105,7 +107,7 @@ def tune(
             nan=nan,
         )
         tell(notes, quiet=quiet)
-        denoiser = _make(
+        denoiser = make_one(
             method,
             data_range=limits,
             random_state=seed,
@@ -130,29 +132,15 @@ def tune(
             say(f"{target}: for n2d denoise --config {target}", err=True)
 
 
-def _make(text, **settings):
-    """Make the one denoiser that `--method` names."""
-    from n2d import denoiser_registry
-    from n2d.comparison import parse_methods
-
-    methods = parse_methods([text], denoiser_registry(), **settings)
-    if len(methods) > 1:
-        raise ValueError(f"{text!r} names {len(methods)} methods; name one")
-    return next(iter(methods.values()))
-
-
 def _checked_grid(method, name, texts):
     """Return the grid, or end with a word on the option that makes no sense."""
     from n2d.cli.grids import default_grid, parse_grid
+    from n2d.files._methods import make_one
 
-    try:
-        known = _make(method).get_params()
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="--method") from error
-    try:
+    with blaming("--method", ValueError):
+        known = make_one(method).get_params()
+    with blaming("--grid", ValueError):
         return parse_grid(texts, name, known) if texts else default_grid(name)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="--grid") from error
 
 
 def _chosen(results):
@@ -187,7 +175,7 @@ def _search(denoiser, grid, cases, *, quiet):
     ]
     # What the others are compared with.
     first = are_default.index(True) if any(are_default) else 0
-    with counting(len(settings) * len(cases), "settings", visible=not quiet) as step:
+    with counting(len(settings) * len(cases), visible=not quiet) as step:
         tables = [_search_one(denoiser, settings, case, step) for case in cases]
     results = []
     for number, setting in enumerate(settings):
@@ -276,12 +264,11 @@ def _changed_parameters(name, denoiser, stack):
 
     `stack` is what the axes of a file say, and it is read for files of other axes, too.
     """
-    from n2d import Noise2DetailDenoiser
-    from n2d._config import N2D_METHODS, NOT_TUNABLE
+    from n2d._config import NOT_TUNABLE
+    from n2d.files._methods import plain_denoiser
 
     # `n2d denoise` starts from the estimator's own defaults, whatever the name.
-    default = Noise2DetailDenoiser() if name in N2D_METHODS else _make(name)
-    defaults = default.get_params()
+    defaults = plain_denoiser(name).get_params()
     return {
         key: value
         for key, value in denoiser.get_params().items()

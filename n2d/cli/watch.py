@@ -97,7 +97,7 @@ def watch(
     the file is being written; images that are replaced are denoised again. Started
     again, it skips what is finished. Ctrl-C and SIGTERM end it with exit code 0.
     """
-    parameters = options.own_parameters(context)
+    parameters = options.own_parameters(context.params)
     options.check_model(context, model)
     if output.resolve() == folder.resolve():
         raise typer.BadParameter(

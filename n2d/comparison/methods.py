@@ -56,8 +56,7 @@ def parse_methods(texts, registry, *, data_range=None, **settings):
                     f"{', '.join(registry)}"
                 )
             denoiser = registry[name.strip()]()
-            # A denoiser of the user's own may be no scikit-learn estimator.
-            known = denoiser.get_params() if hasattr(denoiser, "get_params") else {}
+            known = parameters_of(denoiser)
             general = dict(settings)
             if data_range is not None and known.get("solver") == "paper":
                 general["data_range"] = data_range
@@ -67,17 +66,33 @@ def parse_methods(texts, registry, *, data_range=None, **settings):
                 check_parameters(denoiser)
             if not getattr(denoiser, "takes_neighbours", False):
                 general.pop("stack", None)
-            chosen = {
-                key: general[key.rpartition("__")[2]]
-                for key in known
-                if key.rpartition("__")[2] in general and key not in own
-            }
+            chosen = in_all_parts(denoiser, general)
             if chosen:
-                denoiser.set_params(**chosen)
+                denoiser.set_params(**chosen | own)
             methods[one] = denoiser
     if not methods:
         raise ValueError(f"no method is named; there are {', '.join(registry)}")
     return methods
+
+
+def parameters_of(denoiser):
+    """Return all parameters by name; none of what is no scikit-learn estimator."""
+    return denoiser.get_params() if hasattr(denoiser, "get_params") else {}
+
+
+def in_all_parts(denoiser, settings):
+    """Return settings as ``set_params`` takes them, for others in a denoiser, too.
+
+    >>> from n2d import denoiser_registry
+    >>> denoiser = denoiser_registry()["vst-tv"]()
+    >>> in_all_parts(denoiser, {"channel_axis": 0, "device": "cpu"})
+    {'channel_axis': 0, 'denoiser__channel_axis': 0}
+    """
+    return {
+        name: settings[last]
+        for name in parameters_of(denoiser)
+        if (last := name.rpartition("__")[2]) in settings
+    }
 
 
 def split_outside_brackets(text, *, joined=None):

@@ -14,6 +14,7 @@ from n2d.comparison.measurement import (
     measure,
     measure_isolated,
 )
+from n2d.comparison.methods import in_all_parts
 from n2d.comparison.results import ResultsFile
 from n2d.comparison.summary import summarize
 from n2d.io import atomic_write
@@ -268,11 +269,7 @@ def _prepared(denoiser, case):
     from sklearn.base import clone
 
     denoiser = clone(denoiser)
-    axes = {
-        name: case.channel_axis
-        for name in denoiser.get_params()
-        if name.rpartition("__")[2] == "channel_axis"
-    }
+    axes = in_all_parts(denoiser, {"channel_axis": case.channel_axis})
     return denoiser.set_params(**axes) if axes else denoiser
 
 

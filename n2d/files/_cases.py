@@ -6,7 +6,7 @@ from n2d.comparison import Case
 from n2d.comparison.cases import paired_files, why_unread
 from n2d.files._gaps import gaps_of, plane_of, planes_to_learn_from
 from n2d.files._plan import plan_of
-from n2d.files._targets import expand_inputs
+from n2d.files._targets import expand_inputs, is_folder_of_images
 from n2d.files._words import count, describe_file
 from n2d.io import SUFFIXES, is_image, name_in, read_image
 
@@ -19,7 +19,7 @@ class InputError(ValueError):
         self.option = option
 
 
-def find_images(image, clean=None, say=None):
+def find_images(image, clean, say):
     """Find the images that a path stands for, (noisy, clean or None) by their names.
 
     It is a file, a folder of images, or one with a subfolder ``noisy`` of them, and one
@@ -30,14 +30,14 @@ def find_images(image, clean=None, say=None):
         raise InputError(f"{image} does not exist", "IMAGE")
     if clean is not None and not clean.exists():
         raise InputError(f"{clean} does not exist", "--clean")
-    if clean is not None and _is_folder(clean) != _is_folder(image):
+    if clean is not None and is_folder_of_images(clean) != is_folder_of_images(image):
         kinds = {True: "a folder", False: "a file"}
         raise InputError(
-            f"{clean} is {kinds[_is_folder(clean)]}, but IMAGE is "
-            f"{kinds[_is_folder(image)]}; give two files or two folders",
+            f"{clean} is {kinds[is_folder_of_images(clean)]}, but IMAGE is "
+            f"{kinds[is_folder_of_images(image)]}; give two files or two folders",
             "--clean",
         )
-    if not _is_folder(image):
+    if not is_folder_of_images(image):
         return {name_in(image)[0]: (image, clean)}
     folder = image
     if (image / "noisy").is_dir():
@@ -52,15 +52,9 @@ def find_images(image, clean=None, say=None):
         raise InputError(f"{error}; rename one", "IMAGE") from error
     if not files:
         raise InputError(f"{folder} has no {', '.join(SUFFIXES)} file", "IMAGE")
-    if say is not None:
-        for line in expand_inputs([folder]).lines():
-            say(f"note: {line}")
+    for line in expand_inputs([folder]).lines():
+        say(f"note: {line}")
     return files
-
-
-def _is_folder(path):
-    """Whether a path is a folder of images; a Zarr is a folder, and one image."""
-    return path.is_dir() and not is_image(path)
 
 
 def read_cases(

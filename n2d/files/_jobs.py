@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from n2d import __version__
+from n2d._config import N2D_METHODS
 from n2d.files._checks import tell_misfit
 from n2d.files._fits import fitted, levels_in_words
 from n2d.files._gaps import gaps_of, planes_to_learn_from
-from n2d.files._methods import OWN_METHODS
 from n2d.files._pieces import batches_of, pieces_of
 from n2d.files._plan import plan_of
 from n2d.files._transforming import Work, denoise_run, denoise_some
@@ -107,7 +107,7 @@ class Job:
     @property
     def is_own(self):
         """Whether it is n2d's own method, which goes tile by tile."""
-        return self.method in OWN_METHODS
+        return self.method in N2D_METHODS
 
     @property
     def stack(self):
@@ -241,21 +241,8 @@ def carry_out(job, source, target, *, listed, say, progress):
     if error_target is not None and run_key is not None:
         error_key = {**run_key, "part": "standard error"}
     if job.resume:
-        if is_result_of(target, run_key):
-            if error_target is None or is_result_of(error_target, error_key):
-                return DenoisedFile(skipped=True)
-            if not job.overwrite:
-                raise FileExistsError(
-                    f"{target}: is finished; what differs: uncertainty (none then); "
-                    "repeat the command of that run, or write both anew with "
-                    "--overwrite"
-                )
-        difference = format_of(target).difference(target, run_key)
-        if difference and not job.overwrite:
-            raise FileExistsError(
-                f"{target}: is the result of another run; what differs: {difference}; "
-                "repeat the command of that run, or replace it with --overwrite"
-            )
+        if _is_finished(job, (target, run_key), (error_target, error_key)):
+            return DenoisedFile(skipped=True)
         with contextlib.suppress(OSError):
             remove_leftovers(target)
     with open_image(source, job.series) as image:
@@ -270,15 +257,7 @@ def carry_out(job, source, target, *, listed, say, progress):
             model=job.model,
             stack=job.stack,
         )
-        own_axes = image.axes
-        # What is known of an axis that goes by another name now is of no use.
-        sizes = {k: v for k, v in image.pixel_size.items() if k in plan.axes}
-        metadata = image.metadata
-        if metadata:
-            metadata = metadata | {"run": job.description}
-        if metadata and job.dtype != "same":
-            metadata["as_values"] = True
-        image = replace(image, axes=plan.axes, pixel_size=sizes, metadata=metadata)
+        own_axes, image = image.axes, _as_planned(image, plan, job)
         dtype = np.dtype(image.data.dtype if job.dtype == "same" else np.float32)
         outcome = DenoisedFile(
             shape=tuple(image.data.shape),
@@ -286,21 +265,12 @@ def carry_out(job, source, target, *, listed, say, progress):
             dtype=str(dtype),
             n_fits=0 if job.model is not None else len(plan.fits),
             n_planes=plan.n_planes,
-            notes=[f"{source}: {note}" for note in image.notes],
+            notes=[
+                *(f"{source}: {note}" for note in image.notes),
+                *_not_kept(source, target, image, own_axes),
+            ],
             uncertainty=error_target,
         )
-        if plan.axes != own_axes and "ome" in image.metadata:
-            outcome.notes.append(
-                f"{source}: the axes are {plan.axes}, as asked for, and {own_axes} in "
-                "the file; what it says of the renamed ones is not kept"
-            )
-        suffixes = {"nifti": ".nii", "dicom": ".dcm"}  # others are called so
-        own = suffixes.get(image.format, f".{image.format}")
-        if image.metadata and own not in format_of(target).suffixes:
-            outcome.notes.append(
-                f"{target}: is of another format than its source; axes, pixel sizes "
-                "and channel names are kept where it can say them, other metadata not"
-            )
         with contextlib.ExitStack() as stack:
             how = {"overwrite": job.overwrite, "resume": job.resume}
             shape, errors = image.data.shape, None
@@ -339,6 +309,57 @@ def carry_out(job, source, target, *, listed, say, progress):
         say(f"note: {outcome.notes[-1]}", always=True)
     outcome.seconds = time.perf_counter() - start
     return outcome
+
+
+def _is_finished(job, result, errors):
+    """Whether an earlier run has written all; raise where it was of another kind.
+
+    The result and its standard errors are given by file, or None, and key of the run.
+    """
+    target, run_key = result
+    if is_result_of(target, run_key):
+        if errors[0] is None or is_result_of(*errors):
+            return True
+        if not job.overwrite:
+            raise FileExistsError(
+                f"{target}: is finished; what differs: uncertainty (none then); "
+                "repeat the command of that run, or write both anew with --overwrite"
+            )
+    difference = format_of(target).difference(target, run_key)
+    if difference and not job.overwrite:
+        raise FileExistsError(
+            f"{target}: is the result of another run; what differs: {difference}; "
+            "repeat the command of that run, or replace it with --overwrite"
+        )
+    return False
+
+
+def _as_planned(image, plan, job):
+    """Return an open file with the axes as settled, and what a writer is to know."""
+    # What is known of an axis that goes by another name now is of no use.
+    sizes = {k: v for k, v in image.pixel_size.items() if k in plan.axes}
+    metadata = image.metadata
+    if metadata:
+        metadata = metadata | {"run": job.description}
+    if metadata and job.dtype != "same":
+        metadata["as_values"] = True
+    return replace(image, axes=plan.axes, pixel_size=sizes, metadata=metadata)
+
+
+def _not_kept(source, target, image, own_axes):
+    """Say what of the source the target will not have."""
+    if image.axes != own_axes and "ome" in image.metadata:
+        yield (
+            f"{source}: the axes are {image.axes}, as asked for, and {own_axes} in "
+            "the file; what it says of the renamed ones is not kept"
+        )
+    suffixes = {"nifti": ".nii", "dicom": ".dcm"}  # others are called so
+    own = suffixes.get(image.format, f".{image.format}")
+    if image.metadata and own not in format_of(target).suffixes:
+        yield (
+            f"{target}: is of another format than its source; axes, pixel sizes "
+            "and channel names are kept where it can say them, other metadata not"
+        )
 
 
 def _denoise(work, plan, say, earlier):

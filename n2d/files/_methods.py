@@ -2,37 +2,45 @@
 
 import numpy as np
 
-# Names in `n2d.denoiser_registry` of what `Noise2DetailDenoiser` itself does.
-OWN_METHODS = ("n2d", "n2d-random", "n2d-paper")
+from n2d._config import N2D_METHODS
 
 
-def settled_method(text, **settings):
-    """Read which denoiser is to be applied, and with what parameters.
+def make_one(text, **settings):
+    """Make the one denoiser that a text names, as for `n2d.comparison.parse_methods`.
 
-    The text is one method as for `n2d.comparison.parse_methods`; `settings` are for all
-    denoisers that have them. Of the parameters those are returned that differ from what
-    the registry makes.
-
-    >>> settled_method("gaussian:blur=2", random_state=0)
-    ('gaussian', {'blur': 2})
+    `settings` are for denoisers that have them.
     """
     from n2d import denoiser_registry
     from n2d.comparison import parse_methods
 
-    registry = denoiser_registry()
-    methods = parse_methods([text], registry, **settings)
+    methods = parse_methods([text], denoiser_registry(), **settings)
     if len(methods) > 1:
         raise ValueError(f"{text!r} names {len(methods)} methods; name one")
-    name = text.partition(":")[0].strip()
-    chosen = next(iter(methods.values()))
-    if not hasattr(chosen, "get_params"):
-        return name, {}
-    # Whatever the name, it is made of the estimator's own defaults.
-    plain = "n2d" if name in OWN_METHODS else name
-    defaults = registry[plain]().get_params()
+    return next(iter(methods.values()))
+
+
+def plain_denoiser(name):
+    """Make what the parameters are given to: n2d's own method by whichever name."""
+    from n2d import denoiser_registry
+
+    return denoiser_registry()["n2d" if name in N2D_METHODS else name]()
+
+
+def settled_method(text):
+    """Read which denoiser is to be applied, and with what parameters.
+
+    Those are returned that differ from what the registry makes.
+
+    >>> settled_method("gaussian:blur=2")
+    ('gaussian', {'blur': 2})
+    """
+    from n2d.comparison.methods import parameters_of
+
+    name, chosen = text.partition(":")[0].strip(), make_one(text)
+    defaults = parameters_of(plain_denoiser(name))
     return name, {
         key: value
-        for key, value in chosen.get_params().items()
+        for key, value in parameters_of(chosen).items()
         if not hasattr(value, "get_params") and value != defaults.get(key)
     }
 
@@ -47,14 +55,11 @@ class WholePlanes:
 
     def __init__(self, name, parameters, channel_axis):
         from n2d import denoiser_registry
+        from n2d.comparison.methods import in_all_parts
 
         self._denoiser = denoiser_registry()[name]()
         if hasattr(self._denoiser, "get_params"):
-            axes = {
-                key: channel_axis
-                for key in self._denoiser.get_params()
-                if key.rpartition("__")[2] == "channel_axis"
-            }
+            axes = in_all_parts(self._denoiser, {"channel_axis": channel_axis})
             self._denoiser.set_params(**(axes | parameters))
 
     def fit(self, sources, callback=None):

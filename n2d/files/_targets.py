@@ -152,7 +152,7 @@ def expand_inputs(inputs, *, recursive=False, outputs=()):
     # Results, and every folder that was searched already, by its own path or a link.
     seen = {os.path.realpath(output) for output in outputs if _has_results(output)}
     for path in _without_patterns(inputs, found):
-        if not path.is_dir() or is_image(path):
+        if not is_folder_of_images(path):
             found.paths.append(path)
             continue
         before, n_left_out = len(found.paths), len(found.left_out)
@@ -259,6 +259,11 @@ def error_files(uncertainty, pairs, *, below=None, settings=()):
     for folder in {path.parent for path in found.values()} if is_folder else ():
         _make_folder(folder, is_folder)
     return found
+
+
+def is_folder_of_images(path):
+    """Whether a path is a folder of images; a Zarr is a folder, and one image."""
+    return path.is_dir() and not is_image(path)
 
 
 def is_meant_as_folder(output):

@@ -1,5 +1,7 @@
 """Files in words, for a terminal."""
 
+import math
+
 import numpy as np
 
 from n2d._memory import in_words
@@ -21,7 +23,7 @@ def describe_file(image, axes):
     text = f"{' x '.join(map(str, shape))}, {dtype}"
     if axes != "YX":
         text += f", axes {axes}"
-    n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    n_bytes = math.prod(shape) * dtype.itemsize
     text += f", {in_words(n_bytes)}"
     if size := describe_pixel_size(image.pixel_size):
         text += f"; {size}"

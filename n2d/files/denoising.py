@@ -5,9 +5,10 @@ import warnings
 from numbers import Integral
 from pathlib import Path
 
+from n2d._config import N2D_METHODS
 from n2d.files._checks import check_knows_error
 from n2d.files._jobs import Callback, Job, carry_out
-from n2d.files._methods import OWN_METHODS, settled_method
+from n2d.files._methods import plain_denoiser, settled_method
 from n2d.files._originals import Originals
 from n2d.files._targets import error_files
 
@@ -148,7 +149,7 @@ def denoise_file(
         )
     if method != "n2d":
         method, parameters = _settled(method, parameters)
-    if method in OWN_METHODS and "stack" in parameters:
+    if method in N2D_METHODS and "stack" in parameters:
         given["stack"] = parameters["stack"]
     for name, value in given.items():
         if value not in _CHOICES[name]:
@@ -162,7 +163,7 @@ def denoise_file(
         if value is not None and not isinstance(value, kind):
             raise TypeError(f"{name} must be {words} or None, got {value!r}")
     unfit = [name for name in parameters if name not in _OF_A_MODEL_TOO]
-    if model is not None and (unfit or method not in OWN_METHODS):
+    if model is not None and (unfit or method not in N2D_METHODS):
         about = ", ".join(unfit) or "method"
         raise ValueError(f"a model is fitted already, and {about} is about fitting")
     Originals([source, model]).refuse(target, source=source)
@@ -199,8 +200,6 @@ def denoise_file(
 
 def _settled(method, parameters):
     """Check a method and its parameters before anything is opened."""
-    from n2d import denoiser_registry
-
     if not isinstance(method, str):
         raise TypeError(
             "method must be a name, such as 'vst-nlm', and parameters keywords, got "
@@ -208,7 +207,7 @@ def _settled(method, parameters):
         )
     name, found = settled_method(method)
     found |= parameters
-    known = denoiser_registry()["n2d" if name in OWN_METHODS else name]()
+    known = plain_denoiser(name)
     if hasattr(known, "set_params"):
         known.set_params(**found)  # complains of what it does not have
     return name, found

@@ -90,6 +90,10 @@ class Image:
             )
         return values
 
+    def read_whole(self):
+        """Read all of it; see `read`."""
+        return self.read(0, 0, *self.shape[1:])
+
     def _refuse_rounding(self, values, top, left):
         """Raise where integers are so large that floating point has not all of them."""
         if (

@@ -106,7 +106,9 @@ class WholeFile:
         self._rehearse(path, shape, dtype, axes, like)
         with scratch_array(path, shape, dtype) as array:
             yield Target(array)
-            self._write(path, array, axes, like, overwrite, run_key)
+            self.write(
+                path, array, axes, like=like, overwrite=overwrite, run_key=run_key
+            )
 
     def _rehearse(self, path, shape, dtype, axes, like):
         """Write an image of few pixels with the same metadata, before all computing.
@@ -143,11 +145,8 @@ class WholeFile:
                     "write a file of another format"
                 ) from error
 
-    def write(self, path, array, axes, *, like, overwrite):
+    def write(self, path, array, axes, *, like, overwrite, run_key=None):
         """Write an array that is there already; see `Format`."""
-        self._write(path, array, axes, like, overwrite, None)
-
-    def _write(self, path, array, axes, like, overwrite, run_key):
         with atomic_write(path, overwrite=overwrite) as temporary:
             self._module().write(temporary, array, axes, like, target=Path(path))
             self._prove(temporary, Path(path), array.shape)

@@ -103,7 +103,7 @@ class View(LazyArray):
 
     def __setitem__(self, key, values):
         ranges, _, dropped = expand(key, self.shape)
-        values = _with_dropped(values, ranges, dropped)
+        values = with_dropped(values, ranges, dropped)
         self._array[tuple(self._outer(ranges))] = values
 
 
@@ -198,7 +198,7 @@ class RawFile(LazyArray):
     def __setitem__(self, key, values):
         ranges, _, dropped = expand(key, self.shape)
         window = np.empty([r.stop - r.start for r in ranges], self._stored)
-        window[...] = _with_dropped(values, ranges, dropped)
+        window[...] = with_dropped(values, ranges, dropped)
         if not window.size:
             return
         with self._lock:
@@ -256,7 +256,7 @@ def expand(key, shape):
     return ranges, steps, dropped
 
 
-def _with_dropped(values, ranges, dropped):
+def with_dropped(values, ranges, dropped):
     """Give values that are to be written the axes that indexing has dropped."""
     values = np.asarray(values)
     kept = [

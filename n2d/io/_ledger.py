@@ -78,11 +78,7 @@ class Ledger:
     def trim(self):
         """Cut off a last line that is not whole."""
         with open(self.path, "rb+") as file:
-            file.truncate(_whole(file.read()))
-
-
-def _whole(content):
-    return content.rfind(b"\n") + 1
+            file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _check_sum(record):

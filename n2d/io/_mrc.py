@@ -1,5 +1,6 @@
 """MRC, of electron microscopes, with mrcfile."""
 
+import functools
 import io
 import math
 import os
@@ -11,6 +12,7 @@ import numpy as np
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import RawFile
 from n2d.io._limits import check_inside, check_size
+from n2d.io._packages import imported
 from n2d.io._units import convert_unit
 
 _DTYPES = ("int8", "uint8", "int16", "uint16", "float16", "float32")
@@ -31,16 +33,7 @@ _KEPT = (
 _IMOD_STAMP, _IMOD_SIGNED = 1146047817, 1
 _NSYMBT = 92  # where the length of the extended header is
 _IMOD_PLACE = 40  # in extra2, byte 152 of the file
-
-
-def _import_mrcfile():
-    try:
-        import mrcfile
-    except ImportError as error:
-        raise ImportError(
-            'MRC files need the package mrcfile: pip install "noise2detail[medical]"'
-        ) from error
-    return mrcfile
+_import_mrcfile = functools.partial(imported, "mrcfile", "medical", "MRC files")
 
 
 def read(path):

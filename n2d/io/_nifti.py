@@ -1,6 +1,8 @@
 """NIfTI, of brain imaging, with nibabel."""
 
+import functools
 import gzip
+import math
 import os
 import struct
 import warnings
@@ -11,22 +13,14 @@ import numpy as np
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._lazy import RawFile, Scaled, stored_numbers
 from n2d.io._limits import check_inside, check_regular, check_size
+from n2d.io._packages import imported
 from n2d.io._units import convert_unit, unit_name
 
 # The file has columns first; read the other way round, rows and columns come last.
 _ORDER = "QICTZYX"
 _RGB = np.dtype([(sample, "u1") for sample in "RGB"])
 _RGBA = np.dtype([(sample, "u1") for sample in "RGBA"])
-
-
-def _import_nibabel():
-    try:
-        import nibabel
-    except ImportError as error:
-        raise ImportError(
-            'NIfTI files need the package nibabel: pip install "noise2detail[medical]"'
-        ) from error
-    return nibabel
+_import_nibabel = functools.partial(imported, "nibabel", "medical", "NIfTI files")
 
 
 def read(path):
@@ -95,7 +89,7 @@ def read(path):
         data = data.astype(dtype.newbyteorder("="), copy=False)
     else:
         offset = int(proxy.offset)
-        if offset + int(np.prod(shape, dtype=object)) * dtype.itemsize > stored:
+        if offset + math.prod(shape) * dtype.itemsize > stored:
             raise ImageFileError(f"{path}: is damaged, it ends too early")
         data = RawFile(pixels, shape, dtype, offset=offset)
         image.resources.callback(data.close)
@@ -193,7 +187,6 @@ def write(path, array, axes, like, *, target):
     kept = like.metadata if like is not None and like.format == "nifti" else {}
     check_size(path, array.shape, array.dtype)
     axes, affine = (axes, None) if kept else _placed(axes, array.shape, like)
-    missing = [letter for letter in _ORDER[_ORDER.index(axes[0]) :]]
     data = np.asarray(array[...])
     if axes.endswith("S"):
         kind = _RGB if data.shape[-1] == 3 else _RGBA
@@ -203,18 +196,14 @@ def write(path, array, axes, like, *, target):
     if kept and kept["scale"] != scale and not kept.get("as_values"):
         scale = kept["scale"]
         data = _stored(data, scale, kept["stored_dtype"])
-    for place, letter in enumerate(missing):
+    for place, letter in enumerate(_ORDER[_ORDER.index(axes[0]) :]):
         if letter not in axes:
             data = np.expand_dims(data, place)
     kind = kept.get("class", nibabel.Nifti1Image)
     if max(data.shape) > 32767:
         kind = nibabel.Nifti2Image
-    header = kept["header"].copy() if kept else None
-    if header is not None:
-        header.set_data_dtype(data.dtype)
-    else:
-        header = kind.header_class()
-        header.set_data_dtype(data.dtype)
+    header = kept["header"].copy() if kept else kind.header_class()
+    header.set_data_dtype(data.dtype)
     image = kind(data.T, kept.get("affine"), header)
     image.header.set_slope_inter(*scale)
     if not kept:

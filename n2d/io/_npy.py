@@ -1,5 +1,6 @@
 """NPY, NumPy's own format: an array, and no word on what its axes are."""
 
+import math
 import os
 
 import numpy as np
@@ -30,7 +31,7 @@ def read(path):
         raise ImageFileError(f"{path}: has {len(shape)} axes, and an image has 2 to 8")
     stored = os.path.getsize(path) - offset
     check_size(path, shape, dtype, stored=stored, whole=False)
-    if int(np.prod(shape, dtype=object)) * dtype.itemsize > stored:
+    if math.prod(shape) * dtype.itemsize > stored:
         raise ImageFileError(f"{path}: is damaged, it ends too early")
     axes = "QIPUVW"[: len(shape) - 2] + "YX"
     if fortran:  # what varies slowest comes last

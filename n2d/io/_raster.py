@@ -336,8 +336,8 @@ def write(path, array, axes, like, *, target):
     if kind == "webp":
         options["lossless"] = True
     array, chunks = np.ascontiguousarray(array[...]), []
-    if kind == "png" and like is not None:
-        chunks = like.metadata.get("chunks", []) if like.format == "png" else []
+    if kind == "png" and like is not None and like.format == "png":
+        chunks = like.metadata.get("chunks", [])
     with open(path, "wb") as file:
         if array.dtype == np.uint16 and array.ndim == 3:
             file.write(_written_16_bits(path, array, chunks, options))

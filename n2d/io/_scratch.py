@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import os
 import shutil
 from pathlib import Path
@@ -24,7 +25,7 @@ def scratch_array(beside, shape, dtype):
     It lies in the folder of `beside` if it is large.
     """
     shape = tuple(map(int, shape))
-    n_bytes = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if n_bytes <= IN_MEMORY:
         yield np.zeros(shape, dtype)
         return

@@ -5,7 +5,6 @@ and OIF (Olympus) with oiffile: all in Python and free for every use.
 """
 
 import contextlib
-import importlib
 import math
 import os
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +16,7 @@ import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._limits import check_size, check_stream, which_of
+from n2d.io._packages import imported
 from n2d.io._units import unit_name
 
 _PACKAGES = {
@@ -44,14 +44,9 @@ class _Found:
 
 def read(path, series=None):
     """Read a file of a microscope's maker; see `n2d.io.open_image`."""
-    package = _PACKAGES[Path(path).suffix.lower()]
-    try:
-        reader = importlib.import_module(package)
-    except ImportError as error:
-        raise ImportError(
-            f"{path}: {Path(path).suffix} files need the package {package}: pip "
-            'install "noise2detail[vendors]"'
-        ) from error
+    suffix = Path(path).suffix
+    package = _PACKAGES[suffix.lower()]
+    reader = imported(package, "vendors", f"{path}: {suffix} files")
     with _IMAGES[package](reader, path) as found:
         if not found:
             raise ImageFileError(f"{path}: has no image in it")
@@ -74,7 +69,7 @@ def read(path, series=None):
     return ImageFile(
         data,
         axes,
-        Path(path).suffix.lower().lstrip("."),
+        suffix.lower().lstrip("."),
         metadata={"read_only": True},
         notes=notes,
         pixel_size={k: v for k, v in one.pixel_size.items() if k in axes},

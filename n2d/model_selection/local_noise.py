@@ -61,7 +61,7 @@ def local_noise(images):
     -------
     LocalNoise
     """
-    planes = [image.read(0, 0, *image.shape[1:]) for image in images]
+    planes = [image.read_whole() for image in images]
     if sum(plane.size for plane in planes) > _MOST_KEPT:
         return LocalNoise(images, planes)
     return _measured(_Seen(images, planes))
@@ -211,16 +211,14 @@ class LocalNoise:
         around = (0, _AROUND, _AROUND)
         nearby = gaussian_filter(expected, around)
         # A dead frame has no noise by intensity: nothing to correct.
+        loudest = max(model.level for model in self._noise)
         ratio = np.divide(
             gaussian_filter(seen, around),
             nearby,
             out=np.ones_like(nearby),
-            where=nearby > 1e-12 * max(nearby.max(), self._variance_scale()),
+            where=nearby > 1e-12 * max(nearby.max(), loudest**2),
         )
         return np.sqrt(expected * np.clip(ratio, 1 / _LARGEST_RATIO, _LARGEST_RATIO))
-
-    def _variance_scale(self):
-        return max(model.level**2 for model in self._noise)
 
     def _denoised(self, noisy):
         """Apply stage 1 to pixel values (C, h, w)."""

@@ -227,7 +227,8 @@ def judge(denoiser, X, *, channel_axis="auto"):
     noisy = noise.planes
     if noise.doubt:
         return _cannot_tell(f"the image cannot be judged by: {noise.doubt}", noise)
-    denoised = _planes(Images(denoiser.transform(X), channel_axis))
+    denoised = Images(denoiser.transform(X), channel_axis)
+    denoised = [image.read_whole() for image in denoised]
     if noise.variance == 0:
         unit = _mean([(y - y.mean()) ** 2 for y in noisy]) or 1.0
         change = [-((d - y) ** 2) / unit for d, y in zip(denoised, noisy, strict=True)]
@@ -243,8 +244,11 @@ def judge(denoiser, X, *, channel_axis="auto"):
         probed = images.empty_like()
         for image, plane, probe in zip(probed, noisy, probes, strict=True):
             image.write(plane + _PROBE * probe, 0, 0)
-        again = _planes(Images(denoiser.transform(probed.result), channel_axis))
-        for total, a, d, y, n in zip(risk, again, denoised, noisy, probes, strict=True):
+        again = Images(denoiser.transform(probed.result), channel_axis)
+        for total, image, d, y, n in zip(
+            risk, again, denoised, noisy, probes, strict=True
+        ):
+            a = image.read_whole()
             passed = (a - d) * n / _PROBE
             total += ((a - y) ** 2 + 2 * passed) / n_probes
             through += float(passed.sum()) / n_probes
@@ -300,11 +304,6 @@ def channel_axis_of(estimator):
         if hasattr(step, "channel_axis"):
             return step.channel_axis
     return None
-
-
-def _planes(images):
-    """Read all images, (C, h, w) each."""
-    return [image.read(0, 0, *image.shape[1:]) for image in images]
 
 
 def _size(planes):

@@ -1,26 +1,12 @@
 """Scorers by name, for `scoring=` of scikit-learn's searches and cross-validation."""
 
+from functools import partial
+
 import numpy as np
 
 from n2d import metrics
 from n2d.images import Images
 from n2d.model_selection.score import channel_axis_of, self_supervised_score
-
-
-def _psnr(clean, estimate, data_range):
-    return metrics.psnr(clean, estimate, data_range)
-
-
-def _ssim(clean, estimate, data_range):
-    return metrics.ssim(clean, estimate, data_range, channel_axis=0)
-
-
-def _scale_invariant_psnr(clean, estimate, data_range):
-    return metrics.scale_invariant_psnr(clean, estimate, data_range)
-
-
-def _micro_ssim(clean, estimate, data_range):
-    return metrics.micro_ssim(clean, estimate, data_range, channel_axis=0)
 
 
 def _neg_mean_squared_error(clean, estimate, data_range):
@@ -29,11 +15,11 @@ def _neg_mean_squared_error(clean, estimate, data_range):
 
 # Of one image (C, H, W) each.
 _MEASURES = {
-    "psnr": _psnr,
-    "ssim": _ssim,
+    "psnr": metrics.psnr,
+    "ssim": partial(metrics.ssim, channel_axis=0),
     "neg_mean_squared_error": _neg_mean_squared_error,
-    "scale_invariant_psnr": _scale_invariant_psnr,
-    "micro_ssim": _micro_ssim,
+    "scale_invariant_psnr": metrics.scale_invariant_psnr,
+    "micro_ssim": partial(metrics.micro_ssim, channel_axis=0),
 }
 _NEED_A_RANGE = {"psnr", "ssim"}
 _WITHOUT_CLEAN = "self_supervised"
@@ -179,9 +165,7 @@ class DenoisingScorer:
             )
         measure = _MEASURES[self.name]
         values = [
-            measure(
-                x.read(0, 0, *x.shape[1:]), e.read(0, 0, *e.shape[1:]), self.data_range
-            )
+            measure(x.read_whole(), e.read_whole(), self.data_range)
             for x, e in zip(clean, estimate, strict=True)
         ]
         return float(np.mean(values))

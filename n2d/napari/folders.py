@@ -56,8 +56,7 @@ def denoise_folder(pairs, settings, rows, watch, *, overwrite=False):
             watch.end()
             continue
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the table says it
+            with warnings.catch_warnings(action="ignore"):  # the table says it
                 done = denoise_file(
                     source,
                     target,

@@ -70,15 +70,14 @@ class Settings:
     def denoiser(self, channel_axis=None, stack="independent"):
         """Make the denoiser, unfitted; `stack` is what planes are to each other."""
         from n2d import denoiser_registry
+        from n2d.comparison.methods import in_all_parts
 
         registry = denoiser_registry()
         if self.method not in registry:
             raise SettingsError(f"there is no method {self.method!r}")
         denoiser = registry[self.method](**self.parameters)
-        known = denoiser.get_params()
-        given = {k: None for k in known if k.rpartition("__")[2] == "channel_axis"}
-        given = dict.fromkeys(given, channel_axis)
-        given |= {k: 0 for k in known if k.rpartition("__")[2] == "random_state"}
+        given = {"channel_axis": channel_axis, "random_state": 0}
+        given = in_all_parts(denoiser, given)
         if self.takes_neighbours:
             given["stack"] = stack
         return denoiser.set_params(**given)

@@ -4,6 +4,7 @@ import numpy as np
 
 from n2d.io._image import ImageFileError
 from n2d.io._limits import check_stream
+from n2d.io.dicom._frames import n_frames_of
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 # Who decodes what pydicom and the packages of the extra do not, by the transfer syntax.
@@ -83,7 +84,7 @@ def _decoded(path, dataset, decode):
     """Decode frames with imagecodecs, which the extra for TIFF brings."""
     from pydicom.encaps import generate_frames
 
-    n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    n_frames = n_frames_of(dataset)
     frames = generate_frames(dataset.PixelData, number_of_frames=n_frames)
     frames = np.stack([decode(frame) for frame in frames])
     samples = () if int(dataset.SamplesPerPixel) == 1 else (dataset.SamplesPerPixel,)

@@ -3,6 +3,11 @@
 import numpy as np
 
 
+def n_frames_of(dataset):
+    """Count the frames of a file; one that does not say so is a single image."""
+    return int(dataset.get("NumberOfFrames", 1) or 1)
+
+
 def functional(dataset, sequence, n_frames):
     """Return an item of a functional group for every frame, None where there is none.
 

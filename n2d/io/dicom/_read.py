@@ -1,5 +1,6 @@
 """DICOM: reading, with pydicom."""
 
+import functools
 import os
 import warnings
 
@@ -7,25 +8,17 @@ import numpy as np
 
 from n2d.io._image import ImageFile, ImageFileError
 from n2d.io._limits import check_inflated, check_regular, check_size
+from n2d.io._packages import imported
 from n2d.io.dicom._decode import GREY, pixels
-from n2d.io.dicom._frames import functional, scale_of
+from n2d.io.dicom._frames import functional, n_frames_of, scale_of
 from n2d.io.dicom._geometry import place_of
 
 NEEDED = (
     "PhotometricInterpretation BitsAllocated BitsStored PixelRepresentation Rows "
     "Columns SamplesPerPixel"
 ).split()
+import_pydicom = functools.partial(imported, "pydicom", "medical", "DICOM files")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-
-
-def import_pydicom():
-    try:
-        import pydicom
-    except ImportError as error:
-        raise ImportError(
-            'DICOM files need the package pydicom: pip install "noise2detail[medical]"'
-        ) from error
-    return pydicom
 
 
 def read(path):
@@ -51,7 +44,7 @@ def read(path):
             f"{path}: has one bit a pixel, as segmentations have, and no intensities; "
             "leave it out"
         )
-    n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    n_frames = n_frames_of(dataset)
     n_samples = int(dataset.SamplesPerPixel)
     shape = (n_frames, int(dataset.Rows), int(dataset.Columns), n_samples)
     stored = os.path.getsize(path)
@@ -105,12 +98,11 @@ def series_of(path):
     names = ["SeriesInstanceUID", "NumberOfFrames"]
     try:
         check_regular(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             dataset = import_pydicom().dcmread(
                 path, stop_before_pixels=True, force=True, specific_tags=names
             )
-        several = int(dataset.get("NumberOfFrames", 1) or 1) > 1
+        several = n_frames_of(dataset) > 1
     except Exception:  # what is wrong with the file is said when it is opened
         return None
     return None if several else dataset.get("SeriesInstanceUID")
@@ -200,10 +192,9 @@ def _rescaled(data, slope, intercept):
 
 
 def _sizes(dataset):
-    n_frames = int(dataset.get("NumberOfFrames", 1) or 1)
     found = {
         tuple(map(float, item.PixelSpacing))
-        for item in functional(dataset, "PixelMeasuresSequence", n_frames)
+        for item in functional(dataset, "PixelMeasuresSequence", n_frames_of(dataset))
         if item is not None and item.get("PixelSpacing")
     }
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")

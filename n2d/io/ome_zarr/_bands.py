@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from n2d.io._lazy import expand
+from n2d.io._lazy import expand, with_dropped
 
 
 class BandWriter:
@@ -57,13 +57,7 @@ class BandWriter:
 
     def __setitem__(self, key, values):
         ranges, _, dropped = expand(key, self.shape)
-        kept = [
-            r.stop - r.start
-            for r, drop in zip(ranges, dropped, strict=True)
-            if not drop
-        ]
-        values = np.broadcast_to(np.asarray(values), kept)
-        values = values.reshape([r.stop - r.start for r in ranges])
+        values = with_dropped(values, ranges, dropped)
         rows = ranges[self._rows]
         top = rows.start
         while top < rows.stop:

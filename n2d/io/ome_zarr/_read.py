@@ -106,7 +106,9 @@ def _image(path, array, folder, axes, sizes, names, metadata, notes=()):
     stored, n_missing = os.path.getsize(path), 0
     if folder:
         parts = array.chunks if array.shards is None else array.shards
-        n_parts = math.prod(map(_divided_up, array.shape, parts))
+        n_parts = math.prod(
+            -(-n // part) for n, part in zip(array.shape, parts, strict=True)
+        )
         stored, n_missing = _stored(folder, math.prod(array.shape), n_parts)
     if n_missing > 0:
         notes = (
@@ -146,10 +148,6 @@ class ZarrSource(LazyArray):
 
     def _read(self, ranges):
         return np.asarray(self._array[tuple(ranges)]).astype(self.dtype, copy=False)
-
-
-def _divided_up(n, part):
-    return -(-n // part)
 
 
 def _stored(folder, enough, n_parts):
@@ -192,12 +190,7 @@ def _plain_axes(names, n_axes):
         return "".join(letters)
     if n_axes < 2:
         raise ImageFileError(f"the array has {n_axes} axes, and an image has two")
-    return _numbered(n_axes - 2) + "YX"
-
-
-def _numbered(n):
-    """Return letters for axes without a name."""
-    return "QIPUVWR"[:n]
+    return "QIPUVWR"[: n_axes - 2] + "YX"
 
 
 def _described_axes(multiscale, n_axes):
@@ -227,13 +220,11 @@ def _axes(path, described, n_axes):
         )
     letters = []
     for axis in described:
-        name = str(axis.get("name", "")) if isinstance(axis, dict) else str(axis)
-        kind = axis.get("type") if isinstance(axis, dict) else None
-        letter = _LETTERS.get(kind) or name.upper()
+        letter = _LETTERS.get(axis.get("type")) or str(axis.get("name", "")).upper()
         letters.append(letter if len(letter) == 1 and letter in "TCZYX" else "Q")
     axes = "".join(letters)
     if len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
-        names = [axis.get("name") for axis in described if isinstance(axis, dict)]
+        names = [axis.get("name") for axis in described]
         raise ImageFileError(f"{path}: has no rows y and columns x, but axes {names}")
     return axes
 

@@ -5,6 +5,7 @@ zarr reads whatever a chunk's name leads to, and decompresses it whatever it bec
 
 import asyncio
 import functools
+import math
 import os
 import stat
 import zipfile
@@ -136,9 +137,9 @@ class Guard:
     def __init__(self, array, path):
         self._path = path
         itemsize = np.dtype(array.dtype).itemsize
-        self._limit = 2 * int(np.prod(array.chunks, dtype=object)) * itemsize + _SLACK
+        self._limit = 2 * math.prod(array.chunks) * itemsize + _SLACK
         outer = array.shards or array.chunks
-        self.largest_file = 2 * int(np.prod(outer, dtype=object)) * itemsize + _SLACK
+        self.largest_file = 2 * math.prod(outer) * itemsize + _SLACK
         self._n_inner, self._index = 0, None
         metadata = array.metadata
         if metadata.zarr_format == 2:
@@ -175,7 +176,7 @@ class Guard:
             4 * (len(index) - 1),
         )
         ratios = zip(array.shards, array.chunks, strict=True)
-        self._n_inner = int(np.prod([-(-a // b) for a, b in ratios], dtype=object))
+        self._n_inner = math.prod(-(-a // b) for a, b in ratios)
         kinds = [codec["name"].removeprefix("numcodecs.") for codec in inner["codecs"]]
         if "sharding_indexed" in kinds:
             raise ImageFileError(f"{path}: has shards in its shards, which is not read")

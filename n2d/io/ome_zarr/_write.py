@@ -1,6 +1,7 @@
 """OME-Zarr 0.5: writing, with zarr, block by block and resumable."""
 
 import contextlib
+import functools
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from n2d.io._image import ImageFileError
 from n2d.io._ledger import run_digest, told_of
 from n2d.io._limits import read_text
+from n2d.io._packages import imported
 from n2d.io._pyramid import smaller
 from n2d.io.ome_zarr import _layout as layout
 from n2d.io.ome_zarr._bands import BandWriter
@@ -17,17 +19,7 @@ from n2d.io.ome_zarr._proof import Witnessed, prove
 from n2d.io.ome_zarr._work_folder import WorkFolder
 
 MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
-
-
-def import_zarr():
-    """Return the package zarr, or say how to get it."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError(
-            'OME-Zarr needs the package zarr: pip install "noise2detail[zarr]"'
-        ) from error
-    return zarr
+import_zarr = functools.partial(imported, "zarr", "zarr", "OME-Zarr images")
 
 
 def cannot_hold(dtype, axes, shape, *, suffix):
@@ -123,9 +115,8 @@ class ZarrTarget:
     """A result that is written to a Zarr array plane by plane."""
 
     def __init__(self, array, plan, work, dtype):
-        self._array, self._plan, self._work = array, plan, work
-        self.dtype = np.dtype(dtype)
-        self.shape = tuple(array.shape[plan.order.index(i)] for i in range(array.ndim))
+        self._array, self._plan, self._work = _Reordered(array, plan.order), plan, work
+        self.dtype, self.shape = np.dtype(dtype), self._array.shape
 
     def is_finished(self, key):
         """Whether a part was finished by an earlier run; see `create_image`."""
@@ -143,7 +134,7 @@ class ZarrTarget:
         rows = self._plan.axes.find("Y")
         kept = [axis for axis, part in enumerate(key) if isinstance(part, slice)]
         writer = BandWriter(
-            _Reordered(self._array, self._plan.order),
+            self._array,
             key,
             kept.index(rows) if rows in kept else 0,
             self._plan.rows,

@@ -210,11 +210,11 @@ def _imagej_from_other(axes, sizes):
         found["resolution"] = (1 / sizes["X"][0], 1 / sizes["Y"][0])
         found["resolutionunit"] = 1
         if "Z" in sizes:
-            value = convert_unit(sizes["Z"][0], sizes["Z"][1], unit)
+            value = convert_unit(*sizes["Z"], unit)
             if value is not None:
                 metadata["spacing"] = value
     if "T" in sizes:
-        value = convert_unit(sizes["T"][0], sizes["T"][1], "second")
+        value = convert_unit(*sizes["T"], "second")
         if value is not None:
             metadata["finterval"] = value
     return found
@@ -226,12 +226,12 @@ def _write_series(tif, array, axes, options):
         tif.write(array, **options)
         return
     n_page = _axes_of_a_page(axes)
-    lead, page = array.shape[: -n_page or None], array.shape[-n_page:]
+    lead, page = array.shape[:-n_page], array.shape[-n_page:]
     if options.get("tile"):
         parts = _tiles(array, lead, page, options["tile"], axes)
     else:
         parts = (np.ascontiguousarray(array[index]) for index in np.ndindex(*lead))
-        if axes.endswith("SYX"[-n_page:]) and n_page == 3 and axes[-3] == "S":
+        if axes.endswith("SYX"):
             parts = itertools.chain.from_iterable(parts)
     tif.write(parts, shape=array.shape, dtype=array.dtype, **options)
 
@@ -241,7 +241,8 @@ def _can_write_pages(array, axes, kept, target):
     pages = kept.get("pages")
     if pages is None:
         return False
-    if axes == kept["axes"] and len(pages) == _n_pages(array, axes):
+    n_pages = math.prod(array.shape[: -_axes_of_a_page(axes)])
+    if axes == kept["axes"] and len(pages) == n_pages:
         return True
     warnings.warn(
         f"{target}: has other axes than its source, whose pages after the first say "
@@ -265,10 +266,6 @@ def _write_pages(tif, array, axes, options, pages):
 # What pages have each for themselves.
 _OWN = {"description", "metadata", "resolution", "resolutionunit", "extratags"}
 _OWN |= {"software", "truncate"}
-
-
-def _n_pages(array, axes):
-    return math.prod(array.shape[: -_axes_of_a_page(axes)])
 
 
 def _axes_of_a_page(axes):
