@@ -73,6 +73,12 @@ def test_more_noise_told_is_more_taken_away(scene):
     assert np.std(noisy - stronger) > taken[2]
 
 
+def test_far_more_than_there_is_is_told(scene):
+    trust = fitted(scene[1], noise=300).trust_
+    assert trust.verdict == "bad"
+    assert "of the given noise was removed: there is less" in trust.reasons[0]
+
+
 @pytest.mark.parametrize(
     "noise", [12.0, NoiseModel(12, gain=0.5, offset=20, read_noise=8), FULL]
 )

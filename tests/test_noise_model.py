@@ -61,6 +61,9 @@ def test_frozen():
         ({"correlation": [0.1, 0.2]}, ValueError, "shape"),
         ({"correlation": np.full((2, 4), 1.2)}, ValueError, "within"),
         ({"correlation": np.full((2, 4), np.nan)}, ValueError, "finite"),
+        ({"spread": -0.1}, ValueError, "spread must be at least 0"),
+        ({"spread": np.nan}, ValueError, "spread must be at least 0"),
+        ({"defects": {"hot": 0.01}}, TypeError, "defects must be of n2d.noise.Defects"),
     ],
 )
 def test_bad_values_are_named(arguments, error, message):

@@ -185,7 +185,7 @@ def check_result(
     )
     findings = [
         *_far_out(noisy, noise),
-        *_findings(figures, strength, small=n_pixels < _SMALL),
+        *_findings(figures, strength, n_pixels < _SMALL, told=noise.spread is None),
         *_stripes_left(noise, stripes_go),
         *_defects_left(denoised, noise),
         *_lines_left(denoised, noise),
@@ -418,17 +418,25 @@ def _texture(figures, noise, strength):
         )
 
 
-def _findings(figures, strength, small=False):
+def _findings(figures, strength, small, told):
     """Yield verdicts and reasons."""
     if figures["contrast"] >= _MATTERS:
         # Who asks for less gets less.
         if figures["removed"] < _LEAST_REMOVED and strength >= 1:
-            hardly = figures["removed"] < _HARDLY_REMOVED
-            yield (
-                "bad" if hardly else "doubtful",
-                f"only {figures['removed']:.0%} of the measured noise was removed; "
-                "give the noise, if you know it, or try strength above 1",
-            )
+            verdict = "bad" if figures["removed"] < _HARDLY_REMOVED else "doubtful"
+            share = f"{figures['removed']:.0%}"
+            if told:
+                yield (
+                    verdict,
+                    f"only {share} of the given noise was removed: there is less; give "
+                    "it in the units of the image",
+                )
+            else:
+                yield (
+                    verdict,
+                    f"only {share} of the measured noise was removed; give the noise, "
+                    "if you know it, or try strength above 1",
+                )
     spread, believed = figures["spread"], max(figures["believed"], 1e-9)
     most = figures["contrast"] / believed * np.exp(2 * spread)
     if not figures["confirmed"] and (

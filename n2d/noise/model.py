@@ -127,6 +127,13 @@ class NoiseModel:
             object.__setattr__(self, name, value)
         if self.spread is not None:
             object.__setattr__(self, "spread", float(self.spread))
+            if not self.spread >= 0:
+                raise ValueError(f"spread must be at least 0, got {self.spread!r}")
+        if not isinstance(self.defects, Defects | None):
+            raise TypeError(
+                "defects must be of n2d.noise.Defects, got "
+                f"{type(self.defects).__name__}"
+            )
         correlation = self.correlation
         correlation = np.array(
             _no_correlation() if correlation is None else correlation, dtype=np.float64

@@ -59,8 +59,6 @@ def model_of_fields(kind, value):
             given[name] = _array(name, found)
         else:
             given[name] = _defects(found)
-    if given.get("spread", 0) < 0:
-        raise ValueError(f"spread must be at least 0, got {given['spread']!r}")
     return kind(**given)
 
 
