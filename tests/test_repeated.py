@@ -82,3 +82,11 @@ def test_what_was_not_repeated_alike_is_none():
     one_differs[200, 201] += 1
     others.append(one_differs)
     assert [times_repeated([image[None]]) for image in others] == [1] * len(others)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_images_that_end_within_a_block_are_seen(cut):
+    noisy = repeated(SCENE + white(10), 3)[cut:, 2:-cut]
+    denoiser = Noise2DetailDenoiser(**EXACT).fit(noisy)
+    assert denoiser.mixture_ == {1: 0.0, 3: 1.0}
+    assert denoiser.trust_.verdict == "good"

@@ -132,10 +132,12 @@ def fit_stack_from_prior(images, windows, data_range, plan, resources):
     one fit.
     """
     if plan.noise is None and not plan.factors and not plan.detail_steps:
-        times = times_repeated(windows)
+        # What mirrors an image beyond its border is repeated otherwise.
+        h, w = plan.shape or (None, None)
+        seen = [window[:, :h, :w] for window in windows]
+        times = times_repeated(seen)
         if times > 1:
-            what = (windows, data_range, plan, resources)
-            return fit_repeated_from_prior(times, *what)
+            return fit_repeated_from_prior(times, seen, data_range, plan, resources)
     if len(images) == 1 or plan.noise is not None:
         return fit_from_prior(windows, data_range, plan, resources)
     looked_at = evenly(len(images), _MOST_LOOKED_AT)

@@ -354,12 +354,17 @@ def _stages(fields, tensors, state):
             raise fields.wrong(
                 "", f"with the noise's correlation at {N_LAGS} distances"
             )
+        weights = fields.weights("weights")
+        factors = tuple(weights)
+        known = tensors.get("stages.correlation")
+        if list(weights.values()) == [1.0] and np.ndim(known) == 3:
+            # Where pixels were repeated, distances are, too.
+            if known.shape[2] == factors[0] * n_lags:
+                n_lags *= factors[0]
         shape = (len(intensities.noise), N_DIRECTIONS, n_lags)
         correlation = restore_array(
             tensors, "stages.correlation", np.float32, shape=shape
         )
-        weights = fields.weights("weights")
-        factors = tuple(weights)
         found = PriorStages(
             networks,
             torch.from_numpy(correlation).clone(),
