@@ -23,6 +23,9 @@ _CLEARER, _SURE, _LEAST_SHARE = 0.5, 0.06, 0.02
 _SAME_LEVEL, _SPREADS = 1.0, 2.0
 # Twice the level, or half, makes it so many times less sure, as a power of two.
 _CONTRADICTS = 2.0
+# Where a map is made instead of a square of the intensity, it leaves no more than a
+# little of that: so much of the deviation is the same in the dark.
+_EVENLY = 0.9
 
 # Noise that is known to this share is not known to half of it with any map.
 _KNOWN = 0.015
@@ -173,8 +176,6 @@ def find_places(image, noise):
     image = unmasked(image, "image")
     places = find_pattern(image, noise.defects or Defects())
     known = noise.spread is None or noise.spread < _KNOWN or not noise.level > 0
-    # A square of the intensity is so rare that it is no chance.
-    known |= noise.curve is not None and bool(np.all(np.diff(noise.curve[1]) >= 0))
     if known or _is_clipped(image):
         return places, noise
     part = (0, 0, *image.shape)
@@ -187,12 +188,20 @@ def find_places(image, noise):
     most = _SAME_LEVEL + _SPREADS * noise.spread
     lowest = np.inf
     depends = noise.gain > 0 or noise.curve is not None
+    # What is left where variance rises as the square of the intensity is no map.
+    square = noise.curve is not None and np.all(np.diff(noise.curve[1]) >= 0)
     for model in (noise, same) if depends else (noise,):
         even = stabilize(plain, model)
         level = level_map(even)
         if level.size == 1:  # the intensity explains it
             break
+        if square and model is noise:
+            continue
         again = estimate_noise(even / replace(places, level=level).levels(*part))
+        if square and (
+            again.curve is not None or again.read_noise < _EVENLY * again.level
+        ):
+            continue
         # Texture does not look more like noise when it is made even.
         if (
             again.spread is None
