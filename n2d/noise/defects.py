@@ -21,8 +21,8 @@ _HOT_DEVIATIONS = 9.0
 _HOT_RANGES = 3.0
 _HOT_STEPS = 10
 # Shares of the pixels between which they are defects and not the scene, and from which
-# on some have to be darker than what is around them.
-_FEWEST_HOT, _MANY_HOT, _MOST_HOT, _SOME_DEAD = 1e-3, 0.04, 0.12, 0.1
+# on there have to be some of either kind, darker and brighter than what is around them.
+_FEWEST_HOT, _MANY_HOT, _MOST_HOT, _OF_EITHER = 1e-3, 0.04, 0.12, 0.1
 
 _ROWS = 32  # that medians are taken of at once
 
@@ -137,17 +137,15 @@ def _suspects(image) -> np.ndarray | None:
     away = np.abs(image - median)
     # The median of nine is a little nearer than that of the eight around.
     typical = 1.4826 * np.median(away)
-    if not typical and away.any():  # most count nothing, those that do tell
+    if not typical and away.any():  # those that count something tell
         typical = 1.4826 * np.median(away[away > 0])
     step = np.diff(np.unique(image.ravel()[:: max(1, image.size // 20000)]))
     step = step.min() if len(step) else 0.0
     # A count in the dark is many times a deviation of nothing.
     least = max(_HOT_DEVIATIONS * typical, _HOT_STEPS * step)
     at = np.argwhere(away > least)
-    share = len(at) / image.size
-    if not _FEWEST_HOT <= share <= 4 * _MOST_HOT:
+    if not _FEWEST_HOT <= len(at) / image.size <= 4 * _MANY_HOT:
         return None
-    many = share > 4 * _MANY_HOT
     around = neighbours(image, at)
     middle = (around[3] + around[4]) / 2
     # Of the neighbours one in eight may be hot itself.
@@ -159,9 +157,10 @@ def _suspects(image) -> np.ndarray | None:
     hot = above != 0
     if not _FEWEST_HOT <= hot.mean() <= _MOST_HOT:
         return None
-    # Single photons in the dark stand alone, too, but only above it.
-    many |= hot.mean() > _MANY_HOT
-    return None if many and np.mean(above[hot] < 0) < _SOME_DEAD else hot
+    # Single photons in the dark stand alone, too, and logarithms of few of them: all
+    # to one side.
+    many, dead = hot.mean() > _MANY_HOT, np.mean(above[hot] < 0)
+    return None if many and min(dead, 1 - dead) < _OF_EITHER else hot
 
 
 def median_of_nine(image):
