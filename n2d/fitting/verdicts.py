@@ -117,7 +117,7 @@ def verdicts_on(parts, denoised, intensities, noise, measured, plan):
                         [estimate[c] for _, estimate in group],
                         noise[c],
                         strength=plan.strength,
-                        measured=measured[c],
+                        measured=measured[c] if plan.noise is None else None,
                         stripes_go=_stripes_go(intensities.places, c),
                     )
                     for c in range(len(noise))

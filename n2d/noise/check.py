@@ -122,7 +122,7 @@ def check_result(
     strength : float, default=1.0
         How much more of it the denoiser was told, as the user wished.
     measured : NoiseModel, optional
-        What was measured at first, before second thoughts.
+        What was measured at first, before second thoughts; None where it is given.
     stripes_go : tuple of two bool, default=(False, False)
         Whether the offsets of rows, and of columns, are taken out.
 
@@ -149,13 +149,11 @@ def check_result(
         return Verdict(None, ("no noise was found: nothing was removed",))
     if n_pixels < _FEWEST_PIXELS:
         return Verdict(None, ("the image is too small to check the result",))
+    even_noisy = [stabilize(window, noise) for window in noisy]
+    even = [stabilize(window, noise) for window in denoised]
     removed = [
-        np.clip(
-            stabilize(before, noise) - stabilize(after, noise),
-            -_MOST_DEVIATIONS,
-            _MOST_DEVIATIONS,
-        )
-        for before, after in zip(noisy, denoised, strict=True)
+        np.clip(before - after, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
+        for before, after in zip(even_noisy, even, strict=True)
     ]
     level = float(np.sqrt(sum(np.sum(r * r) for r in removed) / n_pixels))
     expected = _expected(denoised, noise)
@@ -184,11 +182,11 @@ def check_result(
         and not passes_for_noise(noise, level / expected)
     )
     findings = [
-        *_far_out(noisy, noise),
-        *_findings(figures, strength, n_pixels < _SMALL, told=noise.spread is None),
+        *_far_out(even_noisy),
+        *_findings(figures, strength, n_pixels < _SMALL, told=measured is None),
         *_stripes_left(noise, stripes_go),
-        *_defects_left(denoised, noise),
-        *_lines_left(denoised, noise),
+        *_defects_left(even),
+        *_lines_left(even),
         *_impulses_left(figures, noise),
     ]
     # That there may be more, and that it is too much, would be of no help.
@@ -308,10 +306,10 @@ def _stripes_left(noise, stripes_go):
             )
 
 
-def _defects_left(denoised, noise):
+def _defects_left(even):
     """Yield a verdict and a reason where pixels stand alone in the result."""
-    alone = sum(hot_pixels(stabilize(after, noise)).sum() for after in denoised)
-    share = alone / sum(after.size for after in denoised)
+    alone = sum(hot_pixels(after).sum() for after in even)
+    share = alone / sum(after.size for after in even)
     if share > _STAND_ALONE:
         yield (
             "doubtful",
@@ -332,9 +330,8 @@ def _impulses_left(figures, noise):
         )
 
 
-def _lines_left(denoised, noise):
+def _lines_left(even):
     """Yield a verdict and a reason where single lines stand out of the result."""
-    even = [stabilize(after, noise) for after in denoised]
     for axis, name in enumerate(("row", "column")):
         lines = max(_lines_alone(np.moveaxis(after, axis, 0)) for after in even)
         if lines:
@@ -347,11 +344,11 @@ def _lines_left(denoised, noise):
             )
 
 
-def _far_out(noisy, noise):
+def _far_out(even):
     """Yield a verdict and a reason where values are far beyond most others."""
-    even = np.concatenate([stabilize(window, noise).ravel() for window in noisy])
-    low, high = middle_half(even)
-    far = max(even.max() - high, low - even.min())
+    values = np.concatenate([window.ravel() for window in even])
+    low, high = middle_half(values)
+    far = max(values.max() - high, low - values.min())
     if far > max(_FAR_OUT, _FAR_BEYOND * (high - low)):
         yield (
             "doubtful",

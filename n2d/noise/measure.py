@@ -19,7 +19,7 @@ from n2d.noise.spectrum import REACH, block_basis, cosine_power
 from n2d.noise.stabilize import stabilize
 from n2d.noise.stuck import find_stuck, without_stuck_pixels
 from n2d.noise.two_tone import noise_of_tones
-from n2d.noise.variance import fit_curve
+from n2d.noise.variance import fit_curve, is_square
 from n2d.noise.visible import NOTHING, blocks_with_noise
 
 _MEDIAN = 0.45494  # of squared standard normal numbers
@@ -332,7 +332,7 @@ def _second_reading(fit, reading, power, mean) -> tuple[Fit, reader.Reading]:
         contrast = np.subtract(*np.quantile(mean, [0.99, 0.01]))
         level = np.exp(another.log_factor) * np.sqrt(bent.variance(mean).mean())
         most, share = _SURE_CURVE, _CURVE_SHARE
-        if _rises(bent):
+        if is_square(curve):
             most, share = _SURE_SQUARE, _SQUARE_SHARE
         if another.spread < most and level > share * contrast:
             fit, reading = bent, another
@@ -343,7 +343,7 @@ def _second_reading(fit, reading, power, mean) -> tuple[Fit, reader.Reading]:
     more = reading.log_factor > max(_NO_SURPRISE, 2 * reading.spread)
     less = -reading.log_factor > max(_NO_SURPRISE, reading.spread)
     # What follows a square has long tails, which it has not seen.
-    less &= not _rises(fit)
+    less &= not is_square(fit.curve)
     far = not 0 <= reading.log_factor <= _FAR
     surprising = (more or less or apart > _NO_SURPRISE_LAG) and (
         reading.spread < _SURE_SPREAD / 2
@@ -375,11 +375,6 @@ def _second_reading(fit, reading, power, mean) -> tuple[Fit, reader.Reading]:
         fit = fit._replace(curve=curve)
     fit = fit._replace(slope=factor * fit.slope, intercept=factor * fit.intercept)
     return fit, reading._replace(surprising=True)
-
-
-def _rises(fit) -> bool:
-    """Whether there is a curve, and it falls nowhere: the square of `fit_curve`."""
-    return fit.curve is not None and bool(np.all(np.diff(fit.curve[1]) >= 0))
 
 
 def _read(fit, power, mean) -> reader.Reading:

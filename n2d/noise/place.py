@@ -14,6 +14,7 @@ from n2d.noise.defects import Defects, line_offsets
 from n2d.noise.level_map import level_map, sharpened
 from n2d.noise.measure import estimate_noise
 from n2d.noise.stabilize import stabilize
+from n2d.noise.variance import is_square
 
 # A map is believed where the perceptron, without it, expects its error to fall to this
 # share, and below this, and the level, at least this share of the contrast (texture
@@ -189,7 +190,7 @@ def find_places(image, noise):
     lowest = np.inf
     depends = noise.gain > 0 or noise.curve is not None
     # What is left where variance rises as the square of the intensity is no map.
-    square = noise.curve is not None and np.all(np.diff(noise.curve[1]) >= 0)
+    square = is_square(noise.curve)
     for model in (noise, same) if depends else (noise,):
         even = stabilize(plain, model)
         level = level_map(even)

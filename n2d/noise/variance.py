@@ -76,6 +76,21 @@ def fit_curve(mean, variance, line) -> np.ndarray | None:
     return np.stack([at[rising], np.exp(smooth[rising])])
 
 
+def is_square(curve) -> bool:
+    """Whether a curve is the square that is fitted where the variance only rises.
+
+    Parameters
+    ----------
+    curve : ndarray, shape (2, k), or None
+        As `fit_curve` gives it, in any units.
+
+    Returns
+    -------
+    bool
+    """
+    return curve is not None and bool(np.all(np.diff(curve[1]) >= 0))
+
+
 def _with_fluctuating_gain(at, seen, weight, off) -> np.ndarray | None:
     """Fit ``a + b x + c x^2``: read noise, photons, and speckle or a gain that varies.
 
